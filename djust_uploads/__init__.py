@@ -1,0 +1,63 @@
+"""File uploads over a WebSocket, streamed into pluggable sinks.
+
+Names are imported when they are first used: importing this package needs no settings, no SDK and no
+djust.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .consumer import UploadConsumer
+    from .entries import UploadEntry
+    from .exceptions import UploadError, ValidationFailed
+    from .files import SinkFile
+    from .mixin import UploadMixin, event_handler
+    from .sinks import MemorySink, Sink, SinkWriter, TemporaryFileSink, UploadInfo
+    from .slots import UploadSlot
+    from .validators import Validator
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "MemorySink": "sinks",
+    "Sink": "sinks",
+    "SinkFile": "files",
+    "SinkWriter": "sinks",
+    "TemporaryFileSink": "sinks",
+    "UploadConsumer": "consumer",
+    "UploadEntry": "entries",
+    "UploadError": "exceptions",
+    "UploadInfo": "sinks",
+    "UploadMixin": "mixin",
+    "UploadSlot": "slots",
+    "ValidationFailed": "exceptions",
+    "Validator": "validators",
+    "event_handler": "mixin",
+}
+
+__all__ = [
+    "MemorySink",
+    "Sink",
+    "SinkFile",
+    "SinkWriter",
+    "TemporaryFileSink",
+    "UploadConsumer",
+    "UploadEntry",
+    "UploadError",
+    "UploadInfo",
+    "UploadMixin",
+    "UploadSlot",
+    "ValidationFailed",
+    "Validator",
+    "__version__",
+    "event_handler",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,0 +1,119 @@
+"""System checks: what would fail at the first upload, said at start instead.
+
+====  =============================================================================
+E001  a sink in ``DJUST_UPLOADS["SINKS"]`` can't be made
+E002  libmagic is missing
+E003  ``DJUST_UPLOADS`` is not a dictionary of known keys and sensible values
+E004  djust's stock consumer is routed
+E005  a sink's directory can't be written to
+====  =============================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+from django.utils.module_loading import import_string
+
+from .conf import UploadSettings, sinks
+from .exceptions import InvalidSink, SinkMisconfigured
+from .validators import sniff
+
+
+@register("djust_uploads")
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    configured = getattr(settings, "DJUST_UPLOADS", {})
+    if not isinstance(configured, dict) or not isinstance(configured.get("SINKS", {}), dict):
+        return [Error("DJUST_UPLOADS and its SINKS must be dictionaries.", id="djust_uploads.E003")]
+    known = UploadSettings.names()
+    messages: list[CheckMessage] = [
+        Error(
+            f"DJUST_UPLOADS has an unknown key {key!r}.",
+            hint=f"Known: {', '.join(sorted(known))}.",
+            id="djust_uploads.E003",
+        )
+        for key in configured
+        if key not in known
+    ]
+    for key in ("MAX_BUFFERED_BYTES", "SINK_TIMEOUT"):
+        value = configured.get(key, 1)
+        if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+            messages.append(
+                Error(
+                    f"DJUST_UPLOADS[{key!r}] must be a number over 0. Got: {value!r}",
+                    id="djust_uploads.E003",
+                )
+            )
+    return messages
+
+
+@register("djust_uploads")
+def check_sinks(**kwargs: Any) -> list[CheckMessage]:
+    if check_settings():
+        return []
+    messages: list[CheckMessage] = []
+    for alias in sinks:
+        try:
+            messages += sinks[alias].check()
+        except InvalidSink as exc:
+            messages.append(Error(str(exc), id="djust_uploads.E001"))
+    return messages
+
+
+@register("djust_uploads")
+def check_libmagic(**kwargs: Any) -> list[CheckMessage]:
+    try:
+        sniff(b"libmagic?")
+    except SinkMisconfigured as exc:
+        return [
+            Error(
+                f"Uploads can't be looked at: {exc}",
+                hint="Install libmagic: 'apt install libmagic1', 'apk add libmagic', "
+                "'brew install libmagic'.",
+                id="djust_uploads.E002",
+            )
+        ]
+    return []
+
+
+@register("djust_uploads")
+def check_routing(**kwargs: Any) -> list[CheckMessage]:
+    """djust's own consumer doesn't know our entries: every upload would fail."""
+    path = getattr(settings, "ASGI_APPLICATION", None)
+    if not path or not apps.is_installed("djust"):
+        return []
+    from .liveview import StockConsumer
+
+    try:
+        application = import_string(path)
+    except Exception:
+        # Importing the application is the server's business, and so is reporting why it fails.
+        return []
+    if StockConsumer not in set(_consumers(application)):
+        return []
+    return [
+        Error(
+            "ASGI_APPLICATION routes djust.websocket.LiveViewConsumer, which knows nothing of "
+            "djust_uploads.",
+            hint="Route djust_uploads.liveview.LiveViewConsumer.as_asgi() in its place.",
+            id="djust_uploads.E004",
+        )
+    ]
+
+
+def _consumers(application: Any) -> Iterator[Any]:
+    """The consumer classes below an ASGI application, through Channels' routers and middleware."""
+    if mapping := getattr(application, "application_mapping", None):
+        for inner in mapping.values():
+            yield from _consumers(inner)
+    for route in getattr(application, "routes", ()):
+        yield from _consumers(route.callback)
+    for name in ("inner", "application"):
+        if inner := getattr(application, name, None):
+            yield from _consumers(inner)
+    if consumer := getattr(application, "consumer_class", None):
+        yield consumer

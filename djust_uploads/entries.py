@@ -1,0 +1,213 @@
+"""One file's state and numbers. No I/O: a frame comes in, a number moves or an error is raised."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+
+from .exceptions import (
+    ChunkOutOfOrder,
+    ChunkTooLarge,
+    NotComplete,
+    SizeMismatch,
+    TooManyChunks,
+    UploadCancelled,
+    UploadError,
+)
+from .validators import clean_client_name, clean_relative_path, safe_client_name
+
+if TYPE_CHECKING:
+    from .files import SinkFile
+    from .frames import Registration
+
+#: A file may come in this many chunks, however small, …
+_FREE_CHUNKS = 1024
+#: … and beyond those its chunks must have this many bytes on average. A chunk costs memory beside
+#: its bytes; this bounds the sum to a small multiple of the declared size.
+_MIN_AVERAGE_CHUNK = 256
+
+
+class Status(enum.StrEnum):
+    """Where an entry is; all but ``CONSUMED`` travel as the ``status`` of ``upload_progress``."""
+
+    UPLOADING = "uploading"
+    FINALIZING = "finalizing"
+    COMPLETE = "complete"
+    CONSUMED = "consumed"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+
+class UploadEntry:
+    """One file of a slot, as the application sees it.
+
+    ========================  ==================================================================
+    ``ref``                   the client's name for the upload, a UUID
+    ``upload_name``           the slot
+    ``client_name``           last component of the browser's file name, without control characters
+    ``client_relative_path``  where it lay in a dropped folder, or ``""``
+    ``safe_client_name``      letters, digits, ``-_.`` only: safe in a path, a key, a header
+    ``client_type``           MIME type as the browser claims it
+    ``client_size``           bytes, as declared; the file has exactly as many, or fails
+    ``content_type``          MIME type by libmagic; ``""`` before the first bytes are there
+    ``progress``              percent, 0 to 100, that the sink has taken
+    ``offset``                bytes durably stored, contiguous from 0
+    ``complete``              whether ``file`` is there
+    ``error``, ``error_code`` a sentence for the user and a stable code, or ``None``
+    ``file``                  the stored file, a :class:`~djust_uploads.SinkFile`
+    ``data``                  its whole content as ``bytes``
+    ``sha256``                hex digest, with ``DJUST_UPLOADS["SHA256"]``; else ``None``
+    ``writer_result``         what a djust ``UploadWriter`` returned from ``close()``
+    ========================  ==================================================================
+    """
+
+    def __init__(self, registration: Registration, chunk_size: int) -> None:
+        self.ref = registration.ref
+        self.upload_name = registration.upload_name
+        self.client_name = clean_client_name(registration.client_name)
+        self.client_relative_path = clean_relative_path(registration.client_relative_path)
+        self.safe_client_name = safe_client_name(self.client_name)
+        self.client_type = registration.client_type.partition(";")[0].strip().lower()
+        self.client_size = registration.client_size
+        self.content_type = ""
+        self.status = Status.UPLOADING
+        self.offset = 0
+        self.sha256: str | None = None
+        #: Bytes that arrived; bytes of them that the sink took.
+        self.received = 0
+        self.taken = 0
+        #: Whether the sink keeps the file when the entry was consumed.
+        self.keeps_file = False
+        self._chunk_size = chunk_size
+        self._next_index = 0
+        self._all_received = False
+        self._file: SinkFile | None = None
+        self._error: UploadError | None = None
+        self._postponed = False
+
+    def __repr__(self) -> str:
+        return f"<UploadEntry {self.upload_name}/{self.client_name!r} {self.status} {self.ref}>"
+
+    @property
+    def progress(self) -> int:
+        if not self.client_size:
+            return 100 if self.complete else 0
+        return 100 * self.taken // self.client_size
+
+    @property
+    def complete(self) -> bool:
+        return self._file is not None
+
+    @property
+    def error(self) -> str | None:
+        return self._error.message if self._error else None
+
+    @property
+    def error_code(self) -> str | None:
+        return self._error.code if self._error else None
+
+    @property
+    def file(self) -> SinkFile:
+        """The stored file. Raises :class:`~djust_uploads.exceptions.NotComplete` before it is."""
+        if self._file is None:
+            raise NotComplete(f"{self!r} has no file")
+        return self._file
+
+    @property
+    def writer_result(self) -> Any:
+        return self._file.metadata.get("writer_result") if self._file else None
+
+    @property
+    def data(self) -> bytes:
+        """The whole content, in memory. Raises what :attr:`file` raises."""
+        with self.file.open_stored() as stored:
+            return stored.read()
+
+    def save(self, name: str | None = None, storage: Any = None) -> str:
+        """Move the file into a Django storage (``default_storage``) and return the name it got.
+
+        ``name`` defaults to :attr:`safe_client_name`. The storage picks the cheapest way that it
+        knows: a file on the same disk is renamed, anything else is copied as a stream.
+        """
+        from django.core.files.storage import default_storage
+
+        saved: str = (storage or default_storage).save(name or self.safe_client_name, self.file)
+        return saved
+
+    async def asave(self, name: str | None = None, storage: Any = None) -> str:
+        """:meth:`save` in a worker thread, for async handlers."""
+        from asgiref.sync import sync_to_async
+
+        return await sync_to_async(self.save, thread_sensitive=False)(name, storage)
+
+    def postpone(self) -> None:
+        """Keep the entry for a later ``consume_uploaded_entries()`` instead of consuming it."""
+        self._postponed = True
+
+    # The transitions. Only the manager and the transfer call them.
+
+    def accept_chunk(self, index: int, size: int) -> None:
+        """Count a chunk in. Raises a :class:`~djust_uploads.exceptions.ProtocolError`."""
+        if self._all_received:
+            raise ChunkOutOfOrder(f"chunk {index} after the end of {self!r}")
+        if index != self._next_index:
+            raise ChunkOutOfOrder(f"chunk {index} of {self!r} instead of {self._next_index}")
+        if size > self._chunk_size:
+            raise ChunkTooLarge(f"chunk of {size} bytes for {self!r}, over {self._chunk_size}")
+        if self.received + size > self.client_size:
+            raise SizeMismatch(f"{self.received + size} bytes for {self!r} of {self.client_size}")
+        least = min(_MIN_AVERAGE_CHUNK, self._chunk_size)
+        if index > _FREE_CHUNKS and self.received < (index - _FREE_CHUNKS) * least:
+            raise TooManyChunks(f"{index} chunks for {self.received} bytes of {self!r}")
+        self.received += size
+        self._next_index += 1
+
+    def accept_complete(self) -> None:
+        """The client says that it sent all. Raises ``SizeMismatch`` if it didn't."""
+        if self._all_received:
+            raise ChunkOutOfOrder(f"a second complete for {self!r}")
+        if self.received != self.client_size:
+            raise SizeMismatch(f"{self.received} bytes for {self!r} of {self.client_size}")
+        self._all_received = True
+
+    def take(self, size: int, offset: int) -> None:
+        """The sink took ``size`` more bytes and has stored ``offset`` of all it took."""
+        self.taken += size
+        self.offset = offset
+
+    def finalize(self) -> None:
+        self.status = Status.FINALIZING
+
+    def finish(self, file: SinkFile, *, keeps_file: bool) -> None:
+        self.offset = self.client_size
+        self.status = Status.COMPLETE
+        self.keeps_file = keeps_file
+        self._file = file
+
+    def consume(self) -> None:
+        self.status = Status.CONSUMED
+
+    def fail(self, error: UploadError) -> None:
+        self._error = error
+        self.status = Status.CANCELLED if isinstance(error, UploadCancelled) else Status.ERROR
+
+    def take_postponed(self) -> bool:
+        """Whether :meth:`postpone` was called since the last time this was asked."""
+        postponed, self._postponed = self._postponed, False
+        return postponed
+
+    def template_state(self) -> dict[str, Any]:
+        """What a template sees in ``{{ uploads.<slot>.entries }}``: plain values only."""
+        return {
+            "ref": self.ref,
+            "client_name": self.client_name,
+            "client_type": self.client_type,
+            "client_size": self.client_size,
+            "content_type": self.content_type,
+            "progress": self.progress,
+            "status": str(self.status),
+            "complete": self.complete,
+            "error": self.error,
+            "error_code": self.error_code,
+            "writer_result": self.writer_result,
+        }

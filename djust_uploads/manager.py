@@ -1,0 +1,337 @@
+"""One connection's slots and entries.
+
+Handlers may run in a worker thread while frames arrive on the event loop. What a handler calls
+(:meth:`UploadManager.consume`, :meth:`~UploadManager.cancel`, :meth:`~UploadManager.turn`) only
+changes dictionaries and lists, each change one step under the GIL, and leaves everything that
+awaits to the loop that the first registration came from. Before that registration there is no loop,
+no task and no file: a view that is only rendered costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from typing import Any
+
+from . import frames
+from .entries import Status, UploadEntry
+from .exceptions import (
+    DuplicateRef,
+    InvalidMessage,
+    ProtocolError,
+    TooManyFiles,
+    UnknownSlot,
+    UnknownUpload,
+    UploadCancelled,
+    UploadError,
+)
+from .frames import FrameType, Registration
+from .slots import UploadSlot
+from .transfer import Send, Transfer
+from .validators import check_registration
+
+logger = logging.getLogger("djust_uploads")
+
+#: Refs to remember after their end, so that late frames are dropped instead of reported again.
+_REMEMBERED_REFS = 4096
+
+#: asyncio holds tasks weakly; these must end even if their manager is gone.
+_background: set[asyncio.Task[Any]] = set()
+
+
+class UploadManager:
+    """Created by the first ``allow_upload()``; closed when the connection or the view ends."""
+
+    def __init__(self) -> None:
+        self.slots: dict[str, UploadSlot] = {}
+        #: On their way, or complete and not consumed; in the order of selection.
+        self._entries: dict[str, UploadEntry] = {}
+        self._transfers: dict[str, Transfer] = {}
+        self._failed: dict[str, deque[UploadEntry]] = {}
+        self._ended: dict[str, None] = {}
+        self._in_hand: dict[str, UploadEntry] = {}
+        self._consumed: list[UploadEntry] = []
+        self._turns = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._send: Send | None = None
+
+    # What the connection calls, on its event loop.
+
+    async def register(self, message: Mapping[str, Any], send: Send) -> None:
+        """Answer ``upload_register``: the entry is admitted, or refused with a typed error."""
+        self._loop, self._send = asyncio.get_running_loop(), send
+        try:
+            registration = Registration.parse(message)
+        except InvalidMessage as error:
+            logger.warning("upload_register: %s", error)
+            await send(frames.failed(str(message.get("ref"))[:64], error))
+            return
+        try:
+            slot, entry = self._admit(registration)
+        except UploadError as error:
+            logger.warning("%s refused (%s): %s", registration.ref, error.code, error)
+            self._remember(registration.ref)
+            await send(frames.failed(registration.ref, error, registration.upload_name))
+            return
+        transfer = Transfer(entry, slot, send, self._on_end)
+        self._entries[entry.ref] = entry
+        self._transfers[entry.ref] = transfer
+        await send(
+            frames.registered(
+                entry.ref,
+                entry.upload_name,
+                offset=entry.offset,
+                limit=transfer.limit,
+                chunk_size=slot.chunk_size,
+            )
+        )
+
+    def _admit(self, registration: Registration) -> tuple[UploadSlot, UploadEntry]:
+        ref = registration.ref
+        slot = self.slots.get(registration.upload_name)
+        if slot is None:
+            raise UnknownSlot(f"no slot {registration.upload_name!r:.80}")
+        if ref in self._entries or ref in self._ended:
+            error = DuplicateRef(f"{ref} is registered already")
+            # The client can't tell the two apart, so neither may go on as if it were the only one.
+            if transfer := self._transfers.get(ref):
+                transfer.stop(error)
+            raise error
+        entry = UploadEntry(registration, slot.chunk_size)
+        try:
+            if len(self._live(slot.name)) >= slot.max_entries:
+                raise TooManyFiles(f"{slot.name!r} is full: {slot.max_entries}")
+            check_registration(slot, entry)
+        except UploadError as error:
+            entry.fail(error)
+            self._show_failed(entry)
+            raise
+        return slot, entry
+
+    async def receive(self, data: bytes, send: Send) -> None:
+        """Take a binary frame. Returns when the next one may be read, which is at once unless the
+        client oversteps its limit. Whatever is wrong with the frame ends its entry, not us."""
+        try:
+            frame = frames.parse(data)
+        except InvalidMessage as error:
+            await self._refuse_frame(frames.ref_of(data), error, send)
+            return
+        transfer = self._transfers.get(frame.ref)
+        if transfer is None:
+            await self._receive_late(frame, send)
+        elif frame.type is FrameType.CHUNK:
+            transfer.feed(frame.index, frame.data)
+            await transfer.room()
+        elif frame.type is FrameType.COMPLETE:
+            transfer.feed_end()
+        else:
+            transfer.stop(UploadCancelled("cancelled by the client"))
+
+    async def _receive_late(self, frame: frames.Frame, send: Send) -> None:
+        """A frame for an entry that is complete (only a cancel matters then), ended or unknown."""
+        if frame.ref in self._entries:
+            if frame.type is FrameType.CANCEL:
+                self.cancel(frame.ref)
+        elif frame.ref not in self._ended:
+            await self._refuse_frame(frame.ref, UnknownUpload(f"no upload {frame.ref}"), send)
+
+    async def _refuse_frame(self, ref: str, error: ProtocolError, send: Send) -> None:
+        if transfer := self._transfers.get(ref):
+            transfer.stop(error)
+        elif ref not in self._entries and ref not in self._ended:
+            self._remember(ref)
+            logger.warning("frame refused (%s): %s", error.code, error)
+            await send(frames.failed(ref, error))
+
+    async def aclose(self) -> None:
+        """End every transfer and delete what was never consumed. Idempotent."""
+        transfers = list(self._transfers.values())
+        for transfer in transfers:
+            transfer.stop(UploadCancelled("the connection ended"))
+        for transfer in transfers:
+            await transfer.wait_ended()
+        unconsumed = [entry for entry in self._entries.values() if entry.complete]
+        self._entries.clear()
+        self._in_hand.clear()
+        for entry in unconsumed:
+            await _delete(entry)
+        await self._discard(self._take_consumed())
+
+    def _on_end(self, entry: UploadEntry) -> None:
+        del self._transfers[entry.ref]
+        self._remember(entry.ref)
+        if entry.status is not Status.COMPLETE:
+            self._entries.pop(entry.ref, None)
+        elif entry.ref not in self._entries:
+            # A handler's thread cancelled it in the moment in which it completed.
+            self._spawn(lambda: self._discard_cancelled(entry))
+        if entry.status is Status.ERROR:
+            self._show_failed(entry)
+
+    def _remember(self, ref: str) -> None:
+        self._ended[ref] = None
+        if len(self._ended) > _REMEMBERED_REFS:
+            del self._ended[next(iter(self._ended))]
+
+    def _show_failed(self, entry: UploadEntry) -> None:
+        """Failed entries stay visible, as many as the slot has places, and take up none."""
+        places = self.slots[entry.upload_name].max_entries
+        self._failed.setdefault(entry.upload_name, deque(maxlen=min(places, 100))).append(entry)
+
+    # What the application calls, from the loop or from a handler's thread.
+
+    def configure(self, slot: UploadSlot) -> None:
+        """Add a slot, or replace the one of that name. Entries on their way keep their slot."""
+        self.slots[slot.name] = slot
+
+    def entries(self, name: str) -> list[UploadEntry]:
+        """The slot's entries in the order of selection, then the failed ones."""
+        return self._live(name) + list(self._failed.get(name, ()))
+
+    def _live(self, name: str) -> list[UploadEntry]:
+        return [entry for entry in list(self._entries.values()) if entry.upload_name == name]
+
+    def client_configs(self) -> dict[str, dict[str, Any]]:
+        """What the browser needs to know of each slot."""
+        return {name: slot.client_config() for name, slot in self.slots.items()}
+
+    def get_upload_state(self) -> dict[str, Any]:
+        """``{{ uploads }}``: for each slot its config, its entries and their errors. djust's mount
+        message takes the configs from here, hence the name."""
+        return {
+            name: {
+                "config": slot.client_config(),
+                "entries": [entry.template_state() for entry in self.entries(name)],
+                "errors": [entry.error for entry in self.entries(name) if entry.error],
+            }
+            for name, slot in self.slots.items()
+        }
+
+    def cancel(self, ref: str) -> None:
+        """Drop an entry: stop it if it is on its way, delete its file if it is complete."""
+        entry = self._entries.pop(ref, None)
+        if entry is None:
+            return
+        if transfer := self._transfers.get(ref):
+            self._soon(transfer.stop, UploadCancelled("cancelled by the application"))
+            return
+        self._spawn(lambda: self._discard_cancelled(entry))
+
+    async def _discard_cancelled(self, entry: UploadEntry) -> None:
+        entry.fail(UploadCancelled("cancelled when it was complete"))
+        await _delete(entry)
+        await self._tell(
+            frames.progress(
+                entry.ref, entry.upload_name, str(entry.status), progress=0, offset=0, limit=0
+            )
+        )
+
+    def consume(self, name: str) -> ConsumedEntries:
+        """The complete entries of a slot; see :meth:`UploadMixin.consume_uploaded_entries`."""
+        return ConsumedEntries(self, name)
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """One event handler. When it returns, what it has in hand is consumed; when it raises, that
+        stays. Files of consumed entries are there until then."""
+        self._turns += 1
+        try:
+            yield
+            if self._turns == 1:
+                for entry in list(self._in_hand.values()):
+                    self._settle(entry)
+        finally:
+            self._turns -= 1
+            if not self._turns:
+                self._in_hand.clear()
+                if consumed := self._take_consumed():
+                    self._spawn(lambda: self._discard(consumed))
+
+    def _take_up(self, name: str) -> Iterator[UploadEntry]:
+        for entry in self._live(name):
+            if entry.status is Status.COMPLETE and entry.ref not in self._in_hand:
+                self._in_hand[entry.ref] = entry
+                yield entry
+
+    def _settle(self, entry: UploadEntry) -> None:
+        """The application is done with the entry in hand."""
+        if self._in_hand.pop(entry.ref, None) is None or entry.take_postponed():
+            return
+        if self._entries.pop(entry.ref, None) is not None:
+            entry.consume()
+            self._consumed.append(entry)
+
+    def _take_consumed(self) -> list[UploadEntry]:
+        consumed, self._consumed = self._consumed, []
+        return consumed
+
+    async def _discard(self, consumed: list[UploadEntry]) -> None:
+        for entry in consumed:
+            if not entry.keeps_file:
+                await _delete(entry)
+        for name in {entry.upload_name for entry in consumed}:
+            refs = [entry.ref for entry in consumed if entry.upload_name == name]
+            await self._tell(frames.consumed(name, refs))
+
+    async def _tell(self, message: Mapping[str, Any]) -> None:
+        # The connection may be gone, and it is not waiting for this.
+        with contextlib.suppress(Exception):
+            if self._send:
+                await self._send(message)
+
+    def close_soon(self) -> None:
+        """:meth:`aclose` for a host that can't await."""
+        if self._loop:
+            self._spawn(self.aclose)
+
+    def _soon(self, function: Any, *args: Any) -> None:
+        # The loop is closed when the server is; then its tasks were cancelled and cleaned up.
+        with contextlib.suppress(RuntimeError):
+            assert self._loop
+            self._loop.call_soon_threadsafe(function, *args)
+
+    def _spawn(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        def start() -> None:
+            task = asyncio.ensure_future(function())
+            _background.add(task)
+            task.add_done_callback(_background.discard)
+
+        self._soon(start)
+
+
+async def _delete(entry: UploadEntry) -> None:
+    try:
+        await entry.file.adelete()
+    except Exception:
+        logger.exception("could not delete the file of %r; a sweep may find it", entry)
+
+
+class ConsumedEntries:
+    """Iterates, with ``for`` and ``async for`` alike, over a slot's complete entries."""
+
+    def __init__(self, manager: UploadManager, name: str) -> None:
+        self._manager = manager
+        self._source = manager._take_up(name)
+        self._current: UploadEntry | None = None
+
+    def __iter__(self) -> Iterator[UploadEntry]:
+        return self
+
+    def __aiter__(self) -> AsyncIterator[UploadEntry]:
+        return self
+
+    def __next__(self) -> UploadEntry:
+        if self._current:
+            self._manager._settle(self._current)
+            self._current = None
+        self._current = next(self._source)
+        return self._current
+
+    async def __anext__(self) -> UploadEntry:
+        try:
+            return next(self)
+        except StopIteration:
+            raise StopAsyncIteration from None

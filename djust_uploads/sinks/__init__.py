@@ -1,0 +1,7 @@
+"""Where uploads go. Name one by its path in ``DJUST_UPLOADS["SINKS"]``, or pass an instance."""
+
+from .base import Sink, SinkWriter, UploadInfo
+from .memory import MemorySink
+from .temporary_file import TemporaryFileSink
+
+__all__ = ["MemorySink", "Sink", "SinkWriter", "TemporaryFileSink", "UploadInfo"]

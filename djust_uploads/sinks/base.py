@@ -1,0 +1,126 @@
+"""The contract of a sink, and its lifecycle.
+
+A **sink** is a configured destination: one per alias and process, shared by all uploads. A
+**writer** is one file on its way into it. A whole sink that works, into a folder per day::
+
+    class FolderSink(Sink):
+        keeps_files = True
+
+        def __init__(self, root):
+            self.root = Path(root)
+
+        async def open(self, upload):
+            return FolderWriter(self.root / f"{upload.key}-{upload.safe_client_name}", upload)
+
+    class FolderWriter(SinkWriter):
+        def __init__(self, path, upload):
+            self.path, self.upload = path, upload
+            self.stored = None
+
+        async def write(self, chunk):
+            async with aiofiles.open(self.path, "ab") as file:
+                await file.write(chunk)
+            self.offset += len(chunk)
+
+        async def finish(self):
+            if self.stored is None:
+                await asyncio.to_thread(self.path.touch)        # an empty file was never written to
+                self.stored = LocalFile(str(self.path), self.upload.safe_client_name,
+                                        self.upload.size)
+            return self.stored
+
+        async def abort(self):
+            await asyncio.to_thread(self.path.unlink, missing_ok=True)
+
+What a sink can rely on:
+
+* ``open`` once per writer; ``write`` never before it, never after ``finish`` or ``abort``, and
+  never twice at once;
+* exactly one of ``finish`` and ``abort`` ends a writer, and after a ``finish`` that raised,
+  ``abort`` still comes;
+* the first bytes have been looked at and the name made safe before ``open``;
+* ``write`` gets the file's bytes in order; ``finish`` only comes when all ``upload.size`` bytes
+  were written;
+* a call is not cancelled, but when it takes longer than ``SINK_TIMEOUT`` or the process ends.
+
+What is asked of a sink: no call blocks the event loop; a provider's error is raised as one of ours
+(``raise SinkUnavailable(…) from exc``) so that the user reads the right sentence; anything else
+that is raised ends the upload as ``storage_error``. An error ends its own upload only.
+"""
+
+from __future__ import annotations
+
+import abc
+import datetime
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from django.core.checks import CheckMessage
+
+    from ..files import SinkFile
+
+
+@dataclass(frozen=True, slots=True)
+class UploadInfo:
+    """What a sink may know of an upload. Nothing in it but ``key`` may name a thing in a store:
+    refs and names are the client's words."""
+
+    upload_name: str
+    client_name: str
+    safe_client_name: str
+    client_type: str
+    #: The MIME type that the content was found to have.
+    content_type: str
+    #: Bytes; the file will have exactly as many.
+    size: int
+    #: Unguessable and unique, 32 hex digits.
+    key: str = field(default_factory=lambda: secrets.token_hex(16))
+
+
+class SinkWriter(abc.ABC):
+    """One file on its way into a sink."""
+
+    #: Bytes durably stored, contiguous from 0. Only these are acknowledged; never goes back.
+    offset: int = 0
+
+    @abc.abstractmethod
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes. May keep them for a while, and must wait when that is too many."""
+
+    @abc.abstractmethod
+    async def finish(self) -> SinkFile:
+        """Store what is left and return the file. Idempotent: called again after an error, it goes
+        on where it failed; called again after success, it returns the same file."""
+
+    @abc.abstractmethod
+    async def abort(self) -> None:
+        """Leave nothing behind. Idempotent, also after a call that failed halfway."""
+
+    async def checkpoint(self) -> dict[str, Any] | None:
+        """JSON from which :meth:`Sink.resume` goes on in another process; ``None``: it can't."""
+        return None
+
+
+class Sink(abc.ABC):
+    """A configured destination. Its ``__init__`` takes the ``OPTIONS``, and must not do I/O."""
+
+    #: Whether a consumed file stays in the store. One that was never consumed is always deleted.
+    keeps_files: bool = False
+
+    @abc.abstractmethod
+    async def open(self, upload: UploadInfo) -> SinkWriter:
+        """Begin to write a file. If it raises, it leaves nothing behind."""
+
+    async def sweep(self, older_than: datetime.timedelta) -> int:
+        """Delete what crashed processes left unfinished, and return how many that were."""
+        return 0
+
+    def check(self) -> Sequence[CheckMessage]:
+        """Messages for ``manage.py check``: options that can't work. No network."""
+        return []
+
+    async def aclose(self) -> None:  # noqa: B027 (optional)
+        """Close connections; the sink opens new ones when it is used again."""

@@ -1,0 +1,180 @@
+"""What one ``allow_upload()`` declares, validated where it is declared."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .conf import sinks
+from .exceptions import InvalidSlot
+
+if TYPE_CHECKING:
+    from .entries import UploadEntry
+    from .sinks.base import Sink
+    from .validators import Validator
+
+type_pattern = re.compile(r"[\w.+-]+/(\*|[\w.+-]+)", re.ASCII)
+extension_pattern = re.compile(r"\.[^\s./\\,]+(\.[^\s./\\,]+)*")
+
+#: A chunk is one WebSocket message; daphne takes none over 1 MiB, header included.
+MAX_CHUNK_SIZE = 16 * 1024 * 1024
+
+#: Types that Python's and the system's tables often lack.
+_EXTRA_TYPES = {
+    ".avif": "image/avif",
+    ".heic": "image/heic",
+    ".heif": "image/heif",
+    ".jxl": "image/jxl",
+    ".md": "text/markdown",
+    ".mjs": "text/javascript",
+    ".js": "text/javascript",
+    ".webp": "image/webp",
+    ".webm": "video/webm",
+    ".xhtml": "application/xhtml+xml",
+    ".yaml": "application/yaml",
+    ".yml": "application/yaml",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+}
+
+
+def type_of_name(name: str) -> str:
+    """The MIME type that a file's extension stands for, or ``""``."""
+    extension = extension_of(name)
+    return (
+        _EXTRA_TYPES.get(extension) or mimetypes.guess_type(f"x{extension}", strict=False)[0] or ""
+    )
+
+
+def extension_of(name: str) -> str:
+    """``.png`` of ``a.PNG``; of ``evil.svg .`` it is ``.svg``, as the systems that drop the rest
+    would see it; ``""`` if there is none."""
+    stem, dot, extension = name.rstrip(" .").rpartition(".")
+    return f".{extension.lower()}" if dot and stem else ""
+
+
+@dataclass(frozen=True)
+class Accept:
+    """The comma-separated ``accept`` of a slot: extensions and MIME types, as in HTML."""
+
+    text: str
+
+    @cached_property
+    def extensions(self) -> frozenset[str]:
+        return frozenset(token for token in self._tokens if token.startswith("."))
+
+    @cached_property
+    def types(self) -> frozenset[str]:
+        return frozenset(token for token in self._tokens if "/" in token)
+
+    @cached_property
+    def _tokens(self) -> tuple[str, ...]:
+        return tuple(token for raw in self.text.split(",") if (token := raw.strip().lower()))
+
+    def __bool__(self) -> bool:
+        return bool(self._tokens)
+
+    def check(self) -> None:
+        for token in self._tokens:
+            pattern = extension_pattern if token.startswith(".") else type_pattern
+            if not pattern.fullmatch(token):
+                raise InvalidSlot(
+                    "accept must be a comma-separated list of extensions ('.jpg') and MIME types "
+                    f"('image/*'). Got: {token!r}"
+                )
+
+    def takes_name(self, name: str) -> bool:
+        """Whether the extension alone is accepted: itself, or the type it stands for."""
+        lowered = name.lower().rstrip(" .")
+        return any(lowered.endswith(extension) for extension in self.extensions) or self.takes_type(
+            type_of_name(name)
+        )
+
+    def takes_type(self, content_type: str) -> bool:
+        """Whether a MIME type is among the accepted types."""
+        main = content_type.partition("/")[0]
+        return bool(content_type) and not self.types.isdisjoint({content_type, f"{main}/*", "*/*"})
+
+
+@dataclass(frozen=True)
+class UploadSlot:
+    """The options of one ``allow_upload()``; see :meth:`djust_uploads.UploadMixin.allow_upload`.
+
+    Raises :class:`~djust_uploads.exceptions.InvalidSlot` for an option that can't be, and
+    :class:`~djust_uploads.exceptions.InvalidSink` for an alias that isn't configured.
+    """
+
+    name: str
+    accept: str = ""
+    max_entries: int = 1
+    max_file_size: int = 10_000_000
+    chunk_size: int = 64 * 1024
+    auto_upload: bool = True
+    sink: str | Sink | Callable[[UploadEntry], str | Sink] | None = None
+    resumable: bool = False
+    allow_active_content: bool = False
+    validators: tuple[Validator, ...] = ()
+    on_complete: Callable[[UploadEntry], Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise InvalidSlot(f"name must be a non-empty string. Got: {self.name!r}")
+        if not isinstance(self.accept, str):
+            raise InvalidSlot(f"accept must be a string such as '.jpg,.png'. Got: {self.accept!r}")
+        self.accepted.check()
+        self._check_int("max_entries", 1, None)
+        self._check_int("max_file_size", 0, None)
+        self._check_int("chunk_size", 1, MAX_CHUNK_SIZE)
+        if isinstance(self.sink, str) or self.sink is None:
+            sinks.resolve(self.sink)
+        else:
+            from .sinks.base import Sink
+
+            if not isinstance(self.sink, Sink) and (
+                isinstance(self.sink, type) or not callable(self.sink)
+            ):
+                raise InvalidSlot(
+                    "sink must be an alias, a Sink instance or a callable (entry) -> alias | Sink. "
+                    f"Got: {self.sink!r}"
+                )
+
+    def _check_int(self, name: str, low: int, high: int | None) -> None:
+        value = getattr(self, name)
+        if (
+            not isinstance(value, int)
+            or isinstance(value, bool)
+            or value < low
+            or (high is not None and value > high)
+        ):
+            bounds = f"at least {low}" if high is None else f"from {low} to {high}"
+            raise InvalidSlot(f"{name} must be an integer, {bounds}. Got: {value!r}")
+
+    @cached_property
+    def accepted(self) -> Accept:
+        return Accept(self.accept)
+
+    def resolve_sink(self, entry: UploadEntry) -> Sink:
+        """The sink that takes ``entry``; the callable, if any, sees the sniffed content type."""
+        from .sinks.base import Sink
+
+        chosen = self.sink
+        if callable(chosen) and not isinstance(chosen, Sink):
+            chosen = chosen(entry)
+        return sinks.resolve(chosen)
+
+    def client_config(self) -> dict[str, Any]:
+        """What the browser needs to know."""
+        return {
+            "name": self.name,
+            "accept": self.accept,
+            "max_entries": self.max_entries,
+            "max_file_size": self.max_file_size,
+            "chunk_size": self.chunk_size,
+            "auto_upload": self.auto_upload,
+            "resumable": self.resumable,
+        }

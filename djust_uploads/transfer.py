@@ -1,0 +1,327 @@
+"""One entry's bytes on their way: from the socket, past the validators, into the sink's writer.
+
+The connection feeds chunks in and never waits for the sink; one task takes them out and never
+waits for the socket's next message longer than there is nothing to do. Between them lies a buffer
+that the window bounds: ``limit``, the position up to which the client may send, is what the sink
+took plus the window.
+
+Whatever ends a transfer ends it in this task: the writer is finished or aborted, once, and the
+client is told, once. :meth:`Transfer.stop` only asks for the end, so a call to the sink is never
+torn apart by a disconnect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import inspect
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from asgiref.sync import sync_to_async
+
+from . import frames
+from .conf import upload_settings
+from .exceptions import SinkError, SinkTimeout, UploadCancelled, UploadError
+from .sinks.base import SinkWriter, UploadInfo
+from .validators import HEAD_SIZE, check_content, xml_guard
+
+if TYPE_CHECKING:
+    from .entries import UploadEntry
+    from .slots import UploadSlot
+
+logger = logging.getLogger("djust_uploads")
+
+T = TypeVar("T")
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+#: Bytes that a client may be ahead of the sink. At 100 ms round trip this carries 40 MB/s.
+MAX_WINDOW = 4 * 1024 * 1024
+
+#: Seconds between two progress messages of one upload, unless its client is about to stall.
+PROGRESS_INTERVAL = 0.1
+
+#: Bytes to hash at once: hashlib lets other threads run meanwhile, and the hop is worth it.
+_HASH_BATCH = 1024 * 1024
+
+
+class Window:
+    """The bytes that the uploads of this process may hold, shared evenly."""
+
+    def __init__(self) -> None:
+        self._active = 0
+
+    @contextlib.contextmanager
+    def share(self) -> Iterator[None]:
+        self._active += 1
+        try:
+            yield
+        finally:
+            self._active -= 1
+
+    def size(self, chunk_size: int) -> int:
+        """Bytes for one upload now: never less than a chunk, or nothing would move."""
+        share = upload_settings().max_buffered_bytes // max(1, self._active)
+        return max(chunk_size, min(MAX_WINDOW, share))
+
+
+window = Window()
+
+
+class Transfer:
+    """Runs from registration until the entry is complete, failed or cancelled."""
+
+    def __init__(
+        self,
+        entry: UploadEntry,
+        slot: UploadSlot,
+        send: Send,
+        on_end: Callable[[UploadEntry], None],
+    ) -> None:
+        self.entry = entry
+        self.slot = slot
+        self.limit = window.size(slot.chunk_size)
+        self._send = send
+        self._on_end = on_end
+        self._chunks: deque[bytes] = deque()
+        self._fed = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._all_fed = False
+        self._stopped: UploadError | None = None
+        self._writer: SinkWriter | None = None
+        self._told_limit = self.limit
+        self._told_at = 0.0
+        self._hash = _Hash() if upload_settings().sha256 else None
+        self._task = asyncio.create_task(self._run(), name=f"upload {entry.ref}")
+
+    # The connection's side.
+
+    def feed(self, index: int, data: bytes) -> None:
+        """Take a chunk; never waits. Raises a ``ProtocolError``, which ends the transfer too."""
+        with self._ending():
+            self.entry.accept_chunk(index, len(data))
+            self._chunks.append(data)
+            self._fed.set()
+
+    def feed_end(self) -> None:
+        """The client says that it sent all. Raises and ends as :meth:`feed` does."""
+        with self._ending():
+            self.entry.accept_complete()
+            self._all_fed = True
+            self._fed.set()
+
+    async def room(self) -> None:
+        """Return when the client may send. Only a client that oversteps ``limit`` is kept waiting:
+        not reading its socket is the one way to slow it down."""
+        while self.entry.received > self.limit and not self._task.done():
+            self._drained.clear()
+            await self._drained.wait()
+
+    def stop(self, error: UploadError) -> None:
+        """Ask for the end; :meth:`wait_ended` tells when nothing is left behind."""
+        if self._stopped is None:
+            self._stopped = error
+        self._fed.set()
+
+    async def wait_ended(self) -> None:
+        await asyncio.wait([self._task])
+
+    @contextlib.contextmanager
+    def _ending(self) -> Iterator[None]:
+        try:
+            yield
+        except UploadError as error:
+            self.stop(error)
+
+    # The sink's side: everything below runs in the one task.
+
+    async def _run(self) -> None:
+        entry = self.entry
+        try:
+            with window.share():
+                await self._store()
+            self._on_end(entry)
+            await self._report()
+            await self._call_on_complete()
+        except asyncio.CancelledError:
+            # The loop is going down; what the sink holds must not outlive it.
+            await self._abort()
+            entry.fail(UploadCancelled("the server is shutting down"))
+            self._on_end(entry)
+            raise
+        except UploadError as error:
+            await self._fail(error)
+        except Exception as exc:
+            error = SinkError(f"{type(exc).__name__}: {exc}")
+            error.__cause__ = exc
+            await self._fail(error)
+        finally:
+            self._chunks.clear()
+            self._drained.set()
+
+    async def _store(self) -> None:
+        entry = self.entry
+        head = await self._head()
+        await asyncio.to_thread(check_content, self.slot, entry, head)
+        guard = xml_guard(self.slot, entry, head)
+        sink = self.slot.resolve_sink(entry)
+        info = UploadInfo(
+            upload_name=entry.upload_name,
+            client_name=entry.client_name,
+            safe_client_name=entry.safe_client_name,
+            client_type=entry.client_type,
+            content_type=entry.content_type,
+            size=entry.client_size,
+        )
+        self._writer = writer = await self._bounded(sink.open(info))
+        async for chunk in self._taken_chunks():
+            if guard:
+                guard.feed(chunk)
+            if self._hash:
+                await self._hash.update(chunk)
+            await self._bounded(writer.write(chunk))
+            entry.take(len(chunk), writer.offset)
+            await self._move_limit()
+        if guard:
+            guard.feed(b"", final=True)
+        if self._hash:
+            entry.sha256 = await self._hash.hexdigest()
+        entry.finalize()
+        await self._report()
+        file = await self._bounded(writer.finish())
+        # A stop that came while the sink finished: the entry is cancelled, so the file must go.
+        if self._stopped:
+            with contextlib.suppress(Exception):
+                await self._bounded(file.adelete())
+            raise self._stopped
+        entry.finish(file, keeps_file=sink.keeps_files)
+
+    async def _head(self) -> bytes:
+        """The first bytes: ``HEAD_SIZE``, or the whole file if it is shorter. They stay buffered."""
+        size = min(HEAD_SIZE, self.entry.client_size)
+        while self.entry.received < size or (not size and not self._all_fed):
+            await self._next_feed()
+        return b"".join(self._chunks)[:HEAD_SIZE] if size else b""
+
+    async def _taken_chunks(self) -> AsyncIterator[bytes]:
+        """Every chunk, in order, until the client said that it sent all and all are taken."""
+        while True:
+            while self._chunks:
+                if self._stopped:
+                    raise self._stopped
+                yield self._chunks.popleft()
+            if self._all_fed:
+                return
+            await self._next_feed()
+
+    async def _next_feed(self) -> None:
+        if not self._stopped:
+            await self._fed.wait()
+            self._fed.clear()
+        if self._stopped:
+            raise self._stopped
+
+    async def _bounded(self, call: Awaitable[T]) -> T:
+        """A call to the sink, at most ``SINK_TIMEOUT`` seconds long."""
+        seconds = upload_settings().sink_timeout
+        try:
+            async with asyncio.timeout(seconds):
+                return await call
+        except TimeoutError as exc:
+            raise SinkTimeout(f"the sink took longer than {seconds} s") from exc
+
+    async def _move_limit(self) -> None:
+        size = window.size(self.slot.chunk_size)
+        # Never backwards: the client may already have sent what it was promised.
+        self.limit = max(self.limit, self.entry.taken + size)
+        if self.entry.received <= self.limit:
+            self._drained.set()
+        now = asyncio.get_running_loop().time()
+        # A client that keeps to its limit and has used half of it stalls unless it hears at once.
+        about_to_stall = (
+            self.entry.received <= self._told_limit
+            and self._told_limit - self.entry.received <= size // 2
+            and self.limit - self._told_limit >= size // 4
+        )
+        if about_to_stall or now - self._told_at >= PROGRESS_INTERVAL:
+            await self._report()
+
+    async def _report(self) -> None:
+        entry = self.entry
+        self._told_limit, self._told_at = self.limit, asyncio.get_running_loop().time()
+        await self._tell(
+            frames.progress(
+                entry.ref,
+                entry.upload_name,
+                str(entry.status),
+                progress=entry.progress,
+                offset=entry.offset,
+                limit=self.limit,
+            )
+        )
+
+    async def _tell(self, message: Mapping[str, Any]) -> None:
+        # The socket may be gone; the connection's end reaches us by stop().
+        with contextlib.suppress(Exception):
+            await self._send(message)
+
+    async def _call_on_complete(self) -> None:
+        if self.slot.on_complete is None:
+            return
+        try:
+            if inspect.iscoroutinefunction(self.slot.on_complete):
+                await self.slot.on_complete(self.entry)
+            else:
+                await sync_to_async(self.slot.on_complete)(self.entry)
+        except Exception:
+            logger.exception("on_complete of %r raised", self.entry)
+
+    async def _fail(self, error: UploadError) -> None:
+        entry = self.entry
+        await self._abort()
+        entry.fail(error)
+        self._on_end(entry)
+        if isinstance(error, UploadCancelled):
+            logger.info("%r: %s", entry, error)
+            await self._report()
+            return
+        level = logging.ERROR if isinstance(error, SinkError) else logging.WARNING
+        logger.log(level, "%r failed (%s): %s", entry, error.code, error, exc_info=error.__cause__)
+        await self._tell(frames.failed(entry.ref, error, entry.upload_name))
+
+    async def _abort(self) -> None:
+        if self._writer is None:
+            return
+        try:
+            await self._bounded(self._writer.abort())
+        except Exception:
+            logger.exception(
+                "the sink could not abort %r; a sweep may find its remains", self.entry
+            )
+
+
+class _Hash:
+    """SHA-256 off the event loop, a batch at a time."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._batch: list[bytes] = []
+        self._size = 0
+
+    async def update(self, chunk: bytes) -> None:
+        self._batch.append(chunk)
+        self._size += len(chunk)
+        if self._size >= _HASH_BATCH:
+            batch, self._batch, self._size = self._batch, [], 0
+            await asyncio.to_thread(self._update, batch)
+
+    def _update(self, batch: list[bytes]) -> None:
+        for chunk in batch:
+            self._sha256.update(chunk)
+
+    async def hexdigest(self) -> str:
+        await asyncio.to_thread(self._update, self._batch)
+        return self._sha256.hexdigest()
