@@ -46,9 +46,8 @@ _EXTRA_TYPES = {
 def type_of_name(name: str) -> str:
     """The MIME type that a file's extension stands for, or ``""``."""
     extension = extension_of(name)
-    return (
-        _EXTRA_TYPES.get(extension) or mimetypes.guess_type(f"x{extension}", strict=False)[0] or ""
-    )
+    guessed, _encoding = mimetypes.guess_type(f"x{extension}", strict=False)
+    return _EXTRA_TYPES.get(extension) or guessed or ""
 
 
 def extension_of(name: str) -> str:

@@ -68,7 +68,9 @@ class TemporaryFileSink(Sink):
         return fd
 
     async def sweep(self, older_than: datetime.timedelta) -> int:
-        return await asyncio.to_thread(_sweep, self.directory, time.time() - older_than.total_seconds())
+        return await asyncio.to_thread(
+            _sweep, self.directory, time.time() - older_than.total_seconds()
+        )
 
     def check(self) -> Sequence[CheckMessage]:
         if os.access(self.directory, os.W_OK | os.X_OK):
