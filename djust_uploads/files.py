@@ -44,6 +44,10 @@ class SinkFile(File):  # type: ignore[type-arg]
         """Delete the stored bytes. Deleting twice, or what was moved away, is no error."""
         raise NotImplementedError
 
+    async def akeep(self) -> None:
+        """The application consumed the file and the sink keeps it: take away the mark, if the store
+        has one, by which a sweep would know it as abandoned."""
+
     @property
     def url(self) -> str:
         """Where a browser can fetch the file. Raises ``ValueError`` where the sink has no URLs."""

@@ -28,6 +28,8 @@ from .manager import UploadManager
 from .mixin import UploadMixin
 from .sinks.base import Sink, SinkWriter, UploadInfo
 
+__all__ = ["LiveViewConsumer", "StockConsumer", "WriterSink"]
+
 logger = logging.getLogger("djust_uploads")
 
 #: Where a view's slots ride in djust's signed snapshot.

@@ -270,8 +270,7 @@ class UploadManager:
 
     async def _discard(self, consumed: list[UploadEntry]) -> None:
         for entry in consumed:
-            if not entry.keeps_file:
-                await _delete(entry)
+            await (_keep(entry) if entry.keeps_file else _delete(entry))
         for name in {entry.upload_name for entry in consumed}:
             refs = [entry.ref for entry in consumed if entry.upload_name == name]
             await self._tell(frames.consumed(name, refs))
@@ -307,6 +306,13 @@ async def _delete(entry: UploadEntry) -> None:
         await entry.file.adelete()
     except Exception:
         logger.exception("could not delete the file of %r; a sweep may find it", entry)
+
+
+async def _keep(entry: UploadEntry) -> None:
+    try:
+        await entry.file.akeep()
+    except Exception:
+        logger.exception("could not mark the file of %r as kept; a sweep may delete it", entry)
 
 
 class ConsumedEntries:

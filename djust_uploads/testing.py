@@ -92,7 +92,7 @@ class UploadClient:
     ) -> None:
         await self.socket.send(serialize(Frame(frame_type, ref, index, data)))
 
-    async def wait_for(self, timeout: float = 10.0, **expected: Any) -> dict[str, Any]:
+    async def wait_for(self, timeout: float = 10.0, /, **expected: Any) -> dict[str, Any]:
         """The first message, past or to come, that has all these keys with these values.
 
         Raises ``TimeoutError`` after ``timeout`` seconds, with what did arrive.
@@ -123,7 +123,7 @@ class UploadClient:
         await self.wait_for(type="mount")
         return self.upload_configs
 
-    async def event(self, name: str, **params: Any) -> dict[str, Any]:
+    async def event(self, name: str, /, **params: Any) -> dict[str, Any]:
         """Call an event handler, and return the server's answer."""
         self._event_ref += 1
         await self.send({"type": "event", "event": name, "params": params, "ref": self._event_ref})

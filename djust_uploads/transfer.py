@@ -155,9 +155,9 @@ class Transfer:
         except UploadError as error:
             await self._fail(error)
         except Exception as exc:
-            error = SinkError(f"{type(exc).__name__}: {exc}")
-            error.__cause__ = exc
-            await self._fail(error)
+            unexpected = SinkError(f"{type(exc).__name__}: {exc}")
+            unexpected.__cause__ = exc
+            await self._fail(unexpected)
         finally:
             self._chunks.clear()
             self._drained.set()
@@ -200,7 +200,7 @@ class Transfer:
         entry.finish(file, keeps_file=sink.keeps_files)
 
     async def _head(self) -> bytes:
-        """The first bytes: ``HEAD_SIZE``, or the whole file if it is shorter. They stay buffered."""
+        """The first ``HEAD_SIZE`` bytes, or the whole file if it is shorter. They stay buffered."""
         size = min(HEAD_SIZE, self.entry.client_size)
         while self.entry.received < size or (not size and not self._all_fed):
             await self._next_feed()

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import django
+import pytest
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()
+
+from djust_uploads.testing import UploadClient
+from tests.servers import Server, serve
+
+
+@pytest.fixture(scope="session", params=["uvicorn", "daphne"])
+def plain_site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """``tests.sites.plain``, on each ASGI server."""
+    uploads = tmp_path_factory.mktemp(request.param) / "uploads"
+    with serve("tests.sites.plain:application", uploads, server=request.param) as server:
+        yield server
+
+
+@pytest.fixture
+async def page(plain_site: Server):
+    """A page connected to ``plain_site``."""
+    async with UploadClient(plain_site.ws("/ws/")) as client:
+        await client.mounted()
+        yield client

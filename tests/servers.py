@@ -1,0 +1,107 @@
+"""Real ASGI servers in processes of their own, and what can be measured of them from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A running ASGI application: ``server.ws("/ws/")``, ``server.http("/")``."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, uploads: Path, log: Path):
+        self.process = process
+        self.port = port
+        self.uploads = uploads
+        self.log = log
+
+    def ws(self, path: str) -> str:
+        return f"ws://127.0.0.1:{self.port}{path}"
+
+    def http(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def temporary_files(self) -> list[str]:
+        return sorted(path.name for path in self.uploads.iterdir())
+
+    def memory(self) -> int:
+        """Resident bytes now."""
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+    def peak_memory(self) -> int:
+        """Resident bytes at most since :meth:`reset_peak`, as the kernel counted them."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        raise RuntimeError("no VmHWM")
+
+    def reset_peak(self) -> None:
+        """https://docs.kernel.org/filesystems/proc.html: writing 5 to clear_refs resets VmHWM."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+
+def command(server: str, application: str, port: int) -> list[str]:
+    if server == "uvicorn":
+        options = ["--port", str(port), "--ws-per-message-deflate", "false", "--lifespan", "off"]
+        return [sys.executable, "-m", "uvicorn", application, *options, "--log-level", "warning"]
+    return [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), application]
+
+
+@contextlib.contextmanager
+def serve(
+    application: str, uploads: Path, *, server: str = "uvicorn", cwd: Path = ROOT, **environ: str
+) -> Iterator[Server]:
+    """Run ``application`` until the end of the block. Its temporary files go to ``uploads``."""
+    uploads.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    log = uploads.parent / f"{uploads.name}.log"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{cwd}",
+        "UPLOAD_DIRECTORY": str(uploads),
+        **environ,
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command(server, application, port),
+            cwd=cwd,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait_until_up(process, port, log)
+        yield Server(process, port, uploads, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    for _ in range(300):
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended: {log.read_text()}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"the server is not up: {log.read_text()}")
