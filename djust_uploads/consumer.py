@@ -61,7 +61,10 @@ class UploadMessages:
             await manager.aclose()
 
     async def handle_upload_message(self, message: Mapping[str, Any]) -> None:
-        """Answer ``upload_register`` or ``upload_resume``."""
+        """Answer one of ``UPLOAD_MESSAGES``."""
+        if message["type"] == "upload_configs":
+            await self.send_upload_message(frames.configs(self.client_configs()))
+            return
         ref = str(message.get("ref"))[:64]
         if message["type"] == "upload_resume":
             await self.send_upload_message(frames.not_resumed(ref))
@@ -70,8 +73,12 @@ class UploadMessages:
         manager = self.upload_manager() or UploadManager()
         await manager.register(message, self.send_upload_message)
 
+    def client_configs(self) -> dict[str, Any]:
+        manager = self.upload_manager()
+        return manager.client_configs() if manager else {}
 
-UPLOAD_MESSAGES = frozenset({"upload_register", "upload_resume"})
+
+UPLOAD_MESSAGES = frozenset({"upload_register", "upload_resume", "upload_configs"})
 
 
 class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
@@ -110,9 +117,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
             await self.send_json({"type": "error", "error": "The page could not be set up."})
             await self.close(code=1011)
             return
-        manager = self.upload_manager()
-        configs = manager.client_configs() if manager else {}
-        await self.send_json({"type": "mount", "upload_configs": configs})
+        await self.send_json({"type": "mount", "upload_configs": self.client_configs()})
         await self._flush_events()
 
     def origin_allowed(self) -> bool:

@@ -171,6 +171,11 @@ def failed(ref: str, error: UploadError, upload_name: str = "") -> dict[str, Any
     }
 
 
+def configs(slots: dict[str, Any]) -> dict[str, Any]:
+    """The answer to ``upload_configs``: for a page that missed the mount message."""
+    return {"type": "upload_configs", "upload_configs": slots}
+
+
 def consumed(upload_name: str, refs: list[str]) -> dict[str, Any]:
     """The application took these files: the page need not show them as waiting any longer."""
     return {"type": "upload_consumed", "upload_name": upload_name, "refs": refs}

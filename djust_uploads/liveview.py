@@ -61,7 +61,7 @@ class LiveViewConsumer(UploadMessages, StockConsumer):
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         # The substring spares the other messages, nearly all, a second parsing.
-        if text_data and '"upload_re' in text_data and isinstance(self.view_instance, UploadMixin):
+        if text_data and '"upload_' in text_data and isinstance(self.view_instance, UploadMixin):
             message = _decoded(text_data)
             if message.get("type") in UPLOAD_MESSAGES:
                 await self._receive_upload_message(message)
