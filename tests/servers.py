@@ -71,8 +71,10 @@ def serve(
     uploads.mkdir(parents=True, exist_ok=True)
     port = free_port()
     log = uploads.parent / f"{uploads.name}.log"
+    # A site chooses its settings itself; the tests' own are not for it.
+    inherited = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
     environment = {
-        **os.environ,
+        **inherited,
         "PYTHONPATH": f"{ROOT}{os.pathsep}{cwd}",
         "UPLOAD_DIRECTORY": str(uploads),
         **environ,

@@ -111,12 +111,12 @@ function inputs(root = document) {
 function setUp(input, slot) {
   if (slot.accept && !input.hasAttribute("accept")) input.accept = slot.accept;
   if (slot.max_entries > 1 && !input.multiple) input.multiple = true;
-  const name = slot.name;
-  if (!document.querySelector(`[dj-upload-progress="${CSS.escape(name)}"]`)) {
-    // Errors must be seen, also on a page that has no place for them.
+  if (!document.querySelector(`[dj-upload-progress="${CSS.escape(slot.name)}"]`)) {
+    // Errors must be seen, also on a page that has no place for them. djust finds what it patches
+    // by position, so nothing may be put between its own elements.
     const progress = document.createElement("div");
-    progress.setAttribute("dj-upload-progress", name);
-    input.after(progress);
+    progress.setAttribute("dj-upload-progress", slot.name);
+    (input.closest("[dj-root]") ?? input).after(progress);
   }
 }
 
