@@ -162,7 +162,8 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         try:
             message = self._decode(text_data)
-        except ValueError as exc:
+        # Brackets nested deep enough exhaust the parser's stack.
+        except (ValueError, RecursionError) as exc:
             logger.warning("message refused: %s", exc)
             await self.send_json({"type": "error", "error": "The message was not understood."})
             return
