@@ -7,9 +7,11 @@ be refused, never be accepted.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import unicodedata
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 from xml.parsers import expat
@@ -20,6 +22,7 @@ from .exceptions import (
     FileTooLarge,
     SinkMisconfigured,
     TypeNotAccepted,
+    UploadError,
 )
 from .slots import extension_of, type_of_name
 
@@ -109,7 +112,8 @@ def check_registration(slot: UploadSlot, entry: UploadEntry) -> None:
     if slot.accepted:
         _check_accepted(slot, entry, named)
     for validator in slot.validators:
-        validator.check_registration(entry)
+        with _mistakes_translated(validator):
+            validator.check_registration(entry)
 
 
 def _check_accepted(slot: UploadSlot, entry: UploadEntry, named: str) -> None:
@@ -269,7 +273,8 @@ def check_content(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
     if named and found != named and not _is_active(named):
         entry.content_type = named
     for validator in slot.validators:
-        validator.check_content(entry, head)
+        with _mistakes_translated(validator):
+            validator.check_content(entry, head)
 
 
 def _check_found_accepted(slot: UploadSlot, entry: UploadEntry, found: str) -> None:
@@ -391,6 +396,17 @@ def xml_guard(slot: UploadSlot, entry: UploadEntry, head: bytes) -> XMLGuard | N
         or _text_start(head).startswith(b"<?xml")
     )
     return XMLGuard() if is_xml else None
+
+
+@contextlib.contextmanager
+def _mistakes_translated(validator: Validator) -> Iterator[None]:
+    """A mistake in the application's validator ends the upload, and nothing but the upload."""
+    try:
+        yield
+    except UploadError:
+        raise
+    except Exception as exc:
+        raise UploadError(f"{type(validator).__name__} raised {exc!r}") from exc
 
 
 class Validator:
