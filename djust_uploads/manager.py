@@ -258,6 +258,8 @@ class UploadManager:
         finally:
             self._turns -= 1
             if not self._turns:
+                for entry in self._in_hand.values():
+                    entry.take_postponed()
                 self._in_hand.clear()
                 if consumed := self._take_consumed():
                     self._spawn(lambda: self._discard(consumed))
