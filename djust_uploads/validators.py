@@ -16,6 +16,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 
+from django.core.exceptions import SuspiciousFileOperation
+from django.utils.text import get_valid_filename
+
 from .exceptions import (
     ActiveContent,
     ContentMismatch,
@@ -102,23 +105,31 @@ def check_registration(slot: UploadSlot, entry: UploadEntry) -> None:
             f"{entry.client_size} bytes, over {slot.max_file_size}",
             message=f"The file is too large: at most {_readable(slot.max_file_size)} are accepted.",
         )
-    named = type_of_name(entry.client_name)
     if not slot.allow_active_content and (
-        _is_active(entry.client_type)
-        or _is_active(named)
-        or extension_of(entry.client_name) in ACTIVE_EXTENSIONS
+        _is_active(entry.client_type) or any(map(_is_active_name, _stored_names(entry)))
     ):
         raise ActiveContent(f"{entry.client_name!r}, claimed to be {entry.client_type!r}")
     if slot.accepted:
-        _check_accepted(slot, entry, named)
+        _check_accepted(slot, entry)
     for validator in slot.validators:
         with _mistakes_translated(validator):
             validator.check_registration(entry)
 
 
-def _check_accepted(slot: UploadSlot, entry: UploadEntry, named: str) -> None:
+def _stored_names(entry: UploadEntry) -> Iterator[str]:
+    """The names under which the file may be stored. Each spelling drops or replaces characters of
+    its own, so one may end in ``.js`` where another does not."""
+    yield entry.client_name
+    yield entry.safe_client_name
+    with contextlib.suppress(SuspiciousFileOperation):
+        # What a FileField makes of it.
+        yield get_valid_filename(entry.client_name)
+
+
+def _check_accepted(slot: UploadSlot, entry: UploadEntry) -> None:
     """By name *and* claim: a claim alone lets ``evil.exe`` pass as ``image/png``."""
     accepted, claimed = slot.accepted, entry.client_type
+    named = type_of_name(entry.client_name)
     agrees = (
         claimed in GENERIC_TYPES
         or accepted.takes_type(claimed)
@@ -293,6 +304,10 @@ def _check_found_accepted(slot: UploadSlot, entry: UploadEntry, found: str) -> N
 
 def _is_active(content_type: str) -> bool:
     return content_type in ACTIVE_TYPES
+
+
+def _is_active_name(name: str) -> bool:
+    return extension_of(name) in ACTIVE_EXTENSIONS or _is_active(type_of_name(name))
 
 
 #: https://mimesniff.spec.whatwg.org/#identifying-a-resource-with-an-unknown-mime-type: how browsers
