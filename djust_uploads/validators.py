@@ -227,6 +227,9 @@ _FAMILIES = tuple(
         r"application/(zip|java-archive|vnd\.(openxmlformats|oasis|android|apple|ms-|google-earth\.kmz)"
         r".*|.*\+zip|x-(zip|cbz|java|xpinstall).*)",
         r"application/(x-ole-storage|cdfv2.*|msword|vnd\.ms-.*|x-msi|vnd\.visio)",
+        r"application/(vnd\.microsoft\.portable-executable|x-(dosexec|msdos-program|msdownload"
+        r"|ms-dos-executable|exe))",
+        r"application/(vnd\.debian\.binary-package|x-(debian-package|deb))",
         r"application/(gzip|x-g?tar|x-tgz|x-compressed.*|.*\+gzip)",
         r"(audio|video|application)/(x-)?(mp4|m4[av]|quicktime|3gpp2?|ogg|webm|matroska|ms-asf|ms-w.*)",
         r"text/.*|message/.*|model/.*|application/(.*\+)?(json|json5|ld|xml|yaml|toml|sql|rtf|x-.*)",
@@ -253,7 +256,8 @@ def compatible(found: str, declared: str) -> bool:
         return False
     main = found.partition("/")[0]
     if main in _MEDIA and declared.startswith(f"{main}/"):
-        return True
+        # SVG is the one image that is text.
+        return "image/svg+xml" not in (found, declared)
     # A text family that takes application/x-… must not take binaries that are called so.
     families = _FAMILIES if _is_text(found) else _FAMILIES[:-1]
     return any(family.fullmatch(found) and family.fullmatch(declared) for family in families)
