@@ -129,6 +129,9 @@ class UploadSlot:
         self._check_int("max_entries", 1, None)
         self._check_int("max_file_size", 0, None)
         self._check_int("chunk_size", 1, MAX_CHUNK_SIZE)
+        self._check_validators()
+        if self.on_complete is not None and not callable(self.on_complete):
+            raise InvalidSlot(f"on_complete must be callable. Got: {self.on_complete!r}")
         if isinstance(self.sink, str) or self.sink is None:
             sinks.resolve(self.sink)
         else:
@@ -152,6 +155,13 @@ class UploadSlot:
         ):
             bounds = f"at least {low}" if high is None else f"from {low} to {high}"
             raise InvalidSlot(f"{name} must be an integer, {bounds}. Got: {value!r}")
+
+    def _check_validators(self) -> None:
+        from .validators import Validator
+
+        for validator in self.validators:
+            if not isinstance(validator, Validator):
+                raise InvalidSlot(f"validators must be Validator instances. Got: {validator!r}")
 
     @cached_property
     def accepted(self) -> Accept:
