@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .sinks.base import Sink
     from .validators import Validator
 
-type_pattern = re.compile(r"[\w.+-]+/(\*|[\w.+-]+)", re.ASCII)
+type_pattern = re.compile(r"\*/\*|[\w.+-]+/(\*|[\w.+-]+)", re.ASCII)
 extension_pattern = re.compile(r"\.[^\s./\\,]+(\.[^\s./\\,]+)*")
 
 #: A chunk is one WebSocket message; daphne takes none over 1 MiB, header included.
@@ -76,7 +76,8 @@ class Accept:
         return tuple(token for raw in self.text.split(",") if (token := raw.strip().lower()))
 
     def __bool__(self) -> bool:
-        return bool(self._tokens)
+        """Whether anything is refused."""
+        return bool(self._tokens) and "*/*" not in self._tokens
 
     def check(self) -> None:
         for token in self._tokens:
@@ -97,7 +98,7 @@ class Accept:
     def takes_type(self, content_type: str) -> bool:
         """Whether a MIME type is among the accepted types."""
         main = content_type.partition("/")[0]
-        return bool(content_type) and not self.types.isdisjoint({content_type, f"{main}/*", "*/*"})
+        return bool(content_type) and not self.types.isdisjoint({content_type, f"{main}/*"})
 
 
 @dataclass(frozen=True)
