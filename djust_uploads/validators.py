@@ -128,7 +128,7 @@ def _stored_names(entry: UploadEntry) -> Iterator[str]:
 
 def _check_accepted(slot: UploadSlot, entry: UploadEntry) -> None:
     """By name *and* claim: a claim alone lets ``evil.exe`` pass as ``image/png``."""
-    accepted, claimed = slot.accepted, entry.client_type
+    accepted, claimed = slot.accepted, _claimed_type(entry)
     named = type_of_name(entry.client_name)
     agrees = (
         claimed in GENERIC_TYPES
@@ -142,6 +142,13 @@ def _check_accepted(slot: UploadSlot, entry: UploadEntry) -> None:
             f"{entry.client_name!r}, claimed to be {claimed!r}, in a slot for {slot.accept!r}",
             message=f"Files of this type are not accepted here. Accepted: {slot.accept}.",
         )
+
+
+def _claimed_type(entry: UploadEntry) -> str:
+    """What the browser claims, but for claims that are known to be wrong."""
+    # Where Excel is installed, Windows gives a CSV this type, and browsers ask Windows.
+    is_csv = type_of_name(entry.client_name) == "text/csv"
+    return "" if is_csv and entry.client_type == "application/vnd.ms-excel" else entry.client_type
 
 
 def _readable(size: int) -> str:
@@ -279,13 +286,13 @@ def check_content(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
     if head:
         if not slot.allow_active_content and (_is_active(found) or looks_like_html(head)):
             raise ActiveContent(f"{entry!r} holds {found}")
-        for declared in (entry.client_type, named):
+        for declared in (_claimed_type(entry), named):
             if not compatible(found, declared):
                 raise ContentMismatch(f"{entry!r} holds {found}, which is not {declared}")
         _check_found_accepted(slot, entry, found)
     # libmagic says "text/plain" of a CSV and "application/zip" of an EPUB: where the name is more
     # exact and nothing contradicts it, the name's type is the better one to store.
-    if named and found != named and not _is_active(named):
+    if named not in GENERIC_TYPES and found != named and not _is_active(named):
         entry.content_type = named
     for validator in slot.validators:
         with _mistakes_translated(validator):
@@ -387,7 +394,8 @@ class XMLGuard:
         """Raises :class:`ActiveContent`."""
         try:
             self._parser.Parse(data, final)
-        except expat.ExpatError as exc:
+        # LookupError and ValueError: an encoding that Python or expat can't read.
+        except (expat.ExpatError, LookupError, ValueError) as exc:
             raise ActiveContent(
                 f"XML that can't be checked: {exc}", message="The XML file has an error in it."
             ) from exc
