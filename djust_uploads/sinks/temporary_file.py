@@ -117,6 +117,7 @@ class TemporaryFileWriter(SinkWriter):
         self._chunks: list[bytes] = []
         self._gathered = 0
         self._file: TemporaryFile | None = None
+        self._writing: asyncio.Task[None] | None = None
 
     async def write(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
@@ -126,8 +127,10 @@ class TemporaryFileWriter(SinkWriter):
 
     async def _flush(self) -> None:
         """Write what was gathered at ``offset``; after an error, again from there, exactly."""
+        write = asyncio.to_thread(_write_at, self._handle.fileno(), self._chunks, self.offset)
+        self._writing = asyncio.create_task(write)
         with translated(self._path):
-            await asyncio.to_thread(_write_at, self._handle.fileno(), self._chunks, self.offset)
+            await asyncio.shield(self._writing)
         self.offset += self._gathered
         self._chunks, self._gathered = [], 0
 
@@ -147,6 +150,10 @@ class TemporaryFileWriter(SinkWriter):
 
     async def abort(self) -> None:
         self._chunks.clear()
+        if self._writing:
+            # A write that took too long goes on in its thread. Closing the descriptor under it
+            # would let it write into whatever file gets the number next.
+            await asyncio.wait([self._writing])
         with contextlib.suppress(OSError):
             await self._handle.close()
         with contextlib.suppress(FileNotFoundError):
