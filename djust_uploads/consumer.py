@@ -217,7 +217,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         return handler, params
 
 
-async def _call(function: Callable[..., Any], **params: Any) -> Any:
+async def _call(function: Callable[..., Any], /, **params: Any) -> Any:
     if inspect.iscoroutinefunction(function):
         return await function(**params)
     return await database_sync_to_async(function)(**params)
