@@ -374,3 +374,25 @@ def test_every_error_that_a_sink_may_raise_is_documented():
     for error, code in ERRORS[:3]:
         assert code in exceptions.__doc__
         assert error.code == code
+
+
+async def test_task_that_is_cancelled_after_its_end_ends_nothing_twice(caplog):
+    reached = asyncio.Event()
+
+    async def on_complete(entry):
+        reached.set()
+        await asyncio.Event().wait()
+
+    sink = RecordingSink()
+    async with Connection(sink=sink, on_complete=on_complete) as page:
+        ref = await page.register(1)
+        task = page.manager._transfers[ref]._task
+        await page.chunks(ref, b"x")
+        await page.frame(FrameType.COMPLETE, ref)
+        await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        [entry] = page.entries()
+        assert entry.status == "complete"
+        assert names(sink) == ["open", "write", "finish"]
