@@ -167,7 +167,8 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         try:
             message = self._decode(text_data)
-        except ValueError as exc:
+        # Brackets nested deep enough exhaust the parser's stack.
+        except (ValueError, RecursionError) as exc:
             logger.warning("message refused: %s", exc)
             await self.send_json({"type": "error", "error": "The message was not understood."})
             return
@@ -221,7 +222,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         return handler, params
 
 
-async def _call(function: Callable[..., Any], **params: Any) -> Any:
+async def _call(function: Callable[..., Any], /, **params: Any) -> Any:
     if inspect.iscoroutinefunction(function):
         return await function(**params)
     return await database_sync_to_async(function)(**params)

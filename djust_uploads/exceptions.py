@@ -20,7 +20,7 @@
     │   └── ActiveContent            active_content       HTML, SVG, scripts
     ├── SinkError                    storage_error        the store failed
     │   ├── SinkUnavailable          storage_unavailable  may work if tried again
-    │   ├── SinkTimeout              timeout              a call took longer than SINK_TIMEOUT
+    │   │   └── SinkTimeout          timeout              a call took longer than SINK_TIMEOUT
     │   ├── SinkFull                 storage_full         no space, or over a quota
     │   └── SinkMisconfigured        storage_misconfigured  for example a wrong bucket name
     ├── NotComplete                  not_complete         entry.file asked for too early

@@ -105,8 +105,9 @@ class Registration:
 
     @classmethod
     def parse(cls, message: Mapping[str, Any]) -> Registration:
-        """Raises :class:`InvalidMessage` for a missing key or a value of another type."""
-        size = message.get("client_size", 0)
+        """Raises :class:`InvalidMessage` if the ref or the size is missing, and for any value of
+        another type."""
+        size = message.get("client_size")
         if not isinstance(size, int) or isinstance(size, bool) or size < 0:
             raise InvalidMessage(f"client_size is not a size: {size!r:.80}")
         return cls(

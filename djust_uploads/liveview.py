@@ -89,7 +89,7 @@ class LiveViewConsumer(UploadMessages, StockConsumer):
 def _decoded(text: str) -> dict[str, Any]:
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return message if isinstance(message, dict) else {}
 

@@ -66,15 +66,12 @@ class UploadManager:
         try:
             registration = Registration.parse(message)
         except InvalidMessage as error:
-            logger.warning("upload_register: %s", error)
-            await send(frames.failed(str(message.get("ref"))[:64], error))
+            await self._refuse_message(message.get("ref"), error, send)
             return
         try:
             slot, entry = self._admit(registration)
         except UploadError as error:
-            logger.warning("%s refused (%s): %s", registration.ref, error.code, error)
-            self._remember(registration.ref)
-            await send(frames.failed(registration.ref, error, registration.upload_name))
+            await self._refuse(registration, error, send)
             return
         transfer = Transfer(entry, slot, send, self._on_end)
         self._entries[entry.ref] = entry
@@ -95,11 +92,7 @@ class UploadManager:
         if slot is None:
             raise UnknownSlot(f"no slot {registration.upload_name!r:.80}")
         if ref in self._entries or ref in self._ended:
-            error = DuplicateRef(f"{ref} is registered already")
-            # The client can't tell the two apart, so neither may go on as if it were the only one.
-            if transfer := self._transfers.get(ref):
-                transfer.stop(error)
-            raise error
+            raise DuplicateRef(f"{ref} is registered already")
         entry = UploadEntry(registration, slot.chunk_size)
         try:
             if len(self._live(slot.name)) >= slot.max_entries:
@@ -110,6 +103,25 @@ class UploadManager:
             self._show_failed(entry)
             raise
         return slot, entry
+
+    async def _refuse(self, registration: Registration, error: UploadError, send: Send) -> None:
+        logger.warning(
+            "%s refused (%s): %s", registration.ref, error.code, error, exc_info=error.__cause__
+        )
+        # The client can't tell two uploads of one ref apart, so neither may go on as if it were the
+        # only one. The one on its way tells the client.
+        if transfer := self._transfers.get(registration.ref):
+            transfer.stop(error)
+            return
+        self._remember(registration.ref)
+        await send(frames.failed(registration.ref, error, registration.upload_name))
+
+    async def _refuse_message(self, ref: object, error: InvalidMessage, send: Send) -> None:
+        try:
+            await self._refuse_frame(frames.parse_ref(ref), error, send)
+        except InvalidMessage:
+            logger.warning("upload_register: %s", error)
+            await send(frames.failed(str(ref)[:64], error))
 
     async def receive(self, data: bytes, send: Send) -> None:
         """Take a binary frame. Returns when the next one may be read, which is at once unless the
@@ -246,6 +258,8 @@ class UploadManager:
         finally:
             self._turns -= 1
             if not self._turns:
+                for entry in self._in_hand.values():
+                    entry.take_postponed()
                 self._in_hand.clear()
                 if consumed := self._take_consumed():
                     self._spawn(lambda: self._discard(consumed))

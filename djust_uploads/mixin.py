@@ -232,8 +232,13 @@ def _in_turn(method: Callable[..., Any]) -> Callable[..., Any]:
 
         @functools.wraps(method)
         def run(self: UploadMixin, *args: Any, **kwargs: Any) -> Any:
-            with self.uploads_turn():
-                return method(self, *args, **kwargs)
+            try:
+                with self.uploads_turn():
+                    return method(self, *args, **kwargs)
+            except StopIteration as exc:
+                # For example next() on a slot without entries. The future of a handler's thread
+                # can't carry it, and nobody would ever be answered; as PEP 479 for coroutines.
+                raise RuntimeError(f"{method.__qualname__} raised StopIteration") from exc
 
     run._runs_in_turn = True  # type: ignore[attr-defined]
     return run

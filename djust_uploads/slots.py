@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .sinks.base import Sink
     from .validators import Validator
 
-type_pattern = re.compile(r"[\w.+-]+/(\*|[\w.+-]+)", re.ASCII)
+type_pattern = re.compile(r"\*/\*|[\w.+-]+/(\*|[\w.+-]+)", re.ASCII)
 extension_pattern = re.compile(r"\.[^\s./\\,]+(\.[^\s./\\,]+)*")
 
 #: A chunk is one WebSocket message; daphne takes none over 1 MiB, header included.
@@ -76,7 +76,8 @@ class Accept:
         return tuple(token for raw in self.text.split(",") if (token := raw.strip().lower()))
 
     def __bool__(self) -> bool:
-        return bool(self._tokens)
+        """Whether anything is refused."""
+        return bool(self._tokens) and "*/*" not in self._tokens
 
     def check(self) -> None:
         for token in self._tokens:
@@ -97,7 +98,7 @@ class Accept:
     def takes_type(self, content_type: str) -> bool:
         """Whether a MIME type is among the accepted types."""
         main = content_type.partition("/")[0]
-        return bool(content_type) and not self.types.isdisjoint({content_type, f"{main}/*", "*/*"})
+        return bool(content_type) and not self.types.isdisjoint({content_type, f"{main}/*"})
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,9 @@ class UploadSlot:
         self._check_int("max_entries", 1, None)
         self._check_int("max_file_size", 0, None)
         self._check_int("chunk_size", 1, MAX_CHUNK_SIZE)
+        self._check_validators()
+        if self.on_complete is not None and not callable(self.on_complete):
+            raise InvalidSlot(f"on_complete must be callable. Got: {self.on_complete!r}")
         if isinstance(self.sink, str) or self.sink is None:
             sinks.resolve(self.sink)
         else:
@@ -152,6 +156,13 @@ class UploadSlot:
         ):
             bounds = f"at least {low}" if high is None else f"from {low} to {high}"
             raise InvalidSlot(f"{name} must be an integer, {bounds}. Got: {value!r}")
+
+    def _check_validators(self) -> None:
+        from .validators import Validator
+
+        for validator in self.validators:
+            if not isinstance(validator, Validator):
+                raise InvalidSlot(f"validators must be Validator instances. Got: {validator!r}")
 
     @cached_property
     def accepted(self) -> Accept:

@@ -7,12 +7,17 @@ be refused, never be accepted.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import unicodedata
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 from xml.parsers import expat
+
+from django.core.exceptions import SuspiciousFileOperation
+from django.utils.text import get_valid_filename
 
 from .exceptions import (
     ActiveContent,
@@ -20,6 +25,7 @@ from .exceptions import (
     FileTooLarge,
     SinkMisconfigured,
     TypeNotAccepted,
+    UploadError,
 )
 from .slots import extension_of, type_of_name
 
@@ -99,22 +105,31 @@ def check_registration(slot: UploadSlot, entry: UploadEntry) -> None:
             f"{entry.client_size} bytes, over {slot.max_file_size}",
             message=f"The file is too large: at most {_readable(slot.max_file_size)} are accepted.",
         )
-    named = type_of_name(entry.client_name)
     if not slot.allow_active_content and (
-        _is_active(entry.client_type)
-        or _is_active(named)
-        or extension_of(entry.client_name) in ACTIVE_EXTENSIONS
+        _is_active(entry.client_type) or any(map(_is_active_name, _stored_names(entry)))
     ):
         raise ActiveContent(f"{entry.client_name!r}, claimed to be {entry.client_type!r}")
     if slot.accepted:
-        _check_accepted(slot, entry, named)
+        _check_accepted(slot, entry)
     for validator in slot.validators:
-        validator.check_registration(entry)
+        with _mistakes_translated(validator):
+            validator.check_registration(entry)
 
 
-def _check_accepted(slot: UploadSlot, entry: UploadEntry, named: str) -> None:
+def _stored_names(entry: UploadEntry) -> Iterator[str]:
+    """The names under which the file may be stored. Each spelling drops or replaces characters of
+    its own, so one may end in ``.js`` where another does not."""
+    yield entry.client_name
+    yield entry.safe_client_name
+    with contextlib.suppress(SuspiciousFileOperation):
+        # What a FileField makes of it.
+        yield get_valid_filename(entry.client_name)
+
+
+def _check_accepted(slot: UploadSlot, entry: UploadEntry) -> None:
     """By name *and* claim: a claim alone lets ``evil.exe`` pass as ``image/png``."""
-    accepted, claimed = slot.accepted, entry.client_type
+    accepted, claimed = slot.accepted, _claimed_type(entry)
+    named = type_of_name(entry.client_name)
     agrees = (
         claimed in GENERIC_TYPES
         or accepted.takes_type(claimed)
@@ -127,6 +142,13 @@ def _check_accepted(slot: UploadSlot, entry: UploadEntry, named: str) -> None:
             f"{entry.client_name!r}, claimed to be {claimed!r}, in a slot for {slot.accept!r}",
             message=f"Files of this type are not accepted here. Accepted: {slot.accept}.",
         )
+
+
+def _claimed_type(entry: UploadEntry) -> str:
+    """What the browser claims, but for claims that are known to be wrong."""
+    # Where Excel is installed, Windows gives a CSV this type, and browsers ask Windows.
+    is_csv = type_of_name(entry.client_name) == "text/csv"
+    return "" if is_csv and entry.client_type == "application/vnd.ms-excel" else entry.client_type
 
 
 def _readable(size: int) -> str:
@@ -212,6 +234,9 @@ _FAMILIES = tuple(
         r"application/(zip|java-archive|vnd\.(openxmlformats|oasis|android|apple|ms-|google-earth\.kmz)"
         r".*|.*\+zip|x-(zip|cbz|java|xpinstall).*)",
         r"application/(x-ole-storage|cdfv2.*|msword|vnd\.ms-.*|x-msi|vnd\.visio)",
+        r"application/(vnd\.microsoft\.portable-executable|x-(dosexec|msdos-program|msdownload"
+        r"|ms-dos-executable|exe))",
+        r"application/(vnd\.debian\.binary-package|x-(debian-package|deb))",
         r"application/(gzip|x-g?tar|x-tgz|x-compressed.*|.*\+gzip)",
         r"(audio|video|application)/(x-)?(mp4|m4[av]|quicktime|3gpp2?|ogg|webm|matroska|ms-asf|ms-w.*)",
         r"text/.*|message/.*|model/.*|application/(.*\+)?(json|json5|ld|xml|yaml|toml|sql|rtf|x-.*)",
@@ -238,7 +263,8 @@ def compatible(found: str, declared: str) -> bool:
         return False
     main = found.partition("/")[0]
     if main in _MEDIA and declared.startswith(f"{main}/"):
-        return True
+        # SVG is the one image that is text.
+        return "image/svg+xml" not in (found, declared)
     # A text family that takes application/x-… must not take binaries that are called so.
     families = _FAMILIES if _is_text(found) else _FAMILIES[:-1]
     return any(family.fullmatch(found) and family.fullmatch(declared) for family in families)
@@ -260,16 +286,17 @@ def check_content(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
     if head:
         if not slot.allow_active_content and (_is_active(found) or looks_like_html(head)):
             raise ActiveContent(f"{entry!r} holds {found}")
-        for declared in (entry.client_type, named):
+        for declared in (_claimed_type(entry), named):
             if not compatible(found, declared):
                 raise ContentMismatch(f"{entry!r} holds {found}, which is not {declared}")
         _check_found_accepted(slot, entry, found)
     # libmagic says "text/plain" of a CSV and "application/zip" of an EPUB: where the name is more
     # exact and nothing contradicts it, the name's type is the better one to store.
-    if named and found != named and not _is_active(named):
+    if named not in GENERIC_TYPES and found != named and not _is_active(named):
         entry.content_type = named
     for validator in slot.validators:
-        validator.check_content(entry, head)
+        with _mistakes_translated(validator):
+            validator.check_content(entry, head)
 
 
 def _check_found_accepted(slot: UploadSlot, entry: UploadEntry, found: str) -> None:
@@ -288,6 +315,10 @@ def _check_found_accepted(slot: UploadSlot, entry: UploadEntry, found: str) -> N
 
 def _is_active(content_type: str) -> bool:
     return content_type in ACTIVE_TYPES
+
+
+def _is_active_name(name: str) -> bool:
+    return extension_of(name) in ACTIVE_EXTENSIONS or _is_active(type_of_name(name))
 
 
 #: https://mimesniff.spec.whatwg.org/#identifying-a-resource-with-an-unknown-mime-type: how browsers
@@ -363,7 +394,8 @@ class XMLGuard:
         """Raises :class:`ActiveContent`."""
         try:
             self._parser.Parse(data, final)
-        except expat.ExpatError as exc:
+        # LookupError and ValueError: an encoding that Python or expat can't read.
+        except (expat.ExpatError, LookupError, ValueError) as exc:
             raise ActiveContent(
                 f"XML that can't be checked: {exc}", message="The XML file has an error in it."
             ) from exc
@@ -391,6 +423,17 @@ def xml_guard(slot: UploadSlot, entry: UploadEntry, head: bytes) -> XMLGuard | N
         or _text_start(head).startswith(b"<?xml")
     )
     return XMLGuard() if is_xml else None
+
+
+@contextlib.contextmanager
+def _mistakes_translated(validator: Validator) -> Iterator[None]:
+    """A mistake in the application's validator ends the upload, and nothing but the upload."""
+    try:
+        yield
+    except UploadError:
+        raise
+    except Exception as exc:
+        raise UploadError(f"{type(validator).__name__} raised {exc!r}") from exc
 
 
 class Validator:

@@ -9,8 +9,14 @@ import pytest
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
+import hypothesis
+
 from djust_uploads.testing import UploadClient
 from tests.servers import Server, serve
+
+# The machine may be busy: how long an example takes says nothing.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session", params=["uvicorn", "daphne"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import datetime
 import errno
@@ -32,6 +33,23 @@ GATHER = 1024 * 1024
 _IOV_MAX = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
 
 
+#: Paths of this process's files. Not every server cancels its tasks before it exits (daphne fails
+#: to when one of its connections is idle), and only cancelled tasks clean up.
+_remaining: set[str] = set()
+
+
+@atexit.register
+def _remove_remaining() -> None:
+    for path in _remaining:
+        with contextlib.suppress(OSError):
+            Path(path).unlink(missing_ok=True)
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked process that exits must not delete its parent's files.
+    os.register_at_fork(after_in_child=_remaining.clear)
+
+
 class TemporaryFileSink(Sink):
     """Writes each upload to a file of its own; deletes it when it was consumed or never is.
 
@@ -57,8 +75,13 @@ class TemporaryFileSink(Sink):
         # The key is unguessable, so nobody can have put a link there; O_EXCL makes sure.
         name = f"{PREFIX}{upload.key}{extension_of(upload.safe_client_name)}"
         path = str(self.directory / name)
-        with translated(path):
-            handle = await aiofiles.open(path, "xb", buffering=0, opener=self._create)
+        _remaining.add(path)
+        try:
+            with translated(path):
+                handle = await aiofiles.open(path, "xb", buffering=0, opener=self._create)
+        except SinkError:
+            _remaining.discard(path)
+            raise
         return TemporaryFileWriter(path, handle, upload)
 
     def _create(self, path: str, flags: int) -> int:
@@ -93,7 +116,8 @@ class TemporaryFileWriter(SinkWriter):
         self._upload = upload
         self._chunks: list[bytes] = []
         self._gathered = 0
-        self._file: LocalFile | None = None
+        self._file: TemporaryFile | None = None
+        self._writing: asyncio.Task[None] | None = None
 
     async def write(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
@@ -103,18 +127,20 @@ class TemporaryFileWriter(SinkWriter):
 
     async def _flush(self) -> None:
         """Write what was gathered at ``offset``; after an error, again from there, exactly."""
+        write = asyncio.to_thread(_write_at, self._handle.fileno(), self._chunks, self.offset)
+        self._writing = asyncio.create_task(write)
         with translated(self._path):
-            await asyncio.to_thread(_write_at, self._handle.fileno(), self._chunks, self.offset)
+            await asyncio.shield(self._writing)
         self.offset += self._gathered
         self._chunks, self._gathered = [], 0
 
-    async def finish(self) -> LocalFile:
+    async def finish(self) -> TemporaryFile:
         if self._file is None:
             if self._chunks:
                 await self._flush()
             with translated(self._path):
                 await self._handle.close()
-            self._file = LocalFile(
+            self._file = TemporaryFile(
                 self._path,
                 self._upload.safe_client_name,
                 self.offset,
@@ -124,10 +150,23 @@ class TemporaryFileWriter(SinkWriter):
 
     async def abort(self) -> None:
         self._chunks.clear()
+        if self._writing:
+            # A write that took too long goes on in its thread. Closing the descriptor under it
+            # would let it write into whatever file gets the number next.
+            await asyncio.wait([self._writing])
         with contextlib.suppress(OSError):
             await self._handle.close()
         with contextlib.suppress(FileNotFoundError):
             await aiofiles.os.remove(self._path)
+        _remaining.discard(self._path)
+
+
+class TemporaryFile(LocalFile):
+    """A file that does not outlive its process."""
+
+    async def adelete(self) -> None:
+        await super().adelete()
+        _remaining.discard(self._path)
 
 
 def _write_and_seek(fd: int, buffers: Sequence[memoryview], offset: int) -> int:
