@@ -38,6 +38,7 @@ class UploadMessages:
         raise NotImplementedError
 
     async def send_upload_message(self, message: Mapping[str, Any]) -> None:
+        """Send to the page. Raises ``ConnectionError`` if it is known to be gone."""
         raise NotImplementedError
 
     async def dispatch(self, message: dict[str, Any]) -> None:
@@ -103,6 +104,8 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
     #: Characters of a JSON message, at most.
     max_message_size = 64 * 1024
 
+    _peer_gone = False
+
     async def connect(self) -> None:
         if not self.origin_allowed():
             await self.close(code=FORBIDDEN)
@@ -150,9 +153,18 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
 
     async def send_upload_message(self, message: Mapping[str, Any]) -> None:
         await self.send_json(message)
+        if self._peer_gone:
+            raise ConnectionError("the page has closed its socket")
 
     async def send_json(self, message: Mapping[str, Any]) -> None:
-        await self.send(text_data=json.dumps(message, cls=DjangoJSONEncoder))
+        """Send to the page, if it is still there. Its end is heard by ``disconnect()``, which an
+        exception here would keep from being called."""
+        try:
+            await self.send(text_data=json.dumps(message, cls=DjangoJSONEncoder))
+        except OSError as exc:
+            # https://asgi.readthedocs.io/en/latest/specs/www.html#disconnected-client-send-exception
+            self._peer_gone = True
+            logger.debug("message dropped: %r", exc)
 
     def push_event(self, event: str, payload: Mapping[str, Any] | None = None) -> None:
         """Send an event to the page: ``djust:push_event`` on ``window``, with ``detail.event`` and

@@ -58,6 +58,9 @@ class LiveViewConsumer(UploadMessages, StockConsumer):
 
     async def send_upload_message(self, message: Mapping[str, Any]) -> None:
         await self.send_json(message)
+        # djust drops what it can't send, and takes a note of it.
+        if self._ws_close_sent:
+            raise ConnectionError("the page has closed its socket")
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         # The substring spares the other messages, nearly all, a second parsing.

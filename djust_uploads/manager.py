@@ -66,17 +66,17 @@ class UploadManager:
         try:
             registration = Registration.parse(message)
         except InvalidMessage as error:
-            await self._refuse_message(message.get("ref"), error, send)
+            await self._refuse_message(message.get("ref"), error)
             return
         try:
             slot, entry = self._admit(registration)
         except UploadError as error:
-            await self._refuse(registration, error, send)
+            await self._refuse(registration, error)
             return
         transfer = Transfer(entry, slot, send, self._on_end)
         self._entries[entry.ref] = entry
         self._transfers[entry.ref] = transfer
-        await send(
+        await self._tell(
             frames.registered(
                 entry.ref,
                 entry.upload_name,
@@ -104,7 +104,7 @@ class UploadManager:
             raise
         return slot, entry
 
-    async def _refuse(self, registration: Registration, error: UploadError, send: Send) -> None:
+    async def _refuse(self, registration: Registration, error: UploadError) -> None:
         logger.warning(
             "%s refused (%s): %s", registration.ref, error.code, error, exc_info=error.__cause__
         )
@@ -114,26 +114,27 @@ class UploadManager:
             transfer.stop(error)
             return
         self._remember(registration.ref)
-        await send(frames.failed(registration.ref, error, registration.upload_name))
+        await self._tell(frames.failed(registration.ref, error, registration.upload_name))
 
-    async def _refuse_message(self, ref: object, error: InvalidMessage, send: Send) -> None:
+    async def _refuse_message(self, ref: object, error: InvalidMessage) -> None:
         try:
-            await self._refuse_frame(frames.parse_ref(ref), error, send)
+            await self._refuse_frame(frames.parse_ref(ref), error)
         except InvalidMessage:
             logger.warning("upload_register: %s", error)
-            await send(frames.failed(str(ref)[:64], error))
+            await self._tell(frames.failed(str(ref)[:64], error))
 
     async def receive(self, data: bytes, send: Send) -> None:
         """Take a binary frame. Returns when the next one may be read, which is at once unless the
         client oversteps its limit. Whatever is wrong with the frame ends its entry, not us."""
+        self._send = send
         try:
             frame = frames.parse(data)
         except InvalidMessage as error:
-            await self._refuse_frame(frames.ref_of(data), error, send)
+            await self._refuse_frame(frames.ref_of(data), error)
             return
         transfer = self._transfers.get(frame.ref)
         if transfer is None:
-            await self._receive_late(frame, send)
+            await self._receive_late(frame)
         elif frame.type is FrameType.CHUNK:
             transfer.feed(frame.index, frame.data)
             await transfer.room()
@@ -142,21 +143,21 @@ class UploadManager:
         else:
             transfer.stop(UploadCancelled("cancelled by the client"))
 
-    async def _receive_late(self, frame: frames.Frame, send: Send) -> None:
+    async def _receive_late(self, frame: frames.Frame) -> None:
         """A frame for an entry that is complete (only a cancel matters then), ended or unknown."""
         if frame.ref in self._entries:
             if frame.type is FrameType.CANCEL:
                 self.cancel(frame.ref)
         elif frame.ref not in self._ended:
-            await self._refuse_frame(frame.ref, UnknownUpload(f"no upload {frame.ref}"), send)
+            await self._refuse_frame(frame.ref, UnknownUpload(f"no upload {frame.ref}"))
 
-    async def _refuse_frame(self, ref: str, error: ProtocolError, send: Send) -> None:
+    async def _refuse_frame(self, ref: str, error: ProtocolError) -> None:
         if transfer := self._transfers.get(ref):
             transfer.stop(error)
         elif ref not in self._entries and ref not in self._ended:
             self._remember(ref)
             logger.warning("frame refused (%s): %s", error.code, error)
-            await send(frames.failed(ref, error))
+            await self._tell(frames.failed(ref, error))
 
     async def aclose(self) -> None:
         """End every transfer and delete what was never consumed. Idempotent."""

@@ -267,9 +267,12 @@ class Transfer:
         )
 
     async def _tell(self, message: Mapping[str, Any]) -> None:
-        # The socket may be gone; the connection's end reaches us by stop().
-        with contextlib.suppress(Exception):
+        try:
             await self._send(message)
+        except Exception as exc:
+            # A client that oversteps its limit is not read from, so its end is not heard either:
+            # that nobody can be told is then the only sign.
+            self.stop(UploadCancelled(f"the connection is gone: {exc!r}"))
 
     async def _call_on_complete(self) -> None:
         if self.slot.on_complete is None:

@@ -120,19 +120,22 @@ def test_stop_iteration_of_a_handler_is_an_error_that_a_future_can_carry():
         Page().first()
 
 
+STYLE = '<link rel="stylesheet" href="/static/djust_uploads/uploads.css">'
+
+
 @pytest.mark.parametrize(
     ("tag", "html"),
     [
         (
-            "{% upload_scripts %}",
-            '<script type="module" src="/static/djust_uploads/djust.js"></script>',
+            "{% upload_assets %}",
+            STYLE + '<script type="module" src="/static/djust_uploads/djust.js"></script>',
         ),
         (
-            "{% upload_scripts url %}",
-            '<script type="module" src="/static/djust_uploads/channels.js" '
+            "{% upload_assets url %}",
+            STYLE + '<script type="module" src="/static/djust_uploads/channels.js" '
             'data-upload-socket="/ws/?a=1&amp;b=&quot;"></script>',
         ),
     ],
 )
-def test_upload_scripts(tag, html):
+def test_upload_assets(tag, html):
     assert render("{% load djust_uploads %}" + tag, {"url": '/ws/?a=1&b="'}) == html
