@@ -17,8 +17,8 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.http.request import validate_host
 
 from . import frames
+from .handlers import is_event_handler
 from .manager import UploadManager
-from .mixin import is_event_handler
 
 logger = logging.getLogger("djust_uploads")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .conf import sinks
 from .exceptions import InvalidSlot
+from .names import type_of_name
 
 if TYPE_CHECKING:
     from .entries import UploadEntry
@@ -22,39 +22,6 @@ extension_pattern = re.compile(r"\.[^\s./\\,]+(\.[^\s./\\,]+)*")
 
 #: A chunk is one WebSocket message; daphne takes none over 1 MiB, header included.
 MAX_CHUNK_SIZE = 16 * 1024 * 1024
-
-#: Types that Python's and the system's tables often lack.
-_EXTRA_TYPES = {
-    ".avif": "image/avif",
-    ".heic": "image/heic",
-    ".heif": "image/heif",
-    ".jxl": "image/jxl",
-    ".md": "text/markdown",
-    ".mjs": "text/javascript",
-    ".js": "text/javascript",
-    ".webp": "image/webp",
-    ".webm": "video/webm",
-    ".xhtml": "application/xhtml+xml",
-    ".yaml": "application/yaml",
-    ".yml": "application/yaml",
-    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-}
-
-
-def type_of_name(name: str) -> str:
-    """The MIME type that a file's extension stands for, or ``""``."""
-    extension = extension_of(name)
-    guessed, _encoding = mimetypes.guess_type(f"x{extension}", strict=False)
-    return _EXTRA_TYPES.get(extension) or guessed or ""
-
-
-def extension_of(name: str) -> str:
-    """``.png`` of ``a.PNG``; of ``evil.svg .`` it is ``.svg``, as the systems that drop the rest
-    would see it; ``""`` if there is none."""
-    stem, dot, extension = name.rstrip(" .").rpartition(".")
-    return f".{extension.lower()}" if dot and stem else ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
-from djust_uploads import MemorySink, checks, validators
+from djust_uploads import MemorySink, checks, sniffing
 from djust_uploads.conf import sinks
 
 
@@ -55,10 +55,10 @@ def test_e001_one_message_for_each_sink():
 @pytest.fixture
 def without_libmagic(monkeypatch):
     """An environment in which python-magic does not find the library."""
-    validators._magic.cache_clear()
+    sniffing._magic.cache_clear()
     monkeypatch.setitem(sys.modules, "magic", None)
     yield
-    validators._magic.cache_clear()
+    sniffing._magic.cache_clear()
 
 
 def test_e002_libmagic_is_missing(without_libmagic):

@@ -11,7 +11,8 @@ from djust_uploads.conf import sinks
 from djust_uploads.entries import UploadEntry
 from djust_uploads.exceptions import InvalidSink, InvalidSlot
 from djust_uploads.frames import Registration
-from djust_uploads.slots import MAX_CHUNK_SIZE, Accept, extension_of, type_of_name
+from djust_uploads.names import extension_of, type_of_name
+from djust_uploads.slots import MAX_CHUNK_SIZE, Accept
 from djust_uploads.testing import RecordingSink
 
 REF = "00112233-4455-6677-8899-aabbccddeeff"

@@ -340,19 +340,20 @@ async def test_progress_only_grows_and_the_last_word_is_complete():
         assert statuses[-2:] == ["finalizing", "complete"]
 
 
-async def test_socket_that_is_gone_is_no_error():
-    async with Connection(sink="memory") as page:
+async def test_socket_that_is_gone_ends_the_upload():
+    sink = RecordingSink()
+    async with Connection(sink=sink) as page:
         ref = await page.register(len(DATA))
 
         async def send(message):
             raise ConnectionError
 
-        page.manager._transfers[ref]._send = send
+        transfer = page.manager._transfers[ref]
+        transfer._send = send
         await page.chunks(ref, DATA)
-        await page.frame(FrameType.COMPLETE, ref)
-        await page.manager._transfers[ref].wait_ended()
-        [entry] = page.entries()
-        assert entry.complete
+        await transfer.wait_ended()
+        assert page.entries() == []
+        assert sink.calls[-1] == ("abort",)
 
 
 # The end of the loop

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from djust_uploads import UploadSlot, Validator, validators
+from djust_uploads import UploadSlot, Validator, sniffing
 from djust_uploads.entries import UploadEntry
 from djust_uploads.exceptions import (
     ActiveContent,
@@ -20,20 +20,15 @@ from djust_uploads.exceptions import (
     ValidationFailed,
 )
 from djust_uploads.frames import Registration
-from djust_uploads.slots import extension_of
-from djust_uploads.validators import (
-    HEAD_SIZE,
-    XMLGuard,
-    check_content,
-    check_registration,
+from djust_uploads.names import (
     clean_client_name,
     clean_relative_path,
-    compatible,
-    looks_like_html,
+    extension_of,
     safe_client_name,
-    sniff,
-    xml_guard,
+    type_of_name,
 )
+from djust_uploads.sniffing import XMLGuard, compatible, looks_like_html, sniff
+from djust_uploads.validators import HEAD_SIZE, check_content, check_registration, xml_guard
 
 from . import content
 
@@ -45,7 +40,7 @@ def make(name="a.bin", claim="", size=100):
 
 
 def test_docstrings():
-    assert doctest.testmod(validators).attempted == 2
+    assert doctest.testmod(sniffing).attempted == 2
 
 
 # Names
@@ -246,10 +241,10 @@ def test_no_accepted_name_becomes_an_active_one(name):
     except ActiveContent:
         return
     for stored in (entry.client_name, entry.safe_client_name):
-        assert extension_of(stored) not in validators.ACTIVE_EXTENSIONS
+        assert extension_of(stored) not in sniffing.ACTIVE_EXTENSIONS
 
 
-@pytest.mark.parametrize("claim", sorted(validators.ACTIVE_TYPES))
+@pytest.mark.parametrize("claim", sorted(sniffing.ACTIVE_TYPES))
 def test_active_claim(claim):
     with pytest.raises(ActiveContent):
         check_registration(UploadSlot("files"), make("a.bin", f"{claim.upper()}; charset=utf-8"))
@@ -367,7 +362,7 @@ def test_content_against_what_the_slot_accepts(accept, takes, held):
 def test_content_type_that_is_stored(name, head, content_type):
     entry = make(name)
     check_content(UploadSlot("files"), entry, head)
-    assert entry.content_type == (content_type or validators.type_of_name(name))
+    assert entry.content_type == (content_type or type_of_name(name))
 
 
 @pytest.mark.parametrize("claim", ["application/x-msdownload", "application/x-dosexec", ""])
@@ -425,13 +420,13 @@ def test_sniff_of_anything(head):
 
 
 def test_without_libmagic_nothing_passes(monkeypatch):
-    validators._magic.cache_clear()
+    sniffing._magic.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "magic", None)
     try:
         with pytest.raises(SinkMisconfigured, match="libmagic"):
             check_content(UploadSlot("files"), make(), b"x")
     finally:
-        validators._magic.cache_clear()
+        sniffing._magic.cache_clear()
 
 
 @pytest.mark.parametrize("pair", [("image/svg+xml", "image/png"), ("image/png", "image/svg+xml")])
