@@ -138,43 +138,6 @@ def test_consumers_are_found_through_routers_and_middleware():
     assert list(checks._consumers(object())) == []
 
 
-#: Run where djust is installed and routed: tests.settings has no djust.
-E004 = """
-import os, sys
-os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-from django.conf import settings
-settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "djust"]
-settings.ASGI_APPLICATION = "__main__.application"
-import django
-django.setup()
-from channels.routing import ProtocolTypeRouter, URLRouter
-from django.core.checks import run_checks
-from django.urls import path
-from djust.websocket import LiveViewConsumer as Stock
-from djust_uploads.liveview import LiveViewConsumer as Ours
-consumer = {"stock": Stock, "ours": Ours}[sys.argv[1]]
-application = ProtocolTypeRouter({"websocket": URLRouter([path("ws/", consumer.as_asgi())])})
-print(*(message.id for message in run_checks(tags=["djust_uploads"])))
-"""
-
-
-@pytest.mark.parametrize(("consumer", "ids"), [("stock", "djust_uploads.E004"), ("ours", "")])
-def test_e004_djusts_own_consumer_is_routed(consumer, ids):
-    import subprocess
-
-    from tests.servers import ROOT
-
-    done = subprocess.run(
-        [sys.executable, "-c", E004, consumer],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == ids
-
-
 def test_checks_leave_no_sink_of_overridden_settings():
     with configured(SINKS={"mine": {"BACKEND": "djust_uploads.sinks.MemorySink"}}):
         assert found() == []

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import http.client
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 
 from djust_uploads.frames import FrameType
 from djust_uploads.testing import UploadClient, UploadFailed
-from tests.servers import serve
+from tests.servers import ROOT, serve
 
 VIEWS = "tests.sites.live."
 
@@ -217,9 +220,40 @@ def token(html):
     return re.search(r"mounted-\w+", html).group()
 
 
-async def until(condition, seconds=1.0):
-    import asyncio
+#: Run where djust is installed and routed: tests.settings has no djust.
+E004 = """
+import os, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+from django.conf import settings
+settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "djust"]
+settings.ASGI_APPLICATION = "__main__.application"
+import django
+django.setup()
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.checks import run_checks
+from django.urls import path
+from djust.websocket import LiveViewConsumer as Stock
+from djust_uploads.liveview import LiveViewConsumer as Ours
+consumer = {"stock": Stock, "ours": Ours}[sys.argv[1]]
+application = ProtocolTypeRouter({"websocket": URLRouter([path("ws/", consumer.as_asgi())])})
+print(*(message.id for message in run_checks(tags=["djust_uploads"])))
+"""
 
+
+@pytest.mark.parametrize(("consumer", "ids"), [("stock", "djust_uploads.E004"), ("ours", "")])
+def test_e004_djusts_own_consumer_is_routed(consumer, ids):
+    done = subprocess.run(
+        [sys.executable, "-c", E004, consumer],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == ids
+
+
+async def until(condition, seconds=1.0):
     for _ in range(int(seconds / 0.02)):
         if condition():
             return

@@ -89,7 +89,6 @@ def test_slot_that_can_no_longer_be_is_left_out(caplog):
 
 
 def test_sink_and_writer_exclude_each_other():
-    pytest.importorskip("djust")
     with pytest.raises(InvalidSlot, match="exclude each other"):
         Before().allow_upload("photos", sink="memory", writer=object)
 
