@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .exceptions import UploadError, ValidationFailed
     from .files import SinkFile
     from .mixin import UploadMixin, event_handler
-    from .sinks import MemorySink, Sink, SinkWriter, TemporaryFileSink, UploadInfo
+    from .sinks import MemorySink, S3Sink, Sink, SinkWriter, TemporaryFileSink, UploadInfo
     from .slots import UploadSlot
     from .validators import Validator
 
@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "MemorySink": "sinks",
+    "S3Sink": "sinks",
     "Sink": "sinks",
     "SinkFile": "files",
     "SinkWriter": "sinks",
@@ -40,6 +41,7 @@ _HOMES = {
 
 __all__ = [
     "MemorySink",
+    "S3Sink",
     "Sink",
     "SinkFile",
     "SinkWriter",
