@@ -106,6 +106,7 @@ def translated(where: str, operation: str) -> Iterator[None]:
 
 def _from_answer(exc: sdk.ClientError, detail: str) -> SinkError:
     code, status = code_of(exc), status_of(exc)
+    detail = detail.rstrip(".")
     if code in _SETTINGS:
         return SinkMisconfigured(f"{detail}. Check {_SETTINGS[code]}.")
     if code in _DENIED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import io
 import zlib
@@ -204,9 +205,10 @@ class S3Writer(SinkWriter):
                 return await self._commit(operation, **_rewound(params))
             if isinstance(error, SinkMisconfigured):
                 raise
-            etag = await self._stored_etag()
-            if etag is not None:
-                return etag
+            # If the store doesn't say what is there either, its first answer is the one to report.
+            with contextlib.suppress(SinkError):
+                if (etag := await self._stored_etag()) is not None:
+                    return etag
             if code_of(error) == "PreconditionFailed":
                 raise _taken(self.key) from error
             raise
