@@ -155,13 +155,13 @@ async def faulty(
     store = FaultyStore(target, **options)
     application = web.Application(client_max_size=2**31)
     application.router.add_route("*", "/{path:.*}", store.handle)
-    runner = web.AppRunner(application, access_log=None)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
     await runner.setup()
     context = None
     if certificate:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(*certificate)
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context, shutdown_timeout=1)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
     await site.start()
     port = runner.addresses[0][1]
     store.endpoint_url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"

@@ -52,7 +52,7 @@ class Store:
             **self.options,
         )
 
-    def keys(self) -> list[str]:
+    def object_keys(self) -> list[str]:
         listing = self.client().list_objects_v2(Bucket="media")
         return [stored["Key"] for stored in listing.get("Contents", ())]
 
@@ -109,12 +109,9 @@ def seaweedfs(directory: Path) -> Iterator[Store]:
     finally:
         if before is None:
             del os.environ["AWS_CA_BUNDLE"]
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        # It takes ten seconds to say goodbye to itself, and there is nothing to save.
+        process.kill()
+        process.wait()
 
 
 _WITH_GRPC = ("master", "volume", "filer", "s3")

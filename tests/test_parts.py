@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from djust_uploads.sinks.parts import MIB, Part, PartGatherer, Prefix, part_size_for
+from djust_uploads.sinks.parts import MIB, Part, PartBody, PartGatherer, Prefix, part_size_for
 
 
 @given(st.binary(max_size=300), st.integers(1, 70), st.lists(st.integers(1, 90), max_size=40))
@@ -18,10 +19,10 @@ def test_parts_are_equal_and_hold_the_file(data, part_size, cuts):
     chunks = [data[a:b] for a, b in itertools.pairwise([*positions, len(data)])]
     parts = [part for chunk in chunks for part in gatherer.feed(chunk)]
 
-    assert b"".join(part.body() for part in parts) == data
+    assert b"".join(part.body().read() for part in parts) == data
     assert [part.number for part in parts] == list(range(1, len(parts) + 1))
     assert [part.offset for part in parts] == [part_size * i for i in range(len(parts))]
-    assert all(part.size == len(part.body()) for part in parts)
+    assert all(part.size == len(part.body()) == sum(map(len, part.chunks)) for part in parts)
     assert all(part.size == part_size for part in parts[:-1])
     assert gatherer.received == len(data)
 
@@ -29,7 +30,7 @@ def test_parts_are_equal_and_hold_the_file(data, part_size, cuts):
 def test_gathering_goes_on_from_a_part():
     gatherer = PartGatherer(25, 10, 10)
     parts = list(gatherer.feed(b"b" * 10 + b"c" * 5))
-    assert [(p.number, p.offset, p.body()) for p in parts] == [
+    assert [(p.number, p.offset, p.body().read()) for p in parts] == [
         (2, 10, b"b" * 10),
         (3, 20, b"c" * 5),
     ]
@@ -42,17 +43,30 @@ def test_more_bytes_than_declared_are_refused_whole():
     assert gatherer.received == 0
 
 
-def test_one_chunk_that_is_a_part_is_not_copied():
-    chunk = bytes(1000)
-    (part,) = PartGatherer(1000, 1000).feed(chunk)
-    assert part.body() is chunk
+def test_whole_chunks_are_not_copied():
+    chunks = [bytes(10), bytes(5)]
+    gatherer = PartGatherer(15, 15)
+    (part,) = [part for chunk in chunks for part in gatherer.feed(chunk)]
+    assert all(kept is chunk for kept, chunk in zip(part.chunks, chunks, strict=True))
 
 
-def test_the_joined_body_replaces_the_chunks():
-    part = Part(1, 0, 4, [b"ab", memoryview(b"cd")])
-    assert part.body() == b"abcd"
-    assert part.chunks == [b"abcd"]
-    assert part.body() is part.chunks[0]
+@given(
+    st.lists(st.binary(min_size=1, max_size=9), max_size=6),
+    st.lists(st.tuples(st.sampled_from("rse"), st.integers(-1, 60)), max_size=8),
+)
+async def test_a_body_reads_as_a_file_in_memory_does(chunks, steps):
+    data = b"".join(chunks)
+    body, model = PartBody(chunks, len(data)), io.BytesIO(data)
+    for verb, number in steps:
+        if verb == "r":
+            assert body.read(number) == model.read(number)
+        elif verb == "s":
+            assert body.seek(max(0, number)) == model.seek(max(0, number))
+        else:
+            assert body.seek(0, io.SEEK_END) == model.seek(0, io.SEEK_END)
+        assert body.tell() == model.tell()
+    assert len(body) == len(data)
+    assert [chunk async for chunk in body] == chunks
 
 
 @pytest.mark.parametrize(

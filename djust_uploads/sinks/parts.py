@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
@@ -18,14 +19,46 @@ class Part:
     size: int
     chunks: list[bytes | memoryview]
 
-    def body(self) -> bytes:
-        """The part as one piece. It replaces the chunks: a part is never in memory twice for longer
-        than the copy takes. Blocks for milliseconds; a join this long lets other threads run."""
-        if len(self.chunks) != 1 or not isinstance(self.chunks[0], bytes):
-            self.chunks[:] = [b"".join(self.chunks)]
-        body = self.chunks[0]
-        assert isinstance(body, bytes)
-        return body
+    def body(self) -> PartBody:
+        return PartBody(self.chunks, self.size)
+
+
+class PartBody:
+    """A part as an SDK wants a request's body: a file that it may seek, or an asynchronous iterable
+    of chunks. Both over the chunks as they came: a joined copy would be a part's memory more."""
+
+    def __init__(self, chunks: Sequence[bytes | memoryview], size: int) -> None:
+        self._chunks = chunks
+        self._size = size
+        self._position = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
+        for chunk in self._chunks:
+            yield chunk
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def read(self, size: int | None = -1) -> bytes:
+        everything = size is None or size < 0
+        end = self._size if everything else min(self._position + (size or 0), self._size)
+        start, self._position = self._position, max(self._position, end)
+        return b"".join(self._pieces(start, end))
+
+    def _pieces(self, start: int, end: int) -> Iterator[memoryview]:
+        offset = 0
+        for chunk in self._chunks:
+            if start < offset + len(chunk) and offset < end:
+                yield memoryview(chunk)[max(0, start - offset) : end - offset]
+            offset += len(chunk)
 
 
 def part_size_for(size: int, part_size: int, max_parts: int) -> int:
@@ -65,7 +98,6 @@ class PartGatherer:
             part = self._part
             missing = part.offset + part.size - self.received
             whole = len(chunk) == len(rest) <= missing
-            # A view would do for a whole chunk too, but bytes.join() is faster without views.
             part.chunks.append(chunk if whole else rest[:missing])
             self.received += min(len(rest), missing)
             rest = rest[missing:]

@@ -381,6 +381,7 @@ class _Clients:
         sdk = aioboto3.Session(botocore_session=session, **self._credentials)
         try:
             async with sdk.client("s3", **self._options) as client:
+                client.meta.events.register("before-sign.s3.UploadPart", _without_expect)
                 yield client
         finally:
             self._of_loops.pop(loop, None)
@@ -389,6 +390,12 @@ class _Clients:
         ours = self._of_loops.pop(asyncio.get_running_loop(), None)
         if ours and ours.life:
             await ours.life.aclose()
+
+
+def _without_expect(request: Any, **kwargs: Any) -> None:
+    """Send a part without first asking whether it is wanted. That would cost a round trip for each,
+    and CreateMultipartUpload has asked: bucket and credentials are right."""
+    del request.headers["Expect"]
 
 
 class _OfLoop:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
+import functools
 import hashlib
-import io
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import InvalidSink, SinkError, SinkMisconfigured, UploadError
@@ -26,6 +25,8 @@ MAX_PARTS = 10_000
 
 #: Metadata of every object that we write: whose it is, when the answer to a request got lost.
 OWNER = "djust-upload"
+
+Chunks = Sequence[bytes | memoryview]
 
 CHECKSUMS = ("CRC32", "CRC32C", "SHA256")
 
@@ -112,13 +113,13 @@ class S3Writer(SinkWriter):
 
     async def _send(self, part: Part) -> None:
         try:
-            body, checksum = await asyncio.to_thread(self._prepare, part)
+            checksum = await self._checksum_of(part)
             answer = await self._sink.call(
                 "upload_part",
                 Key=self.key,
                 UploadId=self._upload_id,
                 PartNumber=part.number,
-                Body=body,
+                Body=part.body(),
                 **checksum,
             )
             self._landed[part.number] = {"ETag": answer["ETag"], **checksum}
@@ -132,16 +133,12 @@ class S3Writer(SinkWriter):
         finally:
             self._places.release()
 
-    def _prepare(self, part: Part) -> tuple[io.BytesIO, dict[str, str]]:
-        """The body and its checksum; blocking. aiohttp writes a ``BytesIO`` piece by piece, where
-        it would hand ``bytes`` to the socket's buffer whole: a second copy."""
-        body = part.body()
+    async def _checksum_of(self, part: Part) -> dict[str, str]:
+        """The request's checksum header, computed in a thread."""
         if not self._sink.checksum:
-            return io.BytesIO(body), {}
-        digest = load_checksum(self._sink.checksum)(body)
-        return io.BytesIO(body), {
-            f"Checksum{self._sink.checksum}": base64.b64encode(digest).decode()
-        }
+            return {}
+        digest = await asyncio.to_thread(load_checksum(self._sink.checksum), part.chunks)
+        return {f"Checksum{self._sink.checksum}": base64.b64encode(digest).decode()}
 
     async def finish(self) -> S3File:
         if self._file is None:
@@ -163,9 +160,9 @@ class S3Writer(SinkWriter):
     async def _put(self) -> str:
         await self._check_key_free()
         part = self._unsent[0] if self._unsent else Part(1, 0, 0, [])
-        body, checksum = await asyncio.to_thread(self._prepare, part)
         params = self._sink.object_params(self._upload, self._owner)
-        return await self._commit("put_object", Body=body, **params, **checksum)
+        checksum = await self._checksum_of(part)
+        return await self._commit("put_object", Body=part.body(), **params, **checksum)
 
     async def _complete(self) -> str:
         # What failed before gets another chance.
@@ -201,18 +198,24 @@ class S3Writer(SinkWriter):
         except SinkError as error:
             if condition and code_of(error) == "NotImplemented" and self._owner in self.key:
                 # The store has no conditional writes. A key that nobody can guess needs none.
-                self._sink.conditional_writes = False
-                return await self._commit(operation, **_rewound(params))
+                self._sink.conditional_writes, self._committing = False, False
+                return await self._commit(operation, **params)
             if isinstance(error, SinkMisconfigured):
                 raise
-            # If the store doesn't say what is there either, its first answer is the one to report.
-            with contextlib.suppress(SinkError):
-                if (etag := await self._stored_etag()) is not None:
-                    return etag
-            if code_of(error) == "PreconditionFailed":
-                raise _taken(self.key) from error
-            raise
+            return await self._etag_despite(error)
         return str(answer.get("ETag", ""))
+
+    async def _etag_despite(self, error: SinkError) -> str:
+        """The ETag if the object is there after all; else raises ``error``, or what it means."""
+        refused = code_of(error) == "PreconditionFailed"
+        try:
+            etag = await self._stored_etag()
+        except SinkError as unknown:
+            # The refusal may have been for an object that we wrote and never heard of.
+            raise (unknown if refused else error) from error.__cause__
+        if etag is not None:
+            return etag
+        raise (_taken(self.key) if refused else error) from error.__cause__
 
     async def _head(self) -> dict[str, Any] | None:
         try:
@@ -310,20 +313,26 @@ def _taken(key: str) -> SinkError:
     )
 
 
-def _rewound(params: Mapping[str, Any]) -> dict[str, Any]:
-    if "Body" in params:
-        params["Body"].seek(0)
-    return dict(params)
-
-
-def load_checksum(name: str | None) -> Callable[[bytes], bytes]:
+def load_checksum(name: str | None) -> Callable[[Chunks], bytes]:
     """The function for one of :data:`CHECKSUMS`. Raises :class:`InvalidSink` if it is not there."""
     if name == "CRC32C":
         try:
             from awscrt.checksums import crc32c
         except ImportError as exc:
             raise InvalidSink("checksum 'CRC32C' needs awscrt: pip install awscrt") from exc
-        return lambda body: int(crc32c(body)).to_bytes(4, "big")
-    if name == "SHA256":
-        return lambda body: hashlib.sha256(body).digest()
-    return lambda body: zlib.crc32(body).to_bytes(4, "big")
+        return functools.partial(_crc, lambda chunk, crc: crc32c(bytes(chunk), crc))
+    return _sha256 if name == "SHA256" else functools.partial(_crc, zlib.crc32)
+
+
+def _crc(update: Callable[[bytes | memoryview, int], int], chunks: Chunks) -> bytes:
+    crc = 0
+    for chunk in chunks:
+        crc = update(chunk, crc)
+    return crc.to_bytes(4, "big")
+
+
+def _sha256(chunks: Chunks) -> bytes:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.digest()
