@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -40,6 +41,8 @@ _STATUS = {
 LOST = "the store does it, and the connection closes"
 DROPPED = "the connection closes before the store hears of it"
 ERROR_IN_200 = "200, white space, and an error in the body"
+TRUNCATED = "the connection closes in the middle of the answer"
+NO_ETAG = "the answer is right, but has no ETag, as some stores' have none"
 
 
 class FaultyStore:
@@ -93,6 +96,10 @@ class FaultyStore:
         if fault == DROPPED:
             return _closed(request)
         answer = await self._forward(request, body)
+        if fault == TRUNCATED:
+            return await _truncated(request, answer)
+        if fault == NO_ETAG:
+            return web.Response(text=re.sub("<ETag>.*</ETag>", "", answer.text or ""))
         return _closed(request) if fault == LOST else answer
 
     async def _body(self, request: web.Request) -> bytes:
@@ -132,6 +139,16 @@ def _closed(request: web.Request) -> web.StreamResponse:
     assert request.transport
     request.transport.abort()
     return web.Response()
+
+
+async def _truncated(request: web.Request, answer: web.Response) -> web.StreamResponse:
+    assert isinstance(answer.body, bytes)
+    half = web.StreamResponse(
+        status=answer.status, headers={**answer.headers, "Content-Length": str(len(answer.body))}
+    )
+    await half.prepare(request)
+    await half.write(answer.body[: len(answer.body) // 2])
+    return _closed(request)
 
 
 def _operation(request: web.Request) -> str:

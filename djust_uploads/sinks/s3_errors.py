@@ -94,7 +94,7 @@ def translated(where: str, operation: str) -> Iterator[None]:
         ) from e
     except sdk.EndpointConnectionError as exc:
         raise SinkUnavailable(f"{operation} at {where}: {exc}. Is endpoint_url right?") from exc
-    except sdk.HTTPClientError as exc:
+    except (sdk.HTTPClientError, sdk.IncompleteReadError) as exc:
         raise SinkUnavailable(f"{operation} at {where}: {exc}") from exc
     except sdk.ParamValidationError as exc:
         raise SinkMisconfigured(f"{operation} at {where}: {exc}. Check extra_args.") from exc

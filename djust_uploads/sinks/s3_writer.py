@@ -247,7 +247,7 @@ class S3Writer(SinkWriter):
             if tasks:
                 # A part that was on its way may have landed after the first abort:
                 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
-                await self._abort_all_of_key()
+                await self._abort_listed()
             self._upload_id = None
         await self._abort_lost()
         if self._committing:
@@ -257,17 +257,15 @@ class S3Writer(SinkWriter):
 
     async def _abort_lost(self) -> None:
         if self._lost_id:
-            await self._abort_all_of_key()
+            await self._abort_listed()
             self._lost_id = False
 
-    async def _abort_all_of_key(self) -> None:
+    async def _abort_listed(self) -> None:
         # Under a key that can be guessed, somebody else may be uploading.
-        if self._owner in self.key:
-            ids = [
-                u["UploadId"] async for u in self._sink.uploads(self.key) if u["Key"] == self.key
-            ]
-            for upload_id in ids:
-                await self._sink.abort_upload(self.key, upload_id)
+        only_ours = self._owner in self.key
+        async for upload in self._sink.uploads(self.key):
+            if only_ours or upload["UploadId"] == self._upload_id:
+                await self._sink.abort_upload(upload["Key"], upload["UploadId"])
 
     # Resuming
 
