@@ -32,6 +32,7 @@ _STATUS = {
     "AccessDenied": 403,
     "InternalError": 500,
     "MissingContentLength": 411,
+    "NoSuchKey": 404,
     "NotImplemented": 501,
     "ServiceUnavailable": 503,
     "SlowDown": 503,

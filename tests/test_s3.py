@@ -449,13 +449,22 @@ async def test_however_the_end_is_answered_there_is_one_right_object(
 
 
 @pytest.mark.parametrize("fault", ["ServiceUnavailable", ERROR_IN_200, LOST])
-async def test_finish_may_be_called_again(broken, moto_store, monkeypatch, fault):
+@pytest.mark.parametrize(("name", "size"), [("Complete", PART + 3), ("PUT", SMALL)])
+@pytest.mark.parametrize("upload_to", ["", lambda upload: "guessable"])
+async def test_finish_may_be_called_again(
+    broken, moto_store, monkeypatch, fault, name, size, upload_to
+):
     monkeypatch.setattr(s3, "ATTEMPTS", 1)
-    broken.faults = {"Complete": [fault], "HEAD": ["InternalError"]}
-    data = os.urandom(PART + 3)
-    async with sink_for(broken) as sink:
+    fault = "InternalError" if name == "PUT" and fault == ERROR_IN_200 else fault
+    data = os.urandom(size)
+    async with sink_for(broken, upload_to=upload_to) as sink:
         writer = await sink.open(info(len(data)))
         await write(writer, data)
+        if upload_to and name == "PUT":
+            # That key is looked up before, too.
+            broken.faults = {name: [fault], "HEAD": ["NoSuchKey", "InternalError"]}
+        else:
+            broken.faults = {name: [fault], "HEAD": ["InternalError"]}
         with pytest.raises(SinkUnavailable):
             await writer.finish()
         file = await writer.finish()
@@ -541,6 +550,18 @@ async def test_a_multipart_upload_whose_id_got_lost_is_aborted(broken, moto_stor
         await writer.write(bytes(PART))
         await writer.abort()
     assert moto_store.uploads() == []
+
+
+async def test_what_can_not_be_cleaned_up_does_not_undo_the_upload(broken, moto_store):
+    broken.faults = {"Create": [LOST], "ListUploads": ["AccessDenied"]}
+    data = os.urandom(PART + 1)
+    async with sink_for(broken) as sink:
+        writer = await sink.open(info(len(data)))
+        await writer.write(data)
+        file = await writer.finish()
+        assert await writer.finish() is file
+    assert moto_store.object_keys() == [file.key]
+    empty(moto_store)
 
 
 async def test_a_store_without_conditional_writes_is_asked_without(broken, moto_store):

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import functools
 import hashlib
+import logging
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from .s3_file import S3File
 
 if TYPE_CHECKING:
     from .s3 import S3Sink
+
+logger = logging.getLogger("djust_uploads")
 
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 MAX_PARTS = 10_000
@@ -108,8 +111,10 @@ class S3Writer(SinkWriter):
     async def _check_key_free(self) -> None:
         """A key that can be guessed may be taken. ``If-None-Match`` has the last word, but some
         stores ignore it, and here it is said before a gigabyte was sent."""
-        if self._owner not in self.key and await self._head() is not None:
-            raise _taken(self.key)
+        if self._owner not in self.key:
+            stored = await self._head()
+            if stored is not None and not self._is_ours(stored):
+                raise _taken(self.key)
 
     async def _send(self, part: Part) -> None:
         try:
@@ -147,6 +152,7 @@ class S3Writer(SinkWriter):
             etag = await (self._complete() if self._is_multipart else self._put())
             self.offset = self._upload.size
             self._unsent.clear()
+            self._upload_id = None
             self._file = S3File(
                 self._sink,
                 self.key,
@@ -155,6 +161,10 @@ class S3Writer(SinkWriter):
                 self._upload.size,
                 content_type=self._upload.content_type,
             )
+            try:
+                await self._abort_lost()
+            except SinkError as error:
+                logger.warning("%s is stored, but an upload of it may remain: %s", self.key, error)
         return self._file
 
     async def _put(self) -> str:
@@ -175,14 +185,11 @@ class S3Writer(SinkWriter):
         if self._prefix.offset != self._upload.size:
             raise SinkError(f"{self._prefix.offset} bytes landed of {self._upload.size}")
         parts = [{"PartNumber": n, **self._landed[n]} for n in sorted(self._landed)]
-        etag = await self._commit(
+        return await self._commit(
             "complete_multipart_upload",
             UploadId=self._upload_id,
             MultipartUpload={"Parts": parts},
         )
-        self._upload_id = None
-        await self._abort_lost()
-        return etag
 
     async def _commit(self, operation: str, **params: Any) -> str:
         """Make the object appear, and return its ETag, which some stores leave empty.
@@ -229,11 +236,13 @@ class S3Writer(SinkWriter):
     async def _stored_etag(self) -> str | None:
         """The ETag of the object, if it is there and complete and we wrote it."""
         stored = await self._head()
-        if stored is None or stored.get("Metadata", {}).get(OWNER) != self._owner:
-            return None
-        if stored["ContentLength"] != self._upload.size:
+        if stored is None or not self._is_ours(stored):
             return None
         return str(stored.get("ETag", ""))
+
+    def _is_ours(self, stored: Mapping[str, Any]) -> bool:
+        owner = stored.get("Metadata", {}).get(OWNER)
+        return bool(owner == self._owner and stored["ContentLength"] == self._upload.size)
 
     async def abort(self) -> None:
         tasks = list(self._tasks)
