@@ -20,6 +20,7 @@ import zipfile
 import zlib
 
 import pytest
+from blockbuster import blockbuster_ctx
 from django.core.exceptions import SynchronousOnlyOperation
 from django.core.files.storage import FileSystemStorage
 from django.db import models
@@ -35,7 +36,7 @@ from djust_uploads.exceptions import (
     SinkUnavailable,
 )
 from djust_uploads.sinks import S3Sink, s3
-from djust_uploads.sinks.keys import object_key
+from djust_uploads.sinks.keys import literal_prefix, object_key
 from djust_uploads.testing import UploadClient, UploadFailed
 from tests.faulty import DROPPED, ERROR_IN_200, LOST, NO_ETAG, TRUNCATED, faulty
 from tests.servers import ROOT, serve
@@ -778,14 +779,18 @@ async def test_without_a_tag_nothing_is_tagged_and_no_object_swept(store):
 
 def test_keys():
     upload = info(1, name="a b.jpg")
-    with override_settings(USE_TZ=True, TIME_ZONE="Asia/Tokyo"):
-        today = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=9)))
-        assert object_key("in/%Y/%d", upload) == f"in/{today:%Y/%d}/{upload.key}-a_b.jpg"
+    today = datetime.datetime.now()
+    assert object_key("in/%Y/%d", upload) == f"in/{today:%Y/%d}/{upload.key}-a_b.jpg"
     assert object_key("", upload) == f"{upload.key}-a_b.jpg"
     assert object_key(lambda upload: f"x/{upload.client_name}", upload) == "x/a b.jpg"
-    for wrong in ("", "/absolute"):
-        with pytest.raises(ValueError, match="leading slash"):
-            object_key(lambda upload, wrong=wrong: wrong, upload)
+    assert literal_prefix("in/%Y/") == "in/"
+    assert literal_prefix(lambda upload: "x") is None
+
+
+@pytest.mark.parametrize("wrong", ["", "/absolute", "a/../b", None])
+async def test_a_callable_that_makes_no_key_is_a_setting(wrong):
+    with pytest.raises(SinkMisconfigured, match="upload_to"):
+        await S3Sink("media", upload_to=lambda upload: wrong).open(info(1))
 
 
 @pytest.mark.parametrize(
@@ -794,6 +799,7 @@ def test_keys():
         ({}, "bucket"),
         ({"bucket": ""}, "bucket must be a bucket's name"),
         ({"bucket": "a/b"}, "bucket must be"),
+        ({"bucket": "b", "upload_to": 3}, "upload_to must be a prefix or a callable"),
         ({"bucket": "b", "part_size": MIB}, "part_size must be 5 MiB to 5 GiB. Got: 1048576"),
         ({"bucket": "b", "max_concurrency": 0}, "max_concurrency must be at least 1"),
         ({"bucket": "b", "extra_args": {"Body": 1}}, r"extra_args must be of .*Got: \['Body'\]"),
@@ -897,6 +903,23 @@ async def test_aclose_and_then_use(moto_store):
         await sink.aclose()
         file = await upload(sink, b"2")
         assert await file.aread() == b"2"
+
+
+async def test_no_call_blocks_the_event_loop(seaweedfs_store):
+    empty(seaweedfs_store)
+    options = {"upload_to": "%Y/%m/", "content_disposition": "attachment"}
+    async with sink_for(seaweedfs_store, **options) as sink:
+        await sink._clients.get()
+        with blockbuster_ctx():
+            for size in (SMALL, 2 * PART + 1):
+                file = await upload(sink, bytes(size))
+                assert file.url
+                assert len([chunk async for chunk in file.achunks(MIB)]) == -(-size // MIB)
+                await file.akeep()
+                await file.adelete()
+            writer = await sink.open(info(2 * PART))
+            await writer.write(bytes(PART + 1))
+            await writer.abort()
 
 
 # Through a socket

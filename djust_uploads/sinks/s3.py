@@ -19,7 +19,7 @@ from django.utils.http import content_disposition_header
 
 from ..exceptions import InvalidSink, SinkError
 from .base import Sink, UploadInfo
-from .keys import UploadTo, literal_prefix
+from .keys import UploadTo, check_upload_to, literal_prefix, object_key
 from .parts import MIB
 
 try:
@@ -127,6 +127,7 @@ class S3Sink(Sink):
             ("addressing_style", addressing_style, addressing_style in STYLES, f"in {STYLES}"),
             ("unconsumed_tag", unconsumed_tag, tags == 1, "key=value or None"),
         )
+        check_upload_to(upload_to)
         load_checksum(checksum)
         self.bucket = bucket
         self.upload_to = upload_to
@@ -155,15 +156,17 @@ class S3Sink(Sink):
     # The contract
 
     async def open(self, upload: UploadInfo) -> S3Writer:
-        # Nothing is sent before there are bytes that passed the validators.
-        return S3Writer(self, upload)
+        # Nothing is sent before there are bytes that passed the validators. The thread is for an
+        # application's callable.
+        key = await asyncio.to_thread(object_key, self.upload_to, upload)
+        return S3Writer(self, upload, key)
 
     async def resume(self, upload: UploadInfo, checkpoint: Mapping[str, Any]) -> S3Writer:
         """Go on from :meth:`S3Writer.checkpoint`, from the parts of it that the store has.
 
         Raises :class:`SinkError` if the multipart upload is gone.
         """
-        writer = S3Writer(self, upload, checkpoint)
+        writer = S3Writer(self, upload, checkpoint["key"], checkpoint)
         await writer.restore(checkpoint)
         return writer
 
@@ -358,6 +361,8 @@ class _Clients:
                 self._sdk = botocore.session.get_session()
                 session = boto3.session.Session(botocore_session=self._sdk, **self._credentials)
                 self._blocking = session.client("s3", **self._options)
+                # Reads what a paginator needs, which an event loop would otherwise wait for.
+                self._blocking.can_paginate("list_parts")
             return self._blocking
 
     async def get(self) -> Any:
@@ -366,7 +371,8 @@ class _Clients:
         ours = self._of_loops.setdefault(loop, _OfLoop())
         async with ours.lock:
             if ours.client is None:
-                # Its files are then in memory, once, for both.
+                # The SDK's files are then in memory, once, for both; what is left to do on the loop
+                # takes some 10 ms, once.
                 await asyncio.to_thread(self.blocking)
                 ours.life = self._live(loop)
                 ours.client = await anext(ours.life)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import InvalidSink, SinkError, SinkMisconfigured, UploadError
 from .base import SinkWriter, UploadInfo
-from .keys import object_key
 from .parts import Part, PartGatherer, Prefix, part_size_for
 from .s3_errors import code_of, is_missing, status_of
 from .s3_file import S3File
@@ -38,12 +37,16 @@ class S3Writer(SinkWriter):
     """Holds at most ``max_concurrency`` parts on their way and the one being gathered."""
 
     def __init__(
-        self, sink: S3Sink, upload: UploadInfo, checkpoint: Mapping[str, Any] | None = None
+        self,
+        sink: S3Sink,
+        upload: UploadInfo,
+        key: str,
+        checkpoint: Mapping[str, Any] | None = None,
     ) -> None:
         self._sink = sink
         self._upload = upload
         resumed = checkpoint or {}
-        self.key: str = resumed.get("key") or _key(sink, upload)
+        self.key = key
         #: The same for all writers of one upload; stored with the object.
         self._owner: str = resumed.get("owner", upload.key)
         self._upload_id: str | None = resumed.get("upload_id")
@@ -304,13 +307,6 @@ class S3Writer(SinkWriter):
             self._prefix.land(Part(number, offset, size, []))
         self.offset = self._prefix.offset
         self._gatherer = PartGatherer(self._upload.size, self._part_size, self.offset)
-
-
-def _key(sink: S3Sink, upload: UploadInfo) -> str:
-    try:
-        return object_key(sink.upload_to, upload)
-    except ValueError as exc:
-        raise SinkMisconfigured(str(exc)) from exc
 
 
 def _taken(key: str) -> SinkError:
