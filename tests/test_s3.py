@@ -31,6 +31,7 @@ from djust_uploads import UploadInfo, checks
 from djust_uploads.conf import sinks
 from djust_uploads.exceptions import (
     InvalidSink,
+    NotResumable,
     SinkError,
     SinkMisconfigured,
     SinkUnavailable,
@@ -730,8 +731,30 @@ async def test_an_upload_that_was_aborted_is_not_resumed(store):
         await landed(writer)
         checkpoint = await writer.checkpoint()
         await writer.abort()
-        with pytest.raises(SinkError):
+        with pytest.raises(NotResumable, match="its upload is gone"):
             await sink.resume(info(2 * PART), checkpoint)
+
+
+async def test_what_is_no_checkpoint_of_the_file_is_not_resumed(moto_store):
+    async with sink_for(moto_store) as sink:
+        checkpoint = await (await sink.open(info(2 * PART))).checkpoint()
+        for wrong in ({}, {"key": "x"}, [], checkpoint | {"size": 1}):
+            with pytest.raises(NotResumable):
+                await sink.resume(info(2 * PART), wrong)
+
+
+async def test_closing_the_sink_ends_what_is_on_its_way(broken, moto_store):
+    data = os.urandom(3 * PART)
+    async with sink_for(broken) as sink:
+        writer = await sink.open(info(len(data)))
+        await writer.write(data[: 2 * PART])
+        await broken.wait_for("UploadPart")
+        await sink.aclose()
+        assert writer._tasks == set()
+        # The writer goes on when it is used again.
+        await writer.write(data[2 * PART :])
+        file = await writer.finish()
+    assert stored(moto_store, file.key) == data
 
 
 # The sweep

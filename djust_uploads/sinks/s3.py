@@ -10,14 +10,14 @@ import asyncio
 import datetime
 import re
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from django.core.checks import CheckMessage, Error, Warning
 from django.utils.http import content_disposition_header
 
-from ..exceptions import InvalidSink, SinkError
+from ..exceptions import InvalidSink, NotResumable, SinkError
 from .base import Sink, UploadInfo
 from .keys import UploadTo, check_upload_to, literal_prefix, object_key
 from .parts import MIB
@@ -140,6 +140,7 @@ class S3Sink(Sink):
         self._custom_domain = custom_domain
         self._unconsumed_tag = unconsumed_tag
         self._endpoint_url = endpoint_url
+        self._sending: set[asyncio.Task[None]] = set()
         self._where = f"bucket {bucket!r} of {endpoint_url or 'AWS'}"
         self._clients = _Clients(
             {
@@ -164,13 +165,21 @@ class S3Sink(Sink):
     async def resume(self, upload: UploadInfo, checkpoint: Mapping[str, Any]) -> S3Writer:
         """Go on from :meth:`S3Writer.checkpoint`, from the parts of it that the store has.
 
-        Raises :class:`SinkError` if the multipart upload is gone.
+        Raises :class:`NotResumable` if the multipart upload is gone, and for a checkpoint that is
+        not ours.
         """
-        writer = S3Writer(self, upload, checkpoint["key"], checkpoint)
-        await writer.restore(checkpoint)
+        try:
+            writer = S3Writer(self, upload, checkpoint["key"], checkpoint)
+            await writer.restore(checkpoint)
+        except (AttributeError, KeyError, TypeError, ValueError) as exc:
+            raise NotResumable(f"no checkpoint of S3Sink: {exc!r}") from exc
+        except SinkError as error:
+            if not is_missing(error):
+                raise
+            raise NotResumable(f"{checkpoint['key']}: its upload is gone") from error
         return writer
 
-    async def sweep(  # type: ignore[override]  # the base's is about to follow
+    async def sweep(  # type: ignore[override, unused-ignore]
         self, older_than: datetime.timedelta, *, dry_run: bool = False
     ) -> list[str]:
         """Abort multipart uploads begun, and delete objects still tagged as unconsumed that were
@@ -213,9 +222,22 @@ class S3Sink(Sink):
         return []
 
     async def aclose(self) -> None:
+        loop = asyncio.get_running_loop()
+        # A request under way would open a connection again that nobody closes.
+        sending = [task for task in self._sending if task.get_loop() is loop]
+        for task in sending:
+            task.cancel()
+        await asyncio.gather(*sending, return_exceptions=True)
         await self._clients.aclose()
 
     # What the writer and the file ask for
+
+    def start(self, sending: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task that :meth:`aclose` ends."""
+        task = asyncio.create_task(sending)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+        return task
 
     async def call(self, operation: str, **params: Any) -> dict[str, Any]:
         """A request about our bucket. Raises a :class:`SinkError`."""

@@ -90,7 +90,7 @@ class S3Writer(SinkWriter):
             if self._error:
                 self._places.release()
                 raise self._error
-            task = asyncio.create_task(self._send(self._unsent.pop(0)))
+            task = self._sink.start(self._send(self._unsent.pop(0)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -133,6 +133,9 @@ class S3Writer(SinkWriter):
             self._landed[part.number] = {"ETag": answer["ETag"], **checksum}
             self._prefix.land(part)
             self.offset = self._prefix.offset
+        except asyncio.CancelledError:
+            self._unsent.append(part)
+            raise
         except Exception as exc:
             self._unsent.append(part)
             unexpected = SinkError(f"part {part.number} of {self.key}: {exc!r}")
@@ -289,22 +292,25 @@ class S3Writer(SinkWriter):
             "owner": self._owner,
             "upload_id": self._upload_id,
             "part_size": self._part_size,
+            "size": self._upload.size,
             "parts": [self._landed[number] for number in numbers],
             "offset": self.offset,
         }
 
     async def restore(self, checkpoint: Mapping[str, Any]) -> None:
         """Take over the checkpoint's parts that the store still has, up to the first it has not."""
+        parts, size = checkpoint["parts"], checkpoint["size"]
+        if size != self._upload.size:
+            raise ValueError(f"a file of {size} bytes, not {self._upload.size}")
         if not self._upload_id:
             return
         stored = await self._sink.parts(self.key, self._upload_id)
-        for number, landed in enumerate(checkpoint["parts"], 1):
+        for number, landed in enumerate(parts, 1):
             if stored.get(number) != landed["ETag"]:
                 break
             offset = (number - 1) * self._part_size
-            size = min(self._part_size, self._upload.size - offset)
             self._landed[number] = dict(landed)
-            self._prefix.land(Part(number, offset, size, []))
+            self._prefix.land(Part(number, offset, min(self._part_size, size - offset), []))
         self.offset = self._prefix.offset
         self._gatherer = PartGatherer(self._upload.size, self._part_size, self.offset)
 
