@@ -57,6 +57,7 @@ class FaultyStore:
         self.most_in_flight = 0
         self.endpoint_url = ""
         self.reached = asyncio.Condition()
+        self._one_at_a_time = asyncio.Lock()
         self._target = target
         #: Bytes a second for all bodies together.
         self._rate = rate
@@ -96,7 +97,9 @@ class FaultyStore:
             return web.Response(status=_STATUS[fault], text=_ERROR.format(fault))
         if fault == DROPPED:
             return _closed(request)
-        answer = await self._forward(request, body)
+        # moto answers 500 to an abort while another thread of it takes a part.
+        async with self._one_at_a_time:
+            answer = await self._forward(request, body)
         if fault == TRUNCATED:
             return await _truncated(request, answer)
         if fault == NO_ETAG:
