@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .files import SinkFile
     from .handlers import event_handler
     from .mixin import UploadMixin
-    from .sinks import MemorySink, Sink, SinkWriter, TemporaryFileSink, UploadInfo
+    from .sinks import MemorySink, S3Sink, Sink, SinkWriter, TemporaryFileSink, UploadInfo
     from .slots import UploadSlot
     from .validators import Validator
 
@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "MemorySink": "sinks",
+    "S3Sink": "sinks",
     "Sink": "sinks",
     "SinkFile": "files",
     "SinkWriter": "sinks",
@@ -41,6 +42,7 @@ _HOMES = {
 
 __all__ = [
     "MemorySink",
+    "S3Sink",
     "Sink",
     "SinkFile",
     "SinkWriter",

@@ -6,11 +6,14 @@ E002  libmagic is missing
 E003  ``DJUST_UPLOADS`` is not a dictionary of known keys and sensible values
 E004  djust's stock consumer is routed
 E005  a sink's directory can't be written to
+E006  a sink's store does not let us in; only with ``check --deploy``, as it asks the store
+W006  a sink sends files unencrypted
 ====  =============================================================================
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,6 +64,18 @@ def check_sinks(**kwargs: Any) -> list[CheckMessage]:
             messages += sinks[alias].check()
         except InvalidSink as exc:
             messages.append(Error(str(exc), id="djust_uploads.E001"))
+    return messages
+
+
+@register("djust_uploads", deploy=True)
+def check_stores(**kwargs: Any) -> list[CheckMessage]:
+    if check_settings():
+        return []
+    messages: list[CheckMessage] = []
+    for alias in sinks:
+        # A sink that can't be made is an error already.
+        with contextlib.suppress(InvalidSink):
+            messages += sinks[alias].check_store()
     return messages
 
 

@@ -11,6 +11,7 @@ from tests.servers import ROOT
 
 EXPECTED = [
     "MemorySink",
+    "S3Sink",
     "Sink",
     "SinkFile",
     "SinkWriter",

@@ -1,7 +1,28 @@
-"""Where uploads go. Name one by its path in ``DJUST_UPLOADS["SINKS"]``, or pass an instance."""
+"""Where uploads go. Name one by its path in ``DJUST_UPLOADS["SINKS"]``, or pass an instance.
+
+Sinks that need an SDK are imported when they are first named.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from .base import Sink, SinkWriter, UploadInfo
 from .memory import MemorySink
 from .temporary_file import TemporaryFileSink
 
-__all__ = ["MemorySink", "Sink", "SinkWriter", "TemporaryFileSink", "UploadInfo"]
+if TYPE_CHECKING:
+    from .s3 import S3Sink
+
+_HOMES = {"S3Sink": "s3"}
+
+__all__ = ["MemorySink", "S3Sink", "Sink", "SinkWriter", "TemporaryFileSink", "UploadInfo"]
+
+
+def __getattr__(name: str) -> Any:
+    """Raises :class:`~djust_uploads.exceptions.InvalidSink` with the ``pip install`` that is
+    missing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

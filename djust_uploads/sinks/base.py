@@ -122,5 +122,9 @@ class Sink(abc.ABC):
         """Messages for ``manage.py check``: options that can't work. No network."""
         return []
 
+    def check_store(self) -> Sequence[CheckMessage]:
+        """Messages for ``manage.py check --deploy``: whether the store lets us in. May block."""
+        return []
+
     async def aclose(self) -> None:  # noqa: B027 (optional)
         """Close connections; the sink opens new ones when it is used again."""

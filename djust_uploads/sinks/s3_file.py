@@ -1,0 +1,59 @@
+"""An object in a bucket as the application's file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from ..exceptions import SinkError
+from ..files import SinkFile
+from ..ranges import RangeReader
+from .s3_errors import is_missing
+
+if TYPE_CHECKING:
+    from .s3 import S3Sink
+
+#: How often to ask again for a range whose bytes stopped on the way. The SDK repeats requests, but
+#: not the reading of an answer.
+_READ_ATTEMPTS = 3
+
+
+class S3File(SinkFile):
+    """Reads by ranges, with read-ahead. ``metadata`` has ``bucket``, ``key`` and ``etag``."""
+
+    def __init__(self, sink: S3Sink, key: str, etag: str, *args: Any, **kwargs: Any) -> None:
+        metadata = {"bucket": sink.bucket, "key": key, "etag": etag}
+        super().__init__(*args, metadata=metadata, **kwargs)
+        self.key = key
+        self._sink = sink
+        # Of a file that was overwritten meanwhile, no range fits the others.
+        self._condition = {"IfMatch": etag} if etag else {}
+
+    def open_stored(self) -> BinaryIO:
+        return cast(BinaryIO, RangeReader(self.size, self._fetch))
+
+    def _fetch(self, start: int, end: int) -> bytes:
+        for attempt in range(1, _READ_ATTEMPTS + 1):
+            try:
+                return self._sink.fetch(self.key, start, end, **self._condition)
+            except SinkError as error:
+                if not error.retryable or attempt == _READ_ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    @property
+    def url(self) -> str:
+        """Under ``custom_domain``, or else signed and good for ``url_expires`` seconds. Asks nobody
+        but, when the SDK's credentials have expired, whoever issues those."""
+        return self._sink.url(self.key)
+
+    async def adelete(self) -> None:
+        self.close()
+        await self._sink.delete(self.key)
+
+    async def akeep(self) -> None:
+        try:
+            await self._sink.untag(self.key)
+        except SinkError as error:
+            # The application deleted or moved it.
+            if not is_missing(error):
+                raise
