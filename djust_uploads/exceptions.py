@@ -22,7 +22,8 @@
     │   ├── SinkUnavailable          storage_unavailable  may work if tried again
     │   ├── SinkTimeout              timeout              a call took longer than SINK_TIMEOUT
     │   ├── SinkFull                 storage_full         no space, or over a quota
-    │   └── SinkMisconfigured        storage_misconfigured  for example a wrong bucket name
+    │   ├── SinkMisconfigured        storage_misconfigured  for example a wrong bucket name
+    │   └── NotResumable             not_resumable        a checkpoint whose bytes are gone
     ├── NotComplete                  not_complete         entry.file asked for too early
     └── UploadCancelled              cancelled            by the user, the application, a disconnect
 
@@ -151,6 +152,13 @@ class SinkMisconfigured(SinkError):
     """Trying again won't help before somebody changes a setting: no such bucket, access denied."""
 
     code = "storage_misconfigured"
+
+
+class NotResumable(SinkError):
+    """Nothing can go on from this checkpoint: its bytes were swept, or the sink has none."""
+
+    code = "not_resumable"
+    message = "The upload can't go on. Please choose the file again."
 
 
 class NotComplete(UploadError):

@@ -37,7 +37,7 @@ What a sink can rely on:
 * ``open`` once per writer; ``write`` never before it, never after ``finish`` or ``abort``, and
   never twice at once;
 * exactly one of ``finish`` and ``abort`` ends a writer, and after a ``finish`` that raised,
-  ``abort`` still comes;
+  ``abort`` still comes; a writer that is suspended gets neither after its ``checkpoint``;
 * the first bytes have been looked at and the name made safe before ``open``;
 * ``write`` gets the file's bytes in order; ``finish`` only comes when all ``upload.size`` bytes
   were written;
@@ -46,6 +46,7 @@ What a sink can rely on:
 What is asked of a sink: no call blocks the event loop; a provider's error is raised as one of ours
 (``raise SinkUnavailable(…) from exc``) so that the user reads the right sentence; anything else
 that is raised ends the upload as ``storage_error``. An error ends its own upload only.
+:class:`djust_uploads.testing.SinkContract` proves all of it.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from ..exceptions import NotResumable
 
 if TYPE_CHECKING:
     from django.core.checks import CheckMessage
@@ -114,9 +117,19 @@ class Sink(abc.ABC):
     async def open(self, upload: UploadInfo) -> SinkWriter:
         """Begin to write a file. If it raises, it leaves nothing behind."""
 
-    async def sweep(self, older_than: datetime.timedelta) -> int:
-        """Delete what crashed processes left unfinished, and return how many that were."""
-        return 0
+    async def resume(self, upload: UploadInfo, checkpoint: dict[str, Any]) -> SinkWriter:
+        """Go on from a :meth:`SinkWriter.checkpoint`, as :meth:`open` begins; the writer's
+        ``offset`` says from where. ``upload`` has the same values as then.
+
+        Raises :class:`~djust_uploads.exceptions.NotResumable` if the bytes are gone, and for a
+        checkpoint that isn't this sink's.
+        """
+        raise NotResumable(f"{type(self).__name__} has no checkpoints")
+
+    async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
+        """Delete what crashed processes left unfinished or unconsumed at least ``older_than`` ago,
+        and return its names in the store. With ``dry_run``, only return them."""
+        return []
 
     def check(self) -> Sequence[CheckMessage]:
         """Messages for ``manage.py check``: options that can't work. No network."""
