@@ -1,7 +1,7 @@
-"""For your tests: a scripted client, a sink that remembers, and the contract that any sink passes.
+"""For your tests: a scripted client, a sink that remembers, the contract that any sink passes.
 
-:class:`UploadClient` needs ``pip install websockets``, :class:`SinkContract` ``pip install pytest``;
-neither is imported before it is used.
+:class:`UploadClient` needs ``pip install websockets``, :class:`SinkContract` ``pip install
+pytest``; neither is imported before it is used.
 """
 
 from __future__ import annotations
