@@ -102,7 +102,7 @@ class SinkTests:
 
     async def _nothing_left(self, sink: Sink, after: str, mend: str) -> None:
         # What a cancelled call left to a thread may take a moment, as may the store's listing.
-        for _ in range(40):
+        for _ in range(20):
             left = await self._in_store(sink)
             if not left:
                 return
