@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .exceptions import UploadError, ValidationFailed
     from .files import SinkFile
     from .mixin import UploadMixin, event_handler
-    from .sinks import MemorySink, Sink, SinkWriter, TemporaryFileSink, UploadInfo
+    from .sinks import MemorySink, Sink, SinkWriter, StorageSink, TemporaryFileSink, UploadInfo
     from .slots import UploadSlot
     from .validators import Validator
 
@@ -26,6 +26,7 @@ _HOMES = {
     "Sink": "sinks",
     "SinkFile": "files",
     "SinkWriter": "sinks",
+    "StorageSink": "sinks",
     "TemporaryFileSink": "sinks",
     "UploadConsumer": "consumer",
     "UploadEntry": "entries",
@@ -43,6 +44,7 @@ __all__ = [
     "Sink",
     "SinkFile",
     "SinkWriter",
+    "StorageSink",
     "TemporaryFileSink",
     "UploadConsumer",
     "UploadEntry",

@@ -6,6 +6,7 @@ E002  libmagic is missing
 E003  ``DJUST_UPLOADS`` is not a dictionary of known keys and sensible values
 E004  djust's stock consumer is routed
 E005  a sink's directory can't be written to
+E007  a sink's Django storage can't be made
 ====  =============================================================================
 """
 

@@ -2,6 +2,7 @@
 
 from .base import Sink, SinkWriter, UploadInfo
 from .memory import MemorySink
+from .storage import StorageSink
 from .temporary_file import TemporaryFileSink
 
-__all__ = ["MemorySink", "Sink", "SinkWriter", "TemporaryFileSink", "UploadInfo"]
+__all__ = ["MemorySink", "Sink", "SinkWriter", "StorageSink", "TemporaryFileSink", "UploadInfo"]
