@@ -319,6 +319,12 @@ class CannotBeDeletedTwice(ShelfFile):
         del self.sink.shelf[self.upload.key]
 
 
+@broken("test_delete", "an event handler may delete what it consumes")
+class CannotBeKeptOnceDeleted(ShelfFile):
+    async def akeep(self):
+        self.sink.shelf[self.upload.key].kept = True
+
+
 # Checkpoints
 
 

@@ -96,7 +96,8 @@ class ShelfFile(SinkFile):
         return io.BytesIO(self.sink.shelf[self.upload.key].content)
 
     async def akeep(self):
-        self.sink.shelf[self.upload.key].kept = True
+        if item := self.sink.shelf.get(self.upload.key):
+            item.kept = True
 
     async def adelete(self):
         self.close()

@@ -260,7 +260,7 @@ class StoredObject:
         self._spool.close()
 
     def keep(self) -> None:
-        with self._alone():
+        with self._lock:
             self._mark.clear()
 
     def delete(self) -> None:

@@ -150,6 +150,13 @@ class SinkContract(SinkTests):
             raise AssertionError(
                 f"adelete() raised {exc!r} when it was called again: what is gone is no error."
             ) from exc
+        try:
+            await file.akeep()
+        except Exception as exc:
+            raise AssertionError(
+                f"akeep() raised {exc!r} when the file was deleted: an event handler may delete "
+                "what it consumes."
+            ) from exc
 
     # Ends
 
