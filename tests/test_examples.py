@@ -32,6 +32,9 @@ def test_the_walk_through_shows_the_example_as_it_is():
     example = ROOT / "examples" / "custom_sink"
     code = (example / "sink.py").read_text() + (example / "test_sink.py").read_text()
     page = (ROOT / "docs" / "custom-sinks.md").read_text()
-    shown = "".join(re.findall(r"```python\n(.*?)```", page, re.S)).splitlines()
-    assert len(shown) > 50
-    assert set(shown) <= set(code.splitlines())
+    shown = "".join(re.findall(r"```python\n(.*?)```", page, re.S))
+    assert stripped(shown) <= stripped(code)
+
+
+def stripped(text):
+    return {line.strip() for line in text.splitlines()}
