@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import inspect
 import resource
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 
-from djust_uploads import MemorySink, TemporaryFileSink
+from djust_uploads import MemorySink, Sink, SinkWriter, TemporaryFileSink
 from djust_uploads.exceptions import SinkUnavailable
+from djust_uploads.files import LocalFile
+from djust_uploads.sinks import base
 from djust_uploads.sinks.temporary_file import GATHER
 from djust_uploads.testing import RecordingSink, SinkContract
 
@@ -61,3 +69,38 @@ class TestTemporaryFileSink(SinkContract):
 
     def another_process(self, sink):
         return TemporaryFileSink(self.directory)
+
+
+def folder_sink():
+    """The sink that the docstring of ``sinks.base`` shows."""
+    code = inspect.getdoc(base).partition("::\n")[2].partition("\nWhat a sink can rely on")[0]
+    names = {
+        "Sink": Sink,
+        "SinkWriter": SinkWriter,
+        "LocalFile": LocalFile,
+        "Path": Path,
+        "asyncio": asyncio,
+    }
+    exec(textwrap.dedent(code), names)
+    return names["FolderSink"]
+
+
+class TestSinkOfTheDocstring(SinkContract):
+    @pytest.fixture
+    def sink(self, tmp_path):
+        return folder_sink()(tmp_path)
+
+
+def test_the_testing_package_needs_neither_pytest_nor_websockets():
+    code = """
+        import sys
+        sys.modules.update({"pytest": None, "websockets": None, "blockbuster": None})
+        from djust_uploads.testing import RecordingSink, UploadClient, UploadFailed
+        try:
+            from djust_uploads.testing import SinkContract
+        except ImportError as exc:
+            assert "pytest" in str(exc), exc
+        else:
+            raise AssertionError("imported without pytest")
+    """
+    subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(code)], check=True)

@@ -1,7 +1,7 @@
 """The contract of a sink, and its lifecycle.
 
 A **sink** is a configured destination: one per alias and process, shared by all uploads. A
-**writer** is one file on its way into it. A whole sink that works, into a folder per day::
+**writer** is one file on its way into it. A whole sink that works, into a folder::
 
     class FolderSink(Sink):
         keeps_files = True
@@ -18,15 +18,18 @@ A **sink** is a configured destination: one per alias and process, shared by all
             self.stored = None
 
         async def write(self, chunk):
-            async with aiofiles.open(self.path, "ab") as file:
-                await file.write(chunk)
+            await asyncio.to_thread(self.append, chunk)
             self.offset += len(chunk)
+
+        def append(self, chunk):
+            with self.path.open("ab") as file:
+                file.write(chunk)
 
         async def finish(self):
             if self.stored is None:
-                await asyncio.to_thread(self.path.touch)        # an empty file was never written to
-                self.stored = LocalFile(str(self.path), self.upload.safe_client_name,
-                                        self.upload.size)
+                await self.write(b"")                           # an empty file was never written to
+                self.stored = LocalFile(str(self.path), self.upload.safe_client_name, self.offset,
+                                        content_type=self.upload.content_type)
             return self.stored
 
         async def abort(self):
