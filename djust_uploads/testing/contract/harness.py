@@ -15,9 +15,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import pytest
 from asgiref.sync import sync_to_async
 
-from ..files import SinkFile
-from ..sinks.base import Sink, SinkWriter, UploadInfo
-from .faults import chunks_of, difference
+from ...files import SinkFile
+from ...sinks.base import Sink, SinkWriter, UploadInfo
+from .faults import chunks_of, data_of, difference
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -27,6 +27,9 @@ S = TypeVar("S", bound="SinkTests")
 CHUNK_SIZE = 64 * 1024
 
 EVERYTHING = timedelta(0)
+
+#: A context in which the store fails.
+Fault = contextlib.AbstractContextManager[Any]
 
 
 def on_loop(
@@ -39,6 +42,17 @@ def on_loop(
         self._runner.run(test(self, *args, **kwargs))
 
     return run
+
+
+@contextlib.contextmanager
+def expect(call: str, mend: str) -> Iterator[None]:
+    """A sink's error, in a call that must not fail, as a failure that says what to mend."""
+    try:
+        yield
+    except AssertionError:
+        raise
+    except Exception as exc:
+        raise AssertionError(f"{call} raised {exc!r}: {mend}") from exc
 
 
 class SinkTests:
@@ -70,7 +84,7 @@ class SinkTests:
         the sink itself would sweep."""
         return sink.sweep(EVERYTHING, dry_run=True)
 
-    def failing_store(self, sink: Sink) -> contextlib.AbstractContextManager[Any] | None:
+    def failing_store(self, sink: Sink) -> Fault | None:
         """A context in which the store fails every call. With the default, ``None``, what the sink
         makes of its store's errors is not tested."""
         return None
@@ -166,16 +180,19 @@ class SinkTests:
         )
 
     async def _abort(self, sink: Sink, writer: SinkWriter, after: str) -> None:
-        try:
+        mend = "it must work at any time, any number of times; what is gone already is no error."
+        with expect(f"abort() after {after}", mend):
             await writer.abort()
-        except Exception as exc:
-            raise AssertionError(
-                f"abort() after {after} raised {exc!r}: it must work at any time, any number of "
-                "times; what is gone already is no error."
-            ) from exc
         await self._nothing_left(
             sink, f"abort() after {after}", "abort() must delete all that the writer stored."
         )
+
+    async def _still_works(self, sink: Sink, since: str) -> None:
+        data = data_of(self.part_size + 2)
+        with expect(f"An upload after {since}", "an error ends its own upload only."):
+            file = await self._store(sink, data)
+        await self._has(file, data, f"after {since}")
+        await self._delete(sink, file)
 
 
 def upload_info(size: int) -> UploadInfo:
