@@ -134,9 +134,27 @@ async def test_what_is_there_is_never_overwritten(storage, tmp_path, monkeypatch
     await sink.aclose()
 
 
+@pytest.mark.parametrize("spool", [False, True])
+async def test_an_abort_deletes_no_file_of_somebody_else(spool):
+    storage = InMemoryStorage()
+    sink = StorageSink(storage, lambda upload: upload.client_name, spool=spool)
+    writer = await sink.open(info())
+    await writer.write(b"cat")
+    storage.save("cat.jpg", ContentFile(b"somebody else's"))
+    other = await store(sink)
+    await writer.abort()
+    assert await other.aread() == b"cat"
+    taken = [name for name in storage.listdir("")[1] if name.startswith("cat")]
+    assert len(taken) == 2
+    contents = {storage.open(name).read() for name in taken}
+    assert contents == {b"somebody else's", b"cat"}
+    await sink.aclose()
+
+
 @pytest.mark.parametrize("key", ["../cat.jpg", "/etc/cat.jpg", "", "photos/..", None])
-async def test_a_key_that_leads_out_of_the_storage_is_refused(key):
-    sink = StorageSink(InMemoryStorage(), lambda upload: key)
+@pytest.mark.parametrize("spool", [False, True])
+async def test_a_key_that_leads_out_of_the_storage_is_refused(key, spool):
+    sink = StorageSink(InMemoryStorage(), lambda upload: key, spool=spool)
     with pytest.raises(SinkMisconfigured, match="upload_to gave"):
         await sink.open(info())
     await sink.aclose()

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import contextvars
 import datetime
-import io
 import posixpath
 import threading
 import time
@@ -33,13 +32,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 #: What storages raise for a mode that they don't have; Django's own documentation names none.
-_NO_SUCH_MODE = (
-    NotImplementedError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    io.UnsupportedOperation,
-)
+_NO_SUCH_MODE = (NotImplementedError, ValueError, TypeError, AttributeError)
 
 
 class StorageSink(Sink):
@@ -138,10 +131,14 @@ class StorageSink(Sink):
     def mark(self, upload: UploadInfo) -> Mark:
         return Mark(self.storage, self._marks, upload.key)
 
-    def name_for(self, upload: UploadInfo) -> str:
-        """A free name in the storage. Blocking."""
+    def key_for(self, upload: UploadInfo) -> str:
+        """What ``upload_to`` means, as the storage spells it."""
+        key: str = self.storage.generate_filename(object_key(self._upload_to, upload))
+        return key
+
+    def free_name(self, wanted: str) -> str:
+        """``wanted``, or one like it that is not taken. Blocking."""
         storage = self.storage
-        wanted = storage.generate_filename(object_key(self._upload_to, upload))
         name: str = storage.get_available_name(wanted)
         # Some storages call a name available that they would overwrite.
         while storage.exists(name):
@@ -149,9 +146,14 @@ class StorageSink(Sink):
             name = storage.get_alternative_name(root, extension)
         return name
 
+    @property
+    def spools(self) -> bool:
+        """Whether the storage is known to lose what is written by ``open(…, "wb")``."""
+        return bool(self._spools)
+
     def must_spool(self, name: str) -> bool:
-        """Whether the storage loses what is written by ``open(…, "wb")``: some refuse the mode, and
-        some hand out a file whose bytes go nowhere. Tried once, with a file of that name."""
+        """Find out, once, with a file of that name: some storages refuse the mode, and some hand
+        out a file whose bytes go nowhere. Blocking."""
         with self._trying:
             if self._spools is None:
                 self._spools = not _takes_open_for_writing(self.storage, name)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, cast
 
+from django.conf import settings
 from django.core.files.base import ContentFile, File
 
 from ..exceptions import SinkError
@@ -28,11 +29,13 @@ class StoredObject:
         self.sink = sink
         self.upload = upload
         self.name = ""
+        self._key = ""
         self._storage = sink.storage
         self._mark = sink.mark(upload)
         self._target: IO[bytes] | None = None
         self._spool: IO[bytes] | None = None
-        self._failed_at: int | None = None
+        #: Whether a write failed: it may have left a part of its bytes.
+        self._torn = False
         self._finished = self._deleted = False
         self._lock = threading.Lock()
 
@@ -45,13 +48,28 @@ class StoredObject:
 
     def begin(self) -> None:
         with self._alone():
-            self.name = self.sink.name_for(self.upload)
-            self._mark.point_to(self.name)
-            if self.sink.must_spool(self.name):
-                self._spool = tempfile.SpooledTemporaryFile(_SPOOLED_IN_MEMORY)  # noqa: SIM115
-            else:
+            self._key = self.sink.key_for(self.upload)
+            if not (self.sink.spools or self._must_spool()):
+                self._take_name()
                 self._reserve()
                 self._target = cast("IO[bytes]", self._storage.open(self.name, "wb"))
+            else:
+                self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115
+                    _SPOOLED_IN_MEMORY, dir=settings.FILE_UPLOAD_TEMP_DIR
+                )
+
+    def _must_spool(self) -> bool:
+        self._take_name()
+        must = self.sink.must_spool(self.name)
+        self._mark.clear()
+        self.name = ""
+        return must
+
+    def _take_name(self) -> None:
+        """Right before something is saved: until then somebody else may take the same name, and
+        what they store must not be ours to delete."""
+        self.name = self.sink.free_name(self._key)
+        self._mark.point_to(self.name)
 
     def _reserve(self) -> None:
         """An empty file: save() makes its folder, gives it the permissions from the settings, and
@@ -67,13 +85,14 @@ class StoredObject:
         with self._alone():
             target = self._target or self._spool
             assert target
-            if self._failed_at is not None:
+            if self._torn:
                 target.seek(offset)
-            self._failed_at = offset
+            self._torn = True
             for chunk in chunks:
                 target.write(chunk)
+            # Now, as a close that fails can't be tried again.
             target.flush()
-            self._failed_at = None
+            self._torn = False
 
     def finish(self) -> None:
         with self._alone():
@@ -93,6 +112,7 @@ class StoredObject:
 
     def _save_spool(self) -> None:
         assert self._spool
+        self._take_name()
         self._spool.seek(0)
         content = File(self._spool, self.name)
         # django-storages asks for it.
