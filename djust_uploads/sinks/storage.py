@@ -47,6 +47,9 @@ class StorageSink(Sink):
     ``marks``: the folder of marks by which a sweep knows files that nobody consumed; ``None`` for
     none, and then a crash leaves such files behind.
 
+    A crash may also leave what a storage holds outside its names, such as the parts of a multipart
+    upload that django-storages began: a lifecycle rule of the bucket is for those.
+
     Files stay when they are consumed. ``entry.file.metadata["key"]`` is the name in the storage,
     what a ``FileField`` takes.
     """
