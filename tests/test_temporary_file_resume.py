@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from djust_uploads import TemporaryFileSink, UploadInfo
 from djust_uploads.exceptions import NotResumable, SinkMisconfigured
 from djust_uploads.sinks.temporary_file import GATHER, PREFIX
+from tests.servers import ROOT
 
 INFO = UploadInfo("slot", "a.bin", "a.bin", "", "application/octet-stream", 3 * GATHER)
 
@@ -84,3 +89,32 @@ async def test_it_goes_on_at_the_checkpoint_and_holds_no_descriptor(sink, tmp_pa
     file.close()
     await file.adelete()
     assert list((tmp_path / "uploads").iterdir()) == []
+
+
+SUSPEND = """
+import asyncio, dataclasses, json, sys
+from djust_uploads import TemporaryFileSink
+from tests.test_temporary_file_resume import GATHER, INFO
+
+async def main():
+    sink = TemporaryFileSink(sys.argv[1])
+    await sink.open(dataclasses.replace(INFO, key="nobody can go on with it"))
+    writer = await sink.open(INFO)
+    await writer.write(b"a" * GATHER)
+    print(json.dumps(await writer.checkpoint()))
+
+asyncio.run(main())
+"""
+
+
+def suspend_elsewhere(directory):
+    command = [sys.executable, "-c", SUSPEND, str(directory)]
+    return json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
+
+
+async def test_a_suspended_file_outlives_its_process_and_others_do_not(sink, tmp_path):
+    checkpoint = suspend_elsewhere(tmp_path / "uploads")
+    assert [path.name for path in (tmp_path / "uploads").iterdir()] == [checkpoint["name"]]
+    resumed = await sink.resume(INFO, checkpoint)
+    assert resumed.offset == GATHER
+    await resumed.abort()

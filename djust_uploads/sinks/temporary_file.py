@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import datetime
 import errno
@@ -36,6 +37,24 @@ _IOV_MAX = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
 _FLAGS = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
+#: Paths of this process's files that nobody can go on with. Not every server cancels its tasks
+#: before it exits (daphne fails to when one of its connections is idle), and only cancelled tasks
+#: clean up.
+_remaining: set[str] = set()
+
+
+@atexit.register
+def _remove_remaining() -> None:
+    for path in _remaining:
+        with contextlib.suppress(OSError):
+            Path(path).unlink(missing_ok=True)
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked process that exits must not delete its parent's files.
+    os.register_at_fork(after_in_child=_remaining.clear)
+
+
 class TemporaryFileSink(Sink):
     """Writes each upload to a file of its own; deletes it when it was consumed or never is.
 
@@ -59,14 +78,18 @@ class TemporaryFileSink(Sink):
 
     async def open(self, upload: UploadInfo) -> SinkWriter:
         path = self.directory / f"{PREFIX}{upload.key}{extension_of(upload.safe_client_name)}"
-        with translated(str(path)):
-            creating = asyncio.create_task(asyncio.to_thread(_create, path, self._permissions))
-            try:
+        _remaining.add(str(path))
+        creating = asyncio.create_task(asyncio.to_thread(_create, path, self._permissions))
+        try:
+            with translated(str(path)):
                 await asyncio.shield(creating)
-            except asyncio.CancelledError:
-                # The thread goes on, and nobody will abort a writer that was never returned.
-                creating.add_done_callback(lambda created: _remove_created(created, path))
-                raise
+        except SinkError:
+            _remaining.discard(str(path))
+            raise
+        except asyncio.CancelledError:
+            # The thread goes on, and nobody will abort a writer that was never returned.
+            creating.add_done_callback(lambda created: _remove_created(created, path))
+            raise
         return TemporaryFileWriter(path, upload)
 
     async def resume(self, upload: UploadInfo, checkpoint: dict[str, Any]) -> SinkWriter:
@@ -107,7 +130,7 @@ class TemporaryFileWriter(SinkWriter):
         self._upload = upload
         self._chunks: list[bytes] = []
         self._gathered = 0
-        self._file: LocalFile | None = None
+        self._file: TemporaryFile | None = None
 
     async def write(self, chunk: bytes) -> None:
         self._gathered += len(chunk)
@@ -118,15 +141,16 @@ class TemporaryFileWriter(SinkWriter):
     async def _flush(self) -> None:
         """Write what was gathered at ``offset``; after an error, again from there, exactly."""
         with translated(str(self._path)):
-            await asyncio.to_thread(_write_at, self._path, self._chunks, self.offset)
+            await asyncio.to_thread(_append, self._path, self._chunks, self.offset)
         self.offset += self._gathered
         self._chunks, self._gathered = [], 0
 
-    async def finish(self) -> LocalFile:
+    async def finish(self) -> TemporaryFile:
         if self._file is None:
             if self._chunks:
                 await self._flush()
-            self._file = LocalFile(
+            _remaining.add(str(self._path))
+            self._file = TemporaryFile(
                 str(self._path),
                 self._upload.safe_client_name,
                 self.offset,
@@ -138,9 +162,19 @@ class TemporaryFileWriter(SinkWriter):
         self._chunks.clear()
         with contextlib.suppress(FileNotFoundError):
             await aiofiles.os.remove(self._path)
+        _remaining.discard(str(self._path))
 
     async def checkpoint(self) -> dict[str, Any]:
+        _remaining.discard(str(self._path))
         return {"name": self._path.name, "offset": self.offset}
+
+
+class TemporaryFile(LocalFile):
+    """A file that does not outlive its process."""
+
+    async def adelete(self) -> None:
+        await super().adelete()
+        _remaining.discard(self._path)
 
 
 def _is_ours(name: str) -> bool:
@@ -178,20 +212,24 @@ def _write_and_seek(fd: int, buffers: Sequence[memoryview], offset: int) -> int:
 _pwritev = getattr(os, "pwritev", _write_and_seek)
 
 
-def _write_at(path: Path, chunks: Sequence[bytes], offset: int) -> None:
-    """All of ``chunks`` at ``offset``; a disk that is nearly full may take a part of a write."""
-    views = [memoryview(chunk) for chunk in chunks if chunk]
+def _append(path: Path, chunks: Sequence[bytes], offset: int) -> None:
     fd = os.open(path, _FLAGS)
     try:
-        while views:
-            written = _pwritev(fd, views[:_IOV_MAX], offset)
-            offset += written
-            while views and written >= len(views[0]):
-                written -= len(views.pop(0))
-            if written:
-                views[0] = views[0][written:]
+        _write_at(fd, chunks, offset)
     finally:
         os.close(fd)
+
+
+def _write_at(fd: int, chunks: Sequence[bytes], offset: int) -> None:
+    """All of ``chunks`` at ``offset``; a disk that is nearly full may take a part of a write."""
+    views = [memoryview(chunk) for chunk in chunks if chunk]
+    while views:
+        written = _pwritev(fd, views[:_IOV_MAX], offset)
+        offset += written
+        while views and written >= len(views[0]):
+            written -= len(views.pop(0))
+        if written:
+            views[0] = views[0][written:]
 
 
 def _sweep(directory: Path, before: float, dry_run: bool) -> list[str]:
