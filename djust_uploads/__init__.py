@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .entries import UploadEntry
     from .exceptions import UploadError, ValidationFailed
     from .files import SinkFile
-    from .mixin import UploadMixin, event_handler
+    from .handlers import event_handler
+    from .mixin import UploadMixin
     from .sinks import MemorySink, Sink, SinkWriter, StorageSink, TemporaryFileSink, UploadInfo
     from .slots import UploadSlot
     from .validators import Validator
@@ -36,7 +37,7 @@ _HOMES = {
     "UploadSlot": "slots",
     "ValidationFailed": "exceptions",
     "Validator": "validators",
-    "event_handler": "mixin",
+    "event_handler": "handlers",
 }
 
 __all__ = [

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import mimetypes
+
 from django.apps import AppConfig, apps
 
 
@@ -9,6 +11,11 @@ class DjustUploadsConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks  # noqa: F401 (registers them)
+
+        # Reads the system's tables: not at the first upload, on the event loop. A second init()
+        # would forget what an application added.
+        if not mimetypes.inited:
+            mimetypes.init()
 
         if apps.is_installed("djust"):
             from . import liveview  # noqa: F401 (makes views restore their slots)

@@ -22,7 +22,7 @@ from django.utils.module_loading import import_string
 
 from .conf import UploadSettings, sinks
 from .exceptions import InvalidSink, SinkMisconfigured
-from .validators import sniff
+from .sniffing import sniff
 
 
 @register("djust_uploads")

@@ -94,6 +94,8 @@ class SinkHandler:
                 f"Configured: {', '.join(self.aliases())}."
             )
         params = upload_settings().sinks.get(alias, {"BACKEND": DEFAULT_BACKEND})
+        if not isinstance(params, Mapping):
+            raise InvalidSink(f"The upload sink {alias!r} must be a dictionary. Got: {params!r}")
         try:
             backend = import_string(params["BACKEND"])
         except KeyError:

@@ -17,8 +17,8 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.http.request import validate_host
 
 from . import frames
+from .handlers import is_event_handler
 from .manager import UploadManager
-from .mixin import is_event_handler
 
 logger = logging.getLogger("djust_uploads")
 
@@ -38,6 +38,7 @@ class UploadMessages:
         raise NotImplementedError
 
     async def send_upload_message(self, message: Mapping[str, Any]) -> None:
+        """Send to the page. Raises ``ConnectionError`` if it is known to be gone."""
         raise NotImplementedError
 
     async def dispatch(self, message: dict[str, Any]) -> None:
@@ -61,7 +62,10 @@ class UploadMessages:
             await manager.aclose()
 
     async def handle_upload_message(self, message: Mapping[str, Any]) -> None:
-        """Answer ``upload_register`` or ``upload_resume``."""
+        """Answer one of ``UPLOAD_MESSAGES``."""
+        if message["type"] == "upload_configs":
+            await self.send_upload_message(frames.configs(self.client_configs()))
+            return
         ref = str(message.get("ref"))[:64]
         if message["type"] == "upload_resume":
             await self.send_upload_message(frames.not_resumed(ref))
@@ -70,8 +74,12 @@ class UploadMessages:
         manager = self.upload_manager() or UploadManager()
         await manager.register(message, self.send_upload_message)
 
+    def client_configs(self) -> dict[str, Any]:
+        manager = self.upload_manager()
+        return manager.client_configs() if manager else {}
 
-UPLOAD_MESSAGES = frozenset({"upload_register", "upload_resume"})
+
+UPLOAD_MESSAGES = frozenset({"upload_register", "upload_resume", "upload_configs"})
 
 
 class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
@@ -96,6 +104,8 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
     #: Characters of a JSON message, at most.
     max_message_size = 64 * 1024
 
+    _peer_gone = False
+
     async def connect(self) -> None:
         if not self.origin_allowed():
             await self.close(code=FORBIDDEN)
@@ -110,9 +120,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
             await self.send_json({"type": "error", "error": "The page could not be set up."})
             await self.close(code=1011)
             return
-        manager = self.upload_manager()
-        configs = manager.client_configs() if manager else {}
-        await self.send_json({"type": "mount", "upload_configs": configs})
+        await self.send_json({"type": "mount", "upload_configs": self.client_configs()})
         await self._flush_events()
 
     def origin_allowed(self) -> bool:
@@ -145,9 +153,18 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
 
     async def send_upload_message(self, message: Mapping[str, Any]) -> None:
         await self.send_json(message)
+        if self._peer_gone:
+            raise ConnectionError("the page has closed its socket")
 
     async def send_json(self, message: Mapping[str, Any]) -> None:
-        await self.send(text_data=json.dumps(message, cls=DjangoJSONEncoder))
+        """Send to the page, if it is still there. Its end is heard by ``disconnect()``, which an
+        exception here would keep from being called."""
+        try:
+            await self.send(text_data=json.dumps(message, cls=DjangoJSONEncoder))
+        except OSError as exc:
+            # https://asgi.readthedocs.io/en/latest/specs/www.html#disconnected-client-send-exception
+            self._peer_gone = True
+            logger.debug("message dropped: %r", exc)
 
     def push_event(self, event: str, payload: Mapping[str, Any] | None = None) -> None:
         """Send an event to the page: ``djust:push_event`` on ``window``, with ``detail.event`` and
@@ -162,7 +179,8 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         try:
             message = self._decode(text_data)
-        except ValueError as exc:
+        # Brackets nested deep enough exhaust the parser's stack.
+        except (ValueError, RecursionError) as exc:
             logger.warning("message refused: %s", exc)
             await self.send_json({"type": "error", "error": "The message was not understood."})
             return
@@ -216,7 +234,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         return handler, params
 
 
-async def _call(function: Callable[..., Any], **params: Any) -> Any:
+async def _call(function: Callable[..., Any], /, **params: Any) -> Any:
     if inspect.iscoroutinefunction(function):
         return await function(**params)
     return await database_sync_to_async(function)(**params)

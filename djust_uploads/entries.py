@@ -14,7 +14,7 @@ from .exceptions import (
     UploadCancelled,
     UploadError,
 )
-from .validators import clean_client_name, clean_relative_path, safe_client_name
+from .names import clean_client_name, clean_relative_path, safe_client_name
 
 if TYPE_CHECKING:
     from .files import SinkFile

@@ -12,6 +12,7 @@
     │   ├── ChunkTooLarge            chunk_too_large      longer than the slot's chunk_size
     │   ├── TooManyChunks            too_many_chunks      the file in crumbs
     │   └── SizeMismatch             size_mismatch        more or fewer bytes than declared
+    ├── Forbidden                    forbidden            this user may not upload here
     ├── ValidationFailed             invalid_file         the file is not wanted
     │   ├── FileTooLarge             file_too_large
     │   ├── TooManyFiles             too_many_files
@@ -20,7 +21,7 @@
     │   └── ActiveContent            active_content       HTML, SVG, scripts
     ├── SinkError                    storage_error        the store failed
     │   ├── SinkUnavailable          storage_unavailable  may work if tried again
-    │   ├── SinkTimeout              timeout              a call took longer than SINK_TIMEOUT
+    │   │   └── SinkTimeout          timeout              a call took longer than SINK_TIMEOUT
     │   ├── SinkFull                 storage_full         no space, or over a quota
     │   ├── SinkMisconfigured        storage_misconfigured  for example a wrong bucket name
     │   └── NotResumable             not_resumable        a checkpoint whose bytes are gone
@@ -89,6 +90,11 @@ class TooManyChunks(ProtocolError):
 class SizeMismatch(ProtocolError):
     code = "size_mismatch"
     message = "The file changed while it was uploaded. Please choose it again."
+
+
+class Forbidden(UploadError):
+    code = "forbidden"
+    message = "You are not allowed to upload files here."
 
 
 class ValidationFailed(UploadError):

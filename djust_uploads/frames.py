@@ -105,8 +105,9 @@ class Registration:
 
     @classmethod
     def parse(cls, message: Mapping[str, Any]) -> Registration:
-        """Raises :class:`InvalidMessage` for a missing key or a value of another type."""
-        size = message.get("client_size", 0)
+        """Raises :class:`InvalidMessage` if the ref or the size is missing, and for any value of
+        another type."""
+        size = message.get("client_size")
         if not isinstance(size, int) or isinstance(size, bool) or size < 0:
             raise InvalidMessage(f"client_size is not a size: {size!r:.80}")
         return cls(
@@ -169,6 +170,11 @@ def failed(ref: str, error: UploadError, upload_name: str = "") -> dict[str, Any
         "code": error.code,
         "error": error.message,
     }
+
+
+def configs(slots: dict[str, Any]) -> dict[str, Any]:
+    """The answer to ``upload_configs``: for a page that missed the mount message."""
+    return {"type": "upload_configs", "upload_configs": slots}
 
 
 def consumed(upload_name: str, refs: list[str]) -> dict[str, Any]:

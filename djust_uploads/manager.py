@@ -66,20 +66,17 @@ class UploadManager:
         try:
             registration = Registration.parse(message)
         except InvalidMessage as error:
-            logger.warning("upload_register: %s", error)
-            await send(frames.failed(str(message.get("ref"))[:64], error))
+            await self._refuse_message(message.get("ref"), error)
             return
         try:
             slot, entry = self._admit(registration)
         except UploadError as error:
-            logger.warning("%s refused (%s): %s", registration.ref, error.code, error)
-            self._remember(registration.ref)
-            await send(frames.failed(registration.ref, error, registration.upload_name))
+            await self._refuse(registration, error)
             return
         transfer = Transfer(entry, slot, send, self._on_end)
         self._entries[entry.ref] = entry
         self._transfers[entry.ref] = transfer
-        await send(
+        await self._tell(
             frames.registered(
                 entry.ref,
                 entry.upload_name,
@@ -95,11 +92,7 @@ class UploadManager:
         if slot is None:
             raise UnknownSlot(f"no slot {registration.upload_name!r:.80}")
         if ref in self._entries or ref in self._ended:
-            error = DuplicateRef(f"{ref} is registered already")
-            # The client can't tell the two apart, so neither may go on as if it were the only one.
-            if transfer := self._transfers.get(ref):
-                transfer.stop(error)
-            raise error
+            raise DuplicateRef(f"{ref} is registered already")
         entry = UploadEntry(registration, slot.chunk_size)
         try:
             if len(self._live(slot.name)) >= slot.max_entries:
@@ -111,17 +104,37 @@ class UploadManager:
             raise
         return slot, entry
 
+    async def _refuse(self, registration: Registration, error: UploadError) -> None:
+        logger.warning(
+            "%s refused (%s): %s", registration.ref, error.code, error, exc_info=error.__cause__
+        )
+        # The client can't tell two uploads of one ref apart, so neither may go on as if it were the
+        # only one. The one on its way tells the client.
+        if transfer := self._transfers.get(registration.ref):
+            transfer.stop(error)
+            return
+        self._remember(registration.ref)
+        await self._tell(frames.failed(registration.ref, error, registration.upload_name))
+
+    async def _refuse_message(self, ref: object, error: InvalidMessage) -> None:
+        try:
+            await self._refuse_frame(frames.parse_ref(ref), error)
+        except InvalidMessage:
+            logger.warning("upload_register: %s", error)
+            await self._tell(frames.failed(str(ref)[:64], error))
+
     async def receive(self, data: bytes, send: Send) -> None:
         """Take a binary frame. Returns when the next one may be read, which is at once unless the
         client oversteps its limit. Whatever is wrong with the frame ends its entry, not us."""
+        self._send = send
         try:
             frame = frames.parse(data)
         except InvalidMessage as error:
-            await self._refuse_frame(frames.ref_of(data), error, send)
+            await self._refuse_frame(frames.ref_of(data), error)
             return
         transfer = self._transfers.get(frame.ref)
         if transfer is None:
-            await self._receive_late(frame, send)
+            await self._receive_late(frame)
         elif frame.type is FrameType.CHUNK:
             transfer.feed(frame.index, frame.data)
             await transfer.room()
@@ -130,21 +143,21 @@ class UploadManager:
         else:
             transfer.stop(UploadCancelled("cancelled by the client"))
 
-    async def _receive_late(self, frame: frames.Frame, send: Send) -> None:
+    async def _receive_late(self, frame: frames.Frame) -> None:
         """A frame for an entry that is complete (only a cancel matters then), ended or unknown."""
         if frame.ref in self._entries:
             if frame.type is FrameType.CANCEL:
                 self.cancel(frame.ref)
         elif frame.ref not in self._ended:
-            await self._refuse_frame(frame.ref, UnknownUpload(f"no upload {frame.ref}"), send)
+            await self._refuse_frame(frame.ref, UnknownUpload(f"no upload {frame.ref}"))
 
-    async def _refuse_frame(self, ref: str, error: ProtocolError, send: Send) -> None:
+    async def _refuse_frame(self, ref: str, error: ProtocolError) -> None:
         if transfer := self._transfers.get(ref):
             transfer.stop(error)
         elif ref not in self._entries and ref not in self._ended:
             self._remember(ref)
             logger.warning("frame refused (%s): %s", error.code, error)
-            await send(frames.failed(ref, error))
+            await self._tell(frames.failed(ref, error))
 
     async def aclose(self) -> None:
         """End every transfer and delete what was never consumed. Idempotent."""
@@ -246,6 +259,8 @@ class UploadManager:
         finally:
             self._turns -= 1
             if not self._turns:
+                for entry in self._in_hand.values():
+                    entry.take_postponed()
                 self._in_hand.clear()
                 if consumed := self._take_consumed():
                     self._spawn(lambda: self._discard(consumed))

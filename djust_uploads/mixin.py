@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .entries import UploadEntry
 from .exceptions import InvalidSink, InvalidSlot
+from .handlers import run_handlers_in_turns
 from .manager import ConsumedEntries, UploadManager
 from .slots import UploadSlot
 
@@ -51,7 +51,7 @@ class UploadMixin:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _wrap_handlers(cls)
+        run_handlers_in_turns(cls)
         _wrap_context(cls)
         for hook in UploadMixin._upload_hooks:
             hook(cls)
@@ -90,7 +90,7 @@ class UploadMixin:
         :class:`~djust_uploads.exceptions.InvalidSink`, which say what is accepted.
         """
         if writer is not None:
-            from .liveview import WriterSink
+            from .sinks.upload_writer import WriterSink
 
             if sink is not None:
                 raise InvalidSlot("sink and writer exclude each other. Got both.")
@@ -184,59 +184,6 @@ def _saved_config(slot: UploadSlot) -> dict[str, Any]:
         del config["sink"]
         lost.append("sink")
     return {**config, "lost": lost} if lost else config
-
-
-def event_handler(function: Callable[..., Any] | None = None) -> Any:
-    """Marks a method that the page may call by ``dj-submit`` or ``dj-click``.
-
-    With or without parentheses, on a function or a coroutine function. In a djust view, use djust's
-    own.
-    """
-
-    def mark(method: Callable[..., Any]) -> Callable[..., Any]:
-        method._djust_uploads_handler = True  # type: ignore[attr-defined]
-        return method
-
-    return mark if function is None else mark(function)
-
-
-def is_event_handler(method: object) -> bool:
-    """Whether a method is marked, by our decorator or by djust's."""
-    djust_decorators: Mapping[str, Any] = getattr(method, "_djust_decorators", {})
-    return hasattr(method, "_djust_uploads_handler") or "event_handler" in djust_decorators
-
-
-def _wrap_handlers(cls: type) -> None:
-    """Run each handler in a turn, wherever in the bases it was defined."""
-    seen: set[str] = set()
-    for base in cls.__mro__:
-        for name, method in list(vars(base).items()):
-            if name in seen:
-                continue
-            seen.add(name)
-            is_handler = inspect.isfunction(method) and is_event_handler(method)
-            if is_handler and not hasattr(method, "_runs_in_turn"):
-                setattr(cls, name, _in_turn(method))
-
-
-def _in_turn(method: Callable[..., Any]) -> Callable[..., Any]:
-    if inspect.iscoroutinefunction(method):
-
-        @functools.wraps(method)
-        async def arun(self: UploadMixin, *args: Any, **kwargs: Any) -> Any:
-            with self.uploads_turn():
-                return await method(self, *args, **kwargs)
-
-        run: Callable[..., Any] = arun
-    else:
-
-        @functools.wraps(method)
-        def run(self: UploadMixin, *args: Any, **kwargs: Any) -> Any:
-            with self.uploads_turn():
-                return method(self, *args, **kwargs)
-
-    run._runs_in_turn = True  # type: ignore[attr-defined]
-    return run
 
 
 def _wrap_context(cls: type) -> None:

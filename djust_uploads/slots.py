@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,50 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from .conf import sinks
 from .exceptions import InvalidSlot
+from .names import type_of_name
 
 if TYPE_CHECKING:
     from .entries import UploadEntry
     from .sinks.base import Sink
     from .validators import Validator
 
-type_pattern = re.compile(r"[\w.+-]+/(\*|[\w.+-]+)", re.ASCII)
+type_pattern = re.compile(r"\*/\*|[\w.+-]+/(\*|[\w.+-]+)", re.ASCII)
 extension_pattern = re.compile(r"\.[^\s./\\,]+(\.[^\s./\\,]+)*")
 
 #: A chunk is one WebSocket message; daphne takes none over 1 MiB, header included.
 MAX_CHUNK_SIZE = 16 * 1024 * 1024
-
-#: Types that Python's and the system's tables often lack.
-_EXTRA_TYPES = {
-    ".avif": "image/avif",
-    ".heic": "image/heic",
-    ".heif": "image/heif",
-    ".jxl": "image/jxl",
-    ".md": "text/markdown",
-    ".mjs": "text/javascript",
-    ".js": "text/javascript",
-    ".webp": "image/webp",
-    ".webm": "video/webm",
-    ".xhtml": "application/xhtml+xml",
-    ".yaml": "application/yaml",
-    ".yml": "application/yaml",
-    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-}
-
-
-def type_of_name(name: str) -> str:
-    """The MIME type that a file's extension stands for, or ``""``."""
-    extension = extension_of(name)
-    guessed, _encoding = mimetypes.guess_type(f"x{extension}", strict=False)
-    return _EXTRA_TYPES.get(extension) or guessed or ""
-
-
-def extension_of(name: str) -> str:
-    """``.png`` of ``a.PNG``; of ``evil.svg .`` it is ``.svg``, as the systems that drop the rest
-    would see it; ``""`` if there is none."""
-    stem, dot, extension = name.rstrip(" .").rpartition(".")
-    return f".{extension.lower()}" if dot and stem else ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +43,8 @@ class Accept:
         return tuple(token for raw in self.text.split(",") if (token := raw.strip().lower()))
 
     def __bool__(self) -> bool:
-        return bool(self._tokens)
+        """Whether anything is refused."""
+        return bool(self._tokens) and "*/*" not in self._tokens
 
     def check(self) -> None:
         for token in self._tokens:
@@ -97,7 +65,7 @@ class Accept:
     def takes_type(self, content_type: str) -> bool:
         """Whether a MIME type is among the accepted types."""
         main = content_type.partition("/")[0]
-        return bool(content_type) and not self.types.isdisjoint({content_type, f"{main}/*", "*/*"})
+        return bool(content_type) and not self.types.isdisjoint({content_type, f"{main}/*"})
 
 
 @dataclass(frozen=True)
@@ -129,6 +97,9 @@ class UploadSlot:
         self._check_int("max_entries", 1, None)
         self._check_int("max_file_size", 0, None)
         self._check_int("chunk_size", 1, MAX_CHUNK_SIZE)
+        self._check_validators()
+        if self.on_complete is not None and not callable(self.on_complete):
+            raise InvalidSlot(f"on_complete must be callable. Got: {self.on_complete!r}")
         if isinstance(self.sink, str) or self.sink is None:
             sinks.resolve(self.sink)
         else:
@@ -152,6 +123,13 @@ class UploadSlot:
         ):
             bounds = f"at least {low}" if high is None else f"from {low} to {high}"
             raise InvalidSlot(f"{name} must be an integer, {bounds}. Got: {value!r}")
+
+    def _check_validators(self) -> None:
+        from .validators import Validator
+
+        for validator in self.validators:
+            if not isinstance(validator, Validator):
+                raise InvalidSlot(f"validators must be Validator instances. Got: {validator!r}")
 
     @cached_property
     def accepted(self) -> Accept:

@@ -100,14 +100,15 @@ class Transfer:
     # The connection's side.
 
     def feed(self, index: int, data: bytes) -> None:
-        """Take a chunk; never waits. Raises a ``ProtocolError``, which ends the transfer too."""
+        """Take a chunk; never waits. One that is out of order, too long or too much ends the
+        transfer."""
         with self._ending():
             self.entry.accept_chunk(index, len(data))
             self._chunks.append(data)
             self._fed.set()
 
     def feed_end(self) -> None:
-        """The client says that it sent all. Raises and ends as :meth:`feed` does."""
+        """The client says that it sent all. If it didn't, that ends the transfer."""
         with self._ending():
             self.entry.accept_complete()
             self._all_fed = True
@@ -147,10 +148,12 @@ class Transfer:
             await self._report()
             await self._call_on_complete()
         except asyncio.CancelledError:
-            # The loop is going down; what the sink holds must not outlive it.
-            await self._abort()
-            entry.fail(UploadCancelled("the server is shutting down"))
-            self._on_end(entry)
+            # The loop is going down; what the sink holds must not outlive it. A complete entry is
+            # the manager's.
+            if not entry.complete:
+                await self._abort()
+                entry.fail(UploadCancelled("the server is shutting down"))
+                self._on_end(entry)
             raise
         except UploadError as error:
             await self._fail(error)
@@ -264,9 +267,12 @@ class Transfer:
         )
 
     async def _tell(self, message: Mapping[str, Any]) -> None:
-        # The socket may be gone; the connection's end reaches us by stop().
-        with contextlib.suppress(Exception):
+        try:
             await self._send(message)
+        except Exception as exc:
+            # A client that oversteps its limit is not read from, so its end is not heard either:
+            # that nobody can be told is then the only sign.
+            self.stop(UploadCancelled(f"the connection is gone: {exc!r}"))
 
     async def _call_on_complete(self) -> None:
         if self.slot.on_complete is None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 
@@ -9,8 +10,17 @@ import pytest
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
+import hypothesis
+
 from djust_uploads.testing import UploadClient
 from tests.servers import Server, serve
+
+# djust can't be installed beside Django 6; tests/django6.sh runs what is left without it.
+collect_ignore = [] if importlib.util.find_spec("djust") else ["test_liveview.py", "browser"]
+
+# The machine may be busy: how long an example takes says nothing.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session", params=["uvicorn", "daphne"])

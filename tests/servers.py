@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,15 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+async def wait_until(condition: Callable[[], object], seconds: float = 1.0) -> bool:
+    """Whether ``condition()`` comes true within so many seconds."""
+    for _ in range(int(seconds / 0.01)):
+        if condition():
+            return True
+        await asyncio.sleep(0.01)
+    return bool(condition())
 
 
 class Server:
@@ -39,6 +49,10 @@ class Server:
 
     def temporary_files(self) -> list[str]:
         return sorted(path.name for path in self.uploads.iterdir())
+
+    async def no_temporary_files(self, seconds: float = 1.0) -> bool:
+        """Whether the last temporary file goes within so many seconds."""
+        return await wait_until(lambda: not self.temporary_files(), seconds)
 
     def memory(self) -> int:
         """Resident bytes now."""
@@ -71,8 +85,10 @@ def serve(
     uploads.mkdir(parents=True, exist_ok=True)
     port = free_port()
     log = uploads.parent / f"{uploads.name}.log"
+    # A site chooses its settings itself; the tests' own are not for it.
+    inherited = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
     environment = {
-        **os.environ,
+        **inherited,
         "PYTHONPATH": f"{ROOT}{os.pathsep}{cwd}",
         "UPLOAD_DIRECTORY": str(uploads),
         **environ,

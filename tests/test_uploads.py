@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 
@@ -22,3 +23,32 @@ async def test_what_arrives_is_what_was_sent(page, sink, size):
     assert message["payload"]["sha256"] == hashlib.sha256(data).hexdigest()
     assert message["payload"]["sha256_on_the_way"] == hashlib.sha256(data).hexdigest()
     assert [m["status"] for m in page.endings(ref)] == ["complete"]
+
+
+async def test_client_that_knows_no_limit_is_slowed_down_and_served(page):
+    """djust's own client sends as fast as the socket takes it."""
+    data = os.urandom(20_000_000)
+    ref = await page.upload("default", "data.bin", data, honour_limit=False)
+    await page.event("report", slot="default")
+    message = await page.wait_for(type="push_event", event="consumed")
+    assert message["payload"]["sha256"] == hashlib.sha256(data).hexdigest()
+    assert [m["status"] for m in page.endings(ref)] == ["complete"]
+
+
+@pytest.mark.parametrize("sink", ["default", "memory"])
+async def test_files_at_once(page, sink):
+    files = [os.urandom(size) for size in (3_000_000, 10, 1_500_000)]
+    await asyncio.gather(*(page.upload(sink, f"{n}.bin", data) for n, data in enumerate(files)))
+    await page.event("report", slot=sink)
+    consumed = [m["payload"] for m in page.messages if m.get("event") == "consumed"]
+    assert [entry["client_name"] for entry in consumed] == ["0.bin", "1.bin", "2.bin"]
+    assert [entry["sha256"] for entry in consumed] == [hashlib.sha256(d).hexdigest() for d in files]
+
+
+async def test_chunks_of_the_slots_size(page):
+    """A frame may be longer than 64 KiB where the slot says so."""
+    data = os.urandom(1_000_000)
+    await page.upload("big-chunks", "data.bin", data, chunk_size=256 * 1024)
+    await page.event("report", slot="big-chunks")
+    message = await page.wait_for(type="push_event", event="consumed")
+    assert message["payload"]["sha256"] == hashlib.sha256(data).hexdigest()

@@ -21,7 +21,7 @@ from django.core.checks import CheckMessage, Error
 
 from ..exceptions import NotResumable, SinkError, SinkFull, SinkMisconfigured, SinkUnavailable
 from ..files import LocalFile
-from ..slots import extension_of
+from ..names import extension_of
 from .base import Sink, SinkWriter, UploadInfo
 
 #: Every file's name starts so: a sweep knows ours by it.

@@ -11,19 +11,24 @@ register = template.Library()
 
 
 @register.simple_tag
-def upload_scripts(url: str = "") -> SafeString:
-    """The browser's side, as one external module: no inline script, so any CSP that allows
-    ``'self'`` will do.
+def upload_assets(url: str = "") -> SafeString:
+    """The browser's side: a stylesheet and one external module. There is no inline script and no
+    inline style, so a Content-Security-Policy of ``'self'`` will do, with ``img-src 'self' blob:``
+    for the previews.
 
-    ``{% upload_scripts %}`` on a djust page; ``{% upload_scripts "/ws/gallery/" %}`` on a page of a
+    ``{% upload_assets %}`` on a djust page; ``{% upload_assets "/ws/gallery/" %}`` on a page of a
     plain consumer, with the path of its WebSocket.
     """
+    style = format_html('<link rel="stylesheet" href="{}">', _url("uploads.css"))
     if not url:
-        return format_html('<script type="module" src="{}"></script>', _url("djust"))
+        return format_html('{}<script type="module" src="{}"></script>', style, _url("djust.js"))
     return format_html(
-        '<script type="module" src="{}" data-upload-socket="{}"></script>', _url("channels"), url
+        '{}<script type="module" src="{}" data-upload-socket="{}"></script>',
+        style,
+        _url("channels.js"),
+        url,
     )
 
 
-def _url(module: str) -> str:
-    return static(f"djust_uploads/{module}.js")
+def _url(name: str) -> str:
+    return static(f"djust_uploads/{name}")

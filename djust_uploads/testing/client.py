@@ -35,7 +35,9 @@ class UploadClient:
 
     def __init__(self, url: str, *, headers: Mapping[str, str] | None = None) -> None:
         self.url = url
-        self.headers = dict(headers or {})
+        # A browser always says where its page is from; servers refuse who doesn't.
+        origin = url.replace("ws", "http", 1).split("/")[:3]
+        self.headers = {"Origin": "/".join(origin), **(headers or {})}
         self.messages: list[dict[str, Any]] = []
         self.upload_configs: dict[str, Any] = {}
         self._arrived = asyncio.Condition()

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 
@@ -13,7 +14,20 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 from django.urls import path
 
-from djust_uploads import UploadConsumer, UploadMixin, event_handler
+from djust_uploads import UploadConsumer, UploadMixin, Validator, event_handler
+from djust_uploads.conf import sinks
+
+
+class BrokenValidator(Validator):
+    """An application's mistake."""
+
+    def check_registration(self, entry):
+        raise KeyError("a mistake on registration")
+
+
+class BrokenContentValidator(Validator):
+    def check_content(self, entry, head):
+        raise KeyError("a mistake at the first bytes")
 
 
 class FilesConsumer(UploadMixin, UploadConsumer):
@@ -27,6 +41,8 @@ class FilesConsumer(UploadMixin, UploadConsumer):
             self.allow_upload(f"{sink}-txt", accept=".txt", max_entries=3, sink=sink)
             self.allow_upload(f"{sink}-image", accept="image/*", max_entries=3, sink=sink)
             self.allow_upload(f"{sink}-active", allow_active_content=True, sink=sink)
+        self.allow_upload("broken", validators=[BrokenValidator()])
+        self.allow_upload("broken-content", validators=[BrokenContentValidator()])
         self.allow_upload("one", max_entries=1)
         self.allow_upload("small", max_file_size=1000)
         self.allow_upload("big-chunks", max_file_size=1_000_000_000, chunk_size=256 * 1024)
@@ -60,6 +76,28 @@ class FilesConsumer(UploadMixin, UploadConsumer):
                 raise RuntimeError("the handler failed")
 
     @event_handler
+    def report_next(self, slot, **params):
+        self.push_event("consumed", describe(next(self.consume_uploaded_entries(slot))))
+
+    @event_handler
+    async def areport_first(self, slot, **params):
+        async for entry in self.consume_uploaded_entries(slot):
+            self.push_event("consumed", describe(entry))
+            break
+
+    @event_handler
+    def report_twice(self, slot, **params):
+        for _ in range(2):
+            for entry in self.consume_uploaded_entries(slot):
+                self.push_event("consumed", describe(entry))
+
+    @event_handler
+    def postpone_then_raise(self, slot, **params):
+        for entry in self.consume_uploaded_entries(slot):
+            entry.postpone()
+            raise RuntimeError("the handler failed")
+
+    @event_handler
     def postpone_first(self, slot, **params):
         for number, entry in enumerate(self.consume_uploaded_entries(slot)):
             if number == 0:
@@ -76,6 +114,12 @@ class FilesConsumer(UploadMixin, UploadConsumer):
         self.push_event("state", {"entries": [e.template_state() for e in self.get_uploads(slot)]})
 
     @event_handler
+    def sink_calls(self, sink, **params):
+        """What was done to a recording sink since the last time, on any connection."""
+        calls, sinks[sink].calls = sinks[sink].calls, []
+        self.push_event("sink_calls", {"calls": [call[0] for call in calls]})
+
+    @event_handler
     async def ping(self, **params):
         pass
 
@@ -85,6 +129,7 @@ class FilesConsumer(UploadMixin, UploadConsumer):
 
 def describe(entry):
     digest = hashlib.sha256()
+    path = getattr(entry.file, "temporary_file_path", lambda: None)()
     for chunk in entry.file.chunks():
         digest.update(chunk)
     return {
@@ -95,9 +140,8 @@ def describe(entry):
         "size": entry.file.size,
         "sha256": digest.hexdigest(),
         "sha256_on_the_way": entry.sha256,
-        "path": entry.file.temporary_file_path()
-        if hasattr(entry.file, "temporary_file_path")
-        else None,
+        "path": path,
+        "exists": path is not None and Path(path).exists(),
     }
 
 

@@ -1,0 +1,41 @@
+# make demo: the examples, at http://localhost:8000/. make test: everything that CI checks.
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint unit unit-django6 libmagic browser clean
+
+demo: $(VENV)/installed libmagic
+	$(BIN)/python examples/demo.py $(PORT)
+
+test: lint unit unit-django6
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/installed libmagic browser
+	$(BIN)/pytest
+
+# djust wants Django < 6, so there only plain Channels is tested, and Django 6 wants Python 3.12.
+unit-django6: libmagic
+	sh tests/django6.sh
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+libmagic:
+	sh tests/system-package.sh libmagic1 "$(PYTHON) -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library(\"magic\"))'"
+
+browser:
+	sh tests/system-package.sh chromium "command -v chromium || command -v chromium-browser || command -v google-chrome"
+
+clean:
+	rm -rf $(VENV) .venv-django6 .mypy_cache .pytest_cache .ruff_cache dist

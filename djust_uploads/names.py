@@ -1,0 +1,92 @@
+"""File names: what is kept of a client's, what is safe, and the type that an extension means."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+import unicodedata
+
+#: Longest names kept: bytes of UTF-8, what most file systems take for one component.
+_MAX_CLIENT_NAME = 255
+_MAX_SAFE_NAME = 100
+
+
+# Names
+
+
+def clean_client_name(name: str) -> str:
+    """The last component of what the browser said, without control or formatting characters.
+
+    Safe in ``default_storage.save(f"avatars/{entry.client_name}", …)``: it has no separators and
+    is never ``"."``, ``".."`` or empty.
+    """
+    # Only the tail can be the last component; a hostile megabyte is not worth normalising.
+    name = unicodedata.normalize("NFC", name[-4 * _MAX_CLIENT_NAME :])
+    last = re.split(r"[/\\]", name)[-1]
+    # Cf holds the bidirectional overrides that make "gpj.exe" read as "exe.jpg".
+    kept = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cf", "Cs")).strip()
+    return _shorten(kept, _MAX_CLIENT_NAME) if kept.strip(". ") else "upload"
+
+
+def clean_relative_path(path: str) -> str:
+    """A dropped folder's path for display, component by component as :func:`clean_client_name`."""
+    parts = [part for part in re.split(r"[/\\]", path[:4096]) if part.strip(". ")]
+    return "/".join(clean_client_name(part) for part in parts)
+
+
+#: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.I)
+
+
+def safe_client_name(name: str) -> str:
+    """Letters, digits, ``-``, ``_`` and ``.`` in ASCII; at most 100 characters; not hidden."""
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    safe = re.sub(r"[^\w.-]+", "_", ascii_name, flags=re.ASCII).strip("._-")
+    if not safe.rpartition(".")[0] and (extension := extension_of(name)).isascii():
+        safe = f"upload{re.sub(r'[^.a-z0-9]', '', extension)}" if extension else safe or "upload"
+    if _WINDOWS_DEVICES.fullmatch(safe):
+        safe = f"upload_{safe}"
+    return _shorten(safe or "upload", _MAX_SAFE_NAME)
+
+
+def _shorten(name: str, limit: int) -> str:
+    if len(name.encode()) <= limit:
+        return name
+    extension = extension_of(name)
+    extension = extension if len(extension.encode()) < limit // 4 else ""
+    kept = name[: len(name) - len(extension)].encode()[: limit - len(extension.encode())]
+    return kept.decode(errors="ignore") + extension
+
+
+#: Types that Python's and the system's tables often lack.
+_EXTRA_TYPES = {
+    ".avif": "image/avif",
+    ".heic": "image/heic",
+    ".heif": "image/heif",
+    ".jxl": "image/jxl",
+    ".md": "text/markdown",
+    ".mjs": "text/javascript",
+    ".js": "text/javascript",
+    ".webp": "image/webp",
+    ".webm": "video/webm",
+    ".xhtml": "application/xhtml+xml",
+    ".yaml": "application/yaml",
+    ".yml": "application/yaml",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+}
+
+
+def type_of_name(name: str) -> str:
+    """The MIME type that a file's extension stands for, or ``""``."""
+    extension = extension_of(name)
+    guessed, _encoding = mimetypes.guess_type(f"x{extension}", strict=False)
+    return _EXTRA_TYPES.get(extension) or guessed or ""
+
+
+def extension_of(name: str) -> str:
+    """``.png`` of ``a.PNG``; of ``evil.svg .`` it is ``.svg``, as the systems that drop the rest
+    would see it; ``""`` if there is none."""
+    stem, dot, extension = name.rstrip(" .").rpartition(".")
+    return f".{extension.lower()}" if dot and stem else ""

@@ -1,0 +1,17 @@
+// The entry for a page of a plain Channels consumer: connects, and serves dj-click and dj-submit.
+
+import { Directives } from "./directives.js";
+import { Socket } from "./socket.js";
+import { Uploads } from "./uploads.js";
+
+const uploads = new Uploads();
+const path = document.querySelector("script[data-upload-socket]").dataset.uploadSocket;
+const socket = new Socket(path, uploads);
+
+window.djust ??= {};
+window.djust.uploads = { cancelUpload: (ref) => uploads.cancel(ref) };
+/** Call an event handler of the consumer; resolves when it returned. */
+window.djust.sendEvent = (name, params) => socket.sendEvent(name, params);
+
+new Directives(uploads).start();
+socket.start();

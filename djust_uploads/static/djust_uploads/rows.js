@@ -1,0 +1,137 @@
+// What the page shows of the uploads: a preview and a progress row for each file.
+
+import { readableSize } from "./accept.js";
+
+/**
+ * Keeps containers in step with the uploads. Elements are made once for an upload and container and
+ * then moved along, so that a page that is patched around them loses nothing.
+ */
+export class Rows {
+  #uploads;
+  #elements = new WeakMap();
+  #previews = new Map();
+
+  constructor(uploads) {
+    this.#uploads = uploads;
+  }
+
+  render(root = document) {
+    for (const container of root.querySelectorAll("[dj-upload-preview]")) {
+      const shown = this.#uploads.of(container.getAttribute("dj-upload-preview"));
+      this.#fill(container, shown.filter((upload) => !upload.error), (upload) => this.#preview(upload));
+    }
+    for (const container of root.querySelectorAll("[dj-upload-progress]")) {
+      const shown = this.#uploads.of(container.getAttribute("dj-upload-progress"));
+      this.#fill(container, shown, (upload) => this.#row(upload), updateRow);
+    }
+    this.#revokeUnused();
+  }
+
+  #fill(container, uploads, create, update = () => {}) {
+    if (!this.#elements.has(container)) this.#elements.set(container, new Map());
+    const elements = this.#elements.get(container);
+    for (const [upload, element] of elements) {
+      if (uploads.includes(upload)) continue;
+      element.remove();
+      elements.delete(upload);
+    }
+    uploads.forEach((upload, position) => {
+      if (!elements.has(upload)) elements.set(upload, create(upload));
+      const element = elements.get(upload);
+      update(element, upload);
+      if (container.children[position] !== element) {
+        container.insertBefore(element, container.children[position] ?? null);
+      }
+    });
+  }
+
+  #preview(upload) {
+    const item = element("figure", "upload-preview-item");
+    if (upload.file.type.startsWith("image/")) item.append(this.#image(upload));
+    const caption = element("figcaption", "upload-preview-caption");
+    caption.append(
+      element("span", "upload-preview-name", upload.file.name),
+      element("span", "upload-preview-size", readableSize(upload.file.size)),
+    );
+    item.append(caption);
+    return item;
+  }
+
+  #image(upload) {
+    const image = element("img", "upload-preview-image");
+    image.alt = upload.file.name;
+    // An image that the browser can't show, or that its Content-Security-Policy forbids.
+    image.addEventListener("error", () => image.remove());
+    if (!this.#previews.has(upload)) {
+      this.#previews.set(upload, URL.createObjectURL(upload.file));
+    }
+    image.src = this.#previews.get(upload);
+    return image;
+  }
+
+  /** An object URL keeps its file alive until it is revoked. */
+  #revokeUnused() {
+    for (const [upload, url] of this.#previews) {
+      if (this.#uploads.of(upload.uploadName).includes(upload) && !upload.error) continue;
+      URL.revokeObjectURL(url);
+      this.#previews.delete(upload);
+    }
+  }
+
+  #row(upload) {
+    const row = element("div", "upload-progress-item");
+    const track = element("div", "upload-progress-track");
+    const bar = element("div", "upload-progress-bar");
+    bar.setAttribute("role", "progressbar");
+    bar.setAttribute("aria-label", upload.file.name);
+    bar.setAttribute("aria-valuemin", "0");
+    bar.setAttribute("aria-valuemax", "100");
+    track.append(bar);
+    const cancel = element("button", "upload-cancel", "×");
+    cancel.type = "button";
+    cancel.setAttribute("aria-label", `Remove ${upload.file.name}`);
+    cancel.addEventListener("click", () => this.#uploads.cancel(upload.ref));
+    const error = element("p", "upload-error");
+    error.setAttribute("role", "alert");
+    row.append(
+      element("span", "upload-progress-name", upload.file.name),
+      track,
+      element("span", "upload-progress-text"),
+      cancel,
+      error,
+    );
+    return row;
+  }
+}
+
+function updateRow(row, upload) {
+  row.dataset.uploadRef = upload.ref;
+  row.dataset.status = upload.status;
+  const bar = row.querySelector(".upload-progress-bar");
+  bar.style.width = `${upload.progress}%`;
+  bar.setAttribute("aria-valuenow", upload.progress);
+  setText(row.querySelector(".upload-progress-text"), words(upload));
+  setText(row.querySelector(".upload-error"), upload.error ?? "");
+}
+
+function words(upload) {
+  switch (upload.status) {
+    case "chosen": return "Ready";
+    case "queued": return "Waiting";
+    case "finalizing": return "Finishing";
+    case "error": return "Failed";
+    default: return `${upload.progress}%`;
+  }
+}
+
+// Writing the same text again would count as a change of the page.
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function element(name, className, text = "") {
+  const node = document.createElement(name);
+  node.className = className;
+  node.textContent = text;
+  return node;
+}

@@ -1,0 +1,74 @@
+from django.core.files.storage import default_storage
+
+from djust_uploads import UploadConsumer, UploadMixin, event_handler
+
+SINKS = {"default": "Temporary file", "memory": "Memory"}
+
+
+class ProfileConsumer(UploadMixin, UploadConsumer):
+    def mount(self):
+        self.allow_upload(
+            "avatar",
+            accept=".jpg,.png,.webp",
+            max_entries=1,
+            max_file_size=5_000_000,  # 5MB
+            auto_upload=False,
+        )
+
+    @event_handler
+    def save_avatar(self, **params):
+        for entry in self.consume_uploaded_entries("avatar"):
+            path = default_storage.save(f"avatars/{entry.client_name}", entry.file)
+            self.push_event("avatar", {"url": default_storage.url(path)})
+
+
+class GalleryConsumer(UploadMixin, UploadConsumer):
+    def mount(self):
+        self.allow_photos("default")
+
+    def allow_photos(self, sink):
+        self.allow_upload(
+            "photos",
+            accept=".jpg,.png,.webp,.gif",
+            max_entries=5,
+            max_file_size=10_000_000,
+            sink=sink,
+        )
+
+    @event_handler
+    def pick_sink(self, alias="", **params):
+        if alias in SINKS:
+            self.allow_photos(alias)
+            self.push_event("sink", {"alias": alias})
+
+    @event_handler
+    def upload_photos(self, **params):
+        for entry in self.consume_uploaded_entries("photos"):
+            path = default_storage.save(f"gallery/{entry.client_name}", entry.file)
+            where = f"{type(entry.file).__name__}, saved as {path}"
+            self.push_event(
+                "photo",
+                {"url": default_storage.url(path), "name": entry.client_name, "where": where},
+            )
+
+
+class FilesConsumer(UploadMixin, UploadConsumer):
+    """Any file, up to 2 GB: what the slots of the other pages would refuse."""
+
+    def mount(self):
+        self.allow_upload("files", max_entries=10, max_file_size=2_000_000_000)
+
+    @event_handler
+    async def store(self, **params):
+        async for entry in self.consume_uploaded_entries("files"):
+            path = await entry.asave(f"files/{entry.client_name}")
+            self.push_event(
+                "file",
+                {
+                    "name": entry.client_name,
+                    "type": entry.content_type,
+                    "size": entry.client_size,
+                    "sha256": entry.sha256,
+                    "path": path,
+                },
+            )

@@ -1,0 +1,49 @@
+"""A plain Channels project with uploads. Not for production: DEBUG and the key are for a laptop."""
+
+import os
+from pathlib import Path
+
+BASE_DIR = Path(__file__).parent.parent
+
+SECRET_KEY = "an example's key is no secret"
+DEBUG = True
+ALLOWED_HOSTS = ["localhost", "127.0.0.1"]
+
+INSTALLED_APPS = [
+    "channels",
+    "django.contrib.staticfiles",
+    "djust_uploads",
+    "site_channels",
+]
+MIDDLEWARE = [
+    "site_channels.views.content_security_policy",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+]
+ROOT_URLCONF = "site_channels.urls"
+ASGI_APPLICATION = "site_channels.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR.parent / "static"]
+MEDIA_URL = "/media/"
+MEDIA_ROOT = os.environ.get("MEDIA_DIRECTORY", BASE_DIR / "media")
+
+# Beside MEDIA_ROOT, so that saving an upload is a rename and not a copy.
+FILE_UPLOAD_TEMP_DIR = os.environ.get("UPLOAD_DIRECTORY", BASE_DIR / "media")
+Path(FILE_UPLOAD_TEMP_DIR).mkdir(parents=True, exist_ok=True)
+
+DJUST_UPLOADS = {
+    "SINKS": {
+        "default": {"BACKEND": "djust_uploads.sinks.TemporaryFileSink"},
+        "memory": {"BACKEND": "djust_uploads.sinks.MemorySink"},
+    },
+    "SHA256": True,
+}

@@ -1,0 +1,70 @@
+"""A djust project with uploads. Not for production: DEBUG and the key are for a laptop."""
+
+import os
+from pathlib import Path
+
+BASE_DIR = Path(__file__).parent.parent
+
+SECRET_KEY = "an example's key is no secret"
+DEBUG = True
+ALLOWED_HOSTS = ["localhost", "127.0.0.1"]
+
+INSTALLED_APPS = [
+    "channels",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "djust",
+    "djust_uploads",
+    "site_djust",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+ROOT_URLCONF = "site_djust.urls"
+ASGI_APPLICATION = "site_djust.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "djust.template_backend.DjustTemplateBackend",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+# The examples keep nothing in a database and have no users.
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+# S008 warns of client_name in a path: djust's may hold "../", ours is only ever a file's name.
+DJUST_CONFIG = {"suppress_checks": ["S008"], "hot_reload": False}
+LIVEVIEW_ALLOWED_MODULES = ["site_djust.views"]
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR.parent / "static"]
+MEDIA_URL = "/media/"
+MEDIA_ROOT = os.environ.get("MEDIA_DIRECTORY", BASE_DIR / "media")
+
+# Beside MEDIA_ROOT, so that saving an upload is a rename and not a copy.
+FILE_UPLOAD_TEMP_DIR = os.environ.get("UPLOAD_DIRECTORY", BASE_DIR / "media")
+Path(FILE_UPLOAD_TEMP_DIR).mkdir(parents=True, exist_ok=True)
+
+DJUST_UPLOADS = {
+    "SINKS": {
+        "default": {"BACKEND": "djust_uploads.sinks.TemporaryFileSink"},
+        "memory": {"BACKEND": "djust_uploads.sinks.MemorySink"},
+    },
+    "SHA256": True,
+}

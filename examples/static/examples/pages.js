@@ -1,0 +1,36 @@
+// What the consumers of the plain Channels project push, shown on its pages.
+
+const show = {
+  photo({ url, name, where }) {
+    const item = fromTemplate("photo");
+    item.querySelector("img").src = url;
+    item.querySelector("img").alt = name;
+    item.querySelector(".name").textContent = name;
+    item.querySelector(".where").textContent = where;
+    document.querySelector(".gallery").append(item);
+  },
+  sink({ alias }) {
+    for (const button of document.querySelectorAll(".sinks button")) {
+      button.setAttribute("aria-pressed", button.getAttribute("dj-value-alias") === alias);
+    }
+  },
+  avatar({ url }) {
+    const image = document.querySelector(".avatar");
+    image.src = url;
+    image.hidden = false;
+  },
+  file({ name, type, size, sha256, path }) {
+    const row = fromTemplate("file");
+    row.querySelector(".name").textContent = name;
+    row.querySelector(".about").textContent = `${type}, ${size} bytes`;
+    row.querySelector(".sha256").textContent = sha256;
+    row.querySelector(".path").textContent = path;
+    document.querySelector(".stored").append(row);
+  },
+};
+
+window.addEventListener("djust:push_event", ({ detail }) => show[detail.event](detail.payload));
+
+function fromTemplate(id) {
+  return document.getElementById(id).content.firstElementChild.cloneNode(true);
+}

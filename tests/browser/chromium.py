@@ -1,0 +1,105 @@
+"""Chromium, as Debian packages it, driven by Playwright."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, ElementHandle, Page
+
+#: Playwright's own build can't be had everywhere; Debian's package can.
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+#: Records what the client says of uploads, reads of files and preview URLs, for the tests to ask.
+RECORDER = """
+window.recorded = {progress: [], errors: [], reads: [], urls: 0};
+addEventListener("djust:upload:progress", (e) => recorded.progress.push(e.detail));
+addEventListener("djust:upload:error", (e) => recorded.errors.push(e.detail));
+const {arrayBuffer} = Blob.prototype;
+Blob.prototype.arrayBuffer = function () {
+  recorded.reads.push(this.size);
+  return arrayBuffer.call(this);
+};
+const {createObjectURL, revokeObjectURL} = URL;
+URL.createObjectURL = (file) => { recorded.urls += 1; return createObjectURL(file); };
+window.sockets = [];
+WebSocket = class extends WebSocket {
+  constructor(...args) {
+    super(...args);
+    sockets.push(this);
+  }
+};
+URL.revokeObjectURL = (url) => { recorded.urls -= 1; revokeObjectURL(url); };
+"""
+
+
+def executable() -> str:
+    for name in NAMES:
+        if path := shutil.which(name):
+            return path
+    raise RuntimeError("No Chromium: run 'make browser', or 'apt-get install chromium'.")
+
+
+async def launch(playwright: Any) -> Browser:
+    return await playwright.chromium.launch(
+        executable_path=executable(),
+        args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"],
+    )
+
+
+async def open_page(browser: Browser, url: str) -> Page:
+    """A page in a profile of its own, ready for files. ``page.complaints`` collects what the
+    console reports as an error: failures of ours, and violations of the security policy."""
+    page = await browser.new_page()
+    page.complaints = []
+    page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    await page.add_init_script(RECORDER)
+    await page.goto(url)
+    return page
+
+
+async def recorded(page: Page) -> dict[str, Any]:
+    return await page.evaluate("recorded")
+
+
+async def drag(page: Page, zone: ElementHandle, kind: str, paths: list[Path]) -> None:
+    """A real drag of real files over or onto an element, as the operating system would send it:
+    https://chromedevtools.github.io/devtools-protocol/tot/Input/#method-dispatchDragEvent."""
+    box = await zone.bounding_box()
+    session = await page.context.new_cdp_session(page)
+    await session.send(
+        "Input.dispatchDragEvent",
+        {
+            "type": kind,
+            "x": box["x"] + box["width"] / 2,
+            "y": box["y"] + 12,
+            "data": {"items": [], "files": [str(p) for p in paths], "dragOperationsMask": 1},
+        },
+    )
+
+
+async def choose(page: Page, *paths: Path) -> None:
+    await page.set_input_files("[dj-upload]", [str(path) for path in paths])
+
+
+async def rows(page: Page, status: str, count: int = 1) -> None:
+    """Wait until so many files are shown with a status."""
+    await page.wait_for_selector(f":nth-match([data-status={status}], {count})")
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    for _ in range(int(seconds / 0.05)):
+        if condition():
+            return
+        await asyncio.sleep(0.05)
+    assert condition()
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

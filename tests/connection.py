@@ -1,0 +1,66 @@
+"""One connection without a socket: a manager, driven as a consumer drives it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from djust_uploads import UploadEntry, UploadSlot
+from djust_uploads.frames import Frame, FrameType, serialize
+from djust_uploads.manager import UploadManager
+
+
+class Connection:
+    """``sent`` is what the page was told."""
+
+    def __init__(self, **options: Any) -> None:
+        self.sent: list[Any] = []
+        self.manager = UploadManager()
+        self.slot = UploadSlot("files", **{"max_entries": 5, "max_file_size": 10**9, **options})
+        self.manager.configure(self.slot)
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.manager.aclose()
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+    async def register(self, size: int, name: str = "data.bin") -> str:
+        ref = str(uuid.uuid4())
+        message = {"upload_name": "files", "ref": ref, "client_name": name, "client_size": size}
+        await self.manager.register(message, self.send)
+        return ref
+
+    async def frame(
+        self, frame_type: FrameType, ref: str, index: int = 0, data: bytes = b""
+    ) -> None:
+        await self.manager.receive(serialize(Frame(frame_type, ref, index, data)), self.send)
+
+    async def chunks(self, ref: str, data: bytes) -> None:
+        size = self.slot.chunk_size
+        for index, start in enumerate(range(0, len(data), size)):
+            await self.frame(FrameType.CHUNK, ref, index, data[start : start + size])
+
+    async def ended(self, ref: str) -> Any:
+        """The message that ended the upload, once nothing of it runs any more."""
+        if transfer := self.manager._transfers.get(ref):
+            await transfer.wait_ended()
+        [ending] = [
+            message
+            for message in self.sent
+            if message.get("ref") == ref
+            and message.get("status") in ("complete", "error", "cancelled")
+        ]
+        return ending
+
+    async def upload(self, data: bytes, name: str = "data.bin") -> Any:
+        ref = await self.register(len(data), name)
+        await self.chunks(ref, data)
+        await self.frame(FrameType.COMPLETE, ref)
+        return await self.ended(ref)
+
+    def entries(self) -> list[UploadEntry]:
+        return self.manager.entries("files")

@@ -1,0 +1,27 @@
+# The tests that need neither djust nor a browser, on Django 6, where there is a Python for it.
+set -eu
+venv=.venv-django6
+
+newer_python() {
+  for version in 3.13 3.12; do
+    for candidate in "python$version" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/$version.*/bin/python; do
+      if "$candidate" -c '' 2>/dev/null; then
+        echo "$candidate"
+        return
+      fi
+    done
+  done
+}
+
+python=$(newer_python)
+if [ -z "$python" ]; then
+  echo "No Python 3.12 or 3.13 here: Django 6 is not tested."
+  exit 0
+fi
+if [ ! -e "$venv/installed" ] || [ pyproject.toml -nt "$venv/installed" ]; then
+  "$python" -m venv "$venv"
+  "$venv/bin/pip" install --quiet --upgrade pip
+  "$venv/bin/pip" install --quiet --editable '.[test]' 'Django>=6,<7'
+  touch "$venv/installed"
+fi
+"$venv/bin/pytest"

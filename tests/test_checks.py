@@ -1,0 +1,144 @@
+"""``manage.py check``: what would fail at the first upload is said at start."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from django.core.checks import run_checks
+from django.test import override_settings
+
+from djust_uploads import MemorySink, checks, sniffing
+from djust_uploads.conf import sinks
+
+
+def found() -> list[str]:
+    return [message.id for message in run_checks(tags=["djust_uploads"])]
+
+
+def configured(**keys):
+    return override_settings(DJUST_UPLOADS=keys)
+
+
+def test_the_tests_settings_are_fine():
+    assert found() == []
+
+
+def test_no_settings_are_fine():
+    with override_settings(DJUST_UPLOADS={}):
+        assert found() == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"BACKEND": "no.such.Sink"},
+        {},
+        {"BACKEND": "djust_uploads.sinks.MemorySink", "OPTIONS": {"x": 1}},
+        {"BACKEND": "djust_uploads.sinks.MemorySink", "OPTIONS": [1]},
+        "djust_uploads.sinks.MemorySink",
+    ],
+    ids=str,
+)
+def test_e001_sink_that_cannot_be_made(params):
+    with configured(SINKS={"bad": params}):
+        [message] = run_checks(tags=["djust_uploads"])
+    assert message.id == "djust_uploads.E001"
+    assert "'bad'" in message.msg
+
+
+def test_e001_one_message_for_each_sink():
+    with configured(SINKS={"a": {"BACKEND": "no.A"}, "b": {"BACKEND": "no.B"}}):
+        assert found() == ["djust_uploads.E001"] * 2
+
+
+@pytest.fixture
+def without_libmagic(monkeypatch):
+    """An environment in which python-magic does not find the library."""
+    sniffing._magic.cache_clear()
+    monkeypatch.setitem(sys.modules, "magic", None)
+    yield
+    sniffing._magic.cache_clear()
+
+
+def test_e002_libmagic_is_missing(without_libmagic):
+    [message] = run_checks(tags=["djust_uploads"])
+    assert message.id == "djust_uploads.E002"
+    assert "apt install libmagic1" in message.hint
+
+
+@pytest.mark.parametrize(
+    "value", [None, [], "SINKS", {"SINKS": []}, {"SINKS": None}, {"SINKS": "default"}], ids=str
+)
+def test_e003_not_dictionaries(value):
+    with override_settings(DJUST_UPLOADS=value):
+        assert found() == ["djust_uploads.E003"]
+
+
+def test_e003_unknown_key_lists_the_known_ones():
+    with configured(SINK={}):
+        [message] = run_checks(tags=["djust_uploads"])
+    assert message.id == "djust_uploads.E003"
+    assert "'SINK'" in message.msg
+    assert "SINKS" in message.hint
+
+
+@pytest.mark.parametrize("key", ["MAX_BUFFERED_BYTES", "SINK_TIMEOUT"])
+@pytest.mark.parametrize("value", [0, -1, "60", None, True])
+def test_e003_number_that_cannot_be(key, value):
+    with configured(**{key: value}):
+        [message] = run_checks(tags=["djust_uploads"])
+    assert message.id == "djust_uploads.E003"
+    assert f"Got: {value!r}" in message.msg
+
+
+def test_e005_directory_is_missing(tmp_path):
+    with configured(
+        SINKS={
+            "files": {
+                "BACKEND": "djust_uploads.sinks.TemporaryFileSink",
+                "OPTIONS": {"directory": str(tmp_path / "missing")},
+            }
+        }
+    ):
+        [message] = run_checks(tags=["djust_uploads"])
+    assert message.id == "djust_uploads.E005"
+    assert "missing" in message.msg
+
+
+def test_e005_temp_directory_is_missing(tmp_path):
+    with override_settings(FILE_UPLOAD_TEMP_DIR=str(tmp_path / "missing")):
+        assert found() == ["djust_uploads.E005"]
+
+
+class Inner:
+    """An ASGI application as Channels' ``as_asgi()`` makes it."""
+
+    def __init__(self, consumer_class):
+        self.consumer_class = consumer_class
+
+
+def test_consumers_are_found_through_routers_and_middleware():
+    from channels.auth import AuthMiddlewareStack
+    from channels.routing import ProtocolTypeRouter, URLRouter
+    from channels.security.websocket import AllowedHostsOriginValidator
+    from django.urls import path
+
+    from djust_uploads import UploadConsumer
+
+    class Consumer(UploadConsumer):
+        pass
+
+    routes = URLRouter([path("a/", URLRouter([path("b/", Consumer.as_asgi())]))])
+    application = ProtocolTypeRouter(
+        {"websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(routes))}
+    )
+    assert list(checks._consumers(application)) == [Consumer]
+    assert list(checks._consumers(Inner(MemorySink))) == [MemorySink]
+    assert list(checks._consumers(object())) == []
+
+
+def test_checks_leave_no_sink_of_overridden_settings():
+    with configured(SINKS={"mine": {"BACKEND": "djust_uploads.sinks.MemorySink"}}):
+        assert found() == []
+    assert "mine" not in sinks

@@ -1,0 +1,140 @@
+"""``UploadMixin`` on a view of any kind: saved slots, the template's context, turns."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.template import Context, Engine
+
+from djust_uploads import MemorySink, UploadMixin, Validator, event_handler
+from djust_uploads.exceptions import InvalidSlot
+
+ENGINE = Engine(libraries={"djust_uploads": "djust_uploads.templatetags.djust_uploads"})
+
+
+def render(template, context=None):
+    return ENGINE.from_string(template).render(Context(context))
+
+
+class View:
+    def get_context_data(self, **kwargs):
+        return {"title": "Gallery", **kwargs}
+
+
+class Before(UploadMixin, View):
+    pass
+
+
+class After(View, UploadMixin):
+    pass
+
+
+@pytest.mark.parametrize("cls", [Before, After])
+def test_uploads_are_in_the_templates_context(cls):
+    view = cls()
+    assert view.get_context_data(a=1) == {"title": "Gallery", "a": 1}
+    view.allow_upload("photos", accept=".jpg")
+    context = view.get_context_data()
+    assert context["uploads"]["photos"]["entries"] == []
+    text = render("{{ title }}: {{ uploads.photos.config.accept }}", context)
+    assert text == "Gallery: .jpg"
+
+
+def test_view_without_slots_costs_nothing():
+    view = Before()
+    assert view._upload_manager is None
+    assert view.get_uploads("photos") == []
+    assert list(view.consume_uploaded_entries("photos")) == []
+    view.cancel_upload("photos", "x")
+    view._cleanup_uploads()
+    with view.uploads_turn():
+        pass
+
+
+def test_slots_survive_a_restore():
+    view = Before()
+    view.allow_upload("photos", accept=".jpg", max_entries=3, max_file_size=5, chunk_size=7)
+    view.allow_upload("notes", sink="memory", auto_upload=False, allow_active_content=True)
+    saved = json.loads(json.dumps(view.saved_upload_slots()))
+    restored = Before()
+    restored.restore_upload_slots(saved)
+    assert restored._upload_manager.slots == view._upload_manager.slots
+
+
+@pytest.mark.parametrize(
+    ("options", "lost"),
+    [
+        ({"sink": MemorySink()}, "sink"),
+        ({"sink": lambda entry: "memory"}, "sink"),
+        ({"validators": [Validator()]}, "validators"),
+        ({"on_complete": print}, "on_complete"),
+    ],
+    ids=["instance", "callable", "validators", "on_complete"],
+)
+def test_slot_that_cannot_be_saved_is_not_restored_without_its_options(options, lost, caplog):
+    view, restored = Before(), Before()
+    view.allow_upload("photos", **options)
+    view.allow_upload("notes")
+    restored.restore_upload_slots(json.loads(json.dumps(view.saved_upload_slots())))
+    assert list(restored._upload_manager.slots) == ["notes"]
+    assert f"its {lost} can't be saved" in caplog.text
+
+
+def test_slot_that_can_no_longer_be_is_left_out(caplog):
+    restored = Before()
+    restored.restore_upload_slots([{"name": "photos", "sink": "gone"}, {"name": "notes"}])
+    assert list(restored._upload_manager.slots) == ["notes"]
+    assert "'photos' can't be restored" in caplog.text
+
+
+def test_sink_and_writer_exclude_each_other():
+    with pytest.raises(InvalidSlot, match="exclude each other"):
+        Before().allow_upload("photos", sink="memory", writer=object)
+
+
+def test_handlers_keep_their_names_and_their_results():
+    class Page(UploadMixin):
+        @event_handler
+        def save(self, title):
+            """Saves."""
+            return title
+
+        @event_handler()
+        async def asave(self):
+            """Saves later."""
+
+    assert (Page.save.__name__, Page.save.__doc__) == ("save", "Saves.")
+    assert Page.asave.__doc__ == "Saves later."
+    assert Page().save("x") == "x"
+
+
+def test_stop_iteration_of_a_handler_is_an_error_that_a_future_can_carry():
+    class Page(UploadMixin):
+        @event_handler
+        def first(self):
+            next(iter(()))
+
+    with pytest.raises(RuntimeError, match="first raised StopIteration"):
+        Page().first()
+
+
+STYLE = '<link rel="stylesheet" href="/static/djust_uploads/uploads.css">'
+
+
+@pytest.mark.parametrize(
+    ("tag", "html"),
+    [
+        (
+            "{% upload_assets %}",
+            STYLE + '<script type="module" src="/static/djust_uploads/djust.js"></script>',
+        ),
+        (
+            "{% upload_assets url %}",
+            STYLE + '<script type="module" src="/static/djust_uploads/channels.js" '
+            'data-upload-socket="/ws/?a=1&amp;b=&quot;"></script>',
+        ),
+    ],
+)
+def test_upload_assets(tag, html):
+    assert render("{% load djust_uploads %}" + tag, {"url": '/ws/?a=1&b="'}) == html

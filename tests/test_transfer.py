@@ -1,0 +1,401 @@
+"""A transfer and its sink: who calls whom when, what an error costs, and what bounds the buffer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+
+import pytest
+from django.test import override_settings
+
+from djust_uploads import MemorySink, TemporaryFileSink, exceptions
+from djust_uploads.exceptions import SinkFull, SinkMisconfigured, SinkUnavailable, ValidationFailed
+from djust_uploads.frames import FrameType
+from djust_uploads.sinks import temporary_file
+from djust_uploads.sinks.memory import MemoryWriter
+from djust_uploads.sinks.temporary_file import TemporaryFileWriter
+from djust_uploads.testing import RecordingSink
+from djust_uploads.transfer import MAX_WINDOW, Window, window
+from tests.servers import wait_until
+
+from .connection import Connection
+
+CHUNK = 64 * 1024
+DATA = bytes(3 * CHUNK)
+
+
+def names(sink):
+    return [call[0] for call in sink.calls]
+
+
+async def test_calls_of_a_good_upload():
+    sink = RecordingSink()
+    async with Connection(sink=sink) as page:
+        assert (await page.upload(DATA))["status"] == "complete"
+        assert sink.calls[0][1].size == len(DATA)
+        assert names(sink) == ["open", "write", "write", "write", "finish"]
+        assert sum(call[1] for call in sink.calls if call[0] == "write") == len(DATA)
+
+
+async def test_info_is_safe_to_store():
+    sink = RecordingSink()
+    async with Connection(sink=sink) as page:
+        await page.upload(b"a\n", "../Zoë's notes.txt")
+    info = sink.calls[0][1]
+    assert (info.client_name, info.safe_client_name) == ("Zoë's notes.txt", "Zoe_s_notes.txt")
+    assert (info.content_type, info.upload_name, info.size) == ("text/plain", "files", 2)
+    assert len(info.key) == 32
+
+
+async def test_keys_are_unique():
+    sink = RecordingSink()
+    async with Connection(sink=sink) as page:
+        for _ in range(3):
+            await page.upload(b"x")
+    assert len({call[1].key for call in sink.calls if call[0] == "open"}) == 3
+
+
+ERRORS = [
+    (SinkFull("disk 7"), "storage_full"),
+    (SinkUnavailable("503"), "storage_unavailable"),
+    (SinkMisconfigured("no such bucket"), "storage_misconfigured"),
+    (ValidationFailed("a virus", message="The file has a virus."), "invalid_file"),
+    (ValueError("secret of the provider"), "storage_error"),
+    (TimeoutError(), "timeout"),
+]
+
+
+@pytest.mark.parametrize("call", ["open", "write", "finish"])
+@pytest.mark.parametrize(("error", "code"), ERRORS, ids=lambda value: type(value).__name__)
+async def test_error_of_a_sink_ends_its_entry_once(call, error, code):
+    sink = RecordingSink(fail={call: error})
+    async with Connection(sink=sink) as page:
+        ending = await page.upload(DATA)
+        assert (ending["status"], ending["code"]) == ("error", code)
+        assert "secret" not in ending["error"]
+        assert names(sink).count("abort") == (0 if call == "open" else 1)
+        assert names(sink)[-1] == ("open" if call == "open" else "abort")
+        [entry] = page.entries()
+        assert (entry.error_code, entry.complete) == (code, False)
+        sink.fail.clear()
+        assert (await page.upload(DATA))["status"] == "complete"
+
+
+async def test_log_says_what_the_provider_said(caplog):
+    async with Connection(sink=RecordingSink(fail={"write": ValueError("quota of 7")})) as page:
+        await page.upload(DATA)
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert "quota of 7" in record.getMessage()
+    assert isinstance(record.exc_info[1], ValueError)
+
+
+async def test_abort_that_fails_does_not_hide_the_error(caplog):
+    sink = RecordingSink(fail={"write": SinkFull(), "abort": OSError("abort failed")})
+    async with Connection(sink=sink) as page:
+        assert (await page.upload(DATA))["code"] == "storage_full"
+    assert "a sweep may find its remains" in caplog.text
+
+
+async def test_siblings_do_not_notice():
+    broken, memory = RecordingSink(fail={"write": ValueError()}), MemorySink()
+    choose = {"broken.bin": broken}.get
+    async with Connection(sink=lambda entry: choose(entry.client_name, memory)) as page:
+        endings = await asyncio.gather(
+            *(page.upload(DATA, name) for name in ("a.bin", "broken.bin", "b.bin"))
+        )
+        assert [ending["status"] for ending in endings] == ["complete", "error", "complete"]
+
+
+@pytest.mark.parametrize("chosen", ["nope", None, 7, ZeroDivisionError])
+async def test_callable_that_names_no_sink(chosen):
+    def choose(entry):
+        if chosen is ZeroDivisionError:
+            raise chosen
+        return chosen
+
+    async with Connection(sink=choose) as page:
+        ending = await page.upload(DATA)
+        if chosen is None:
+            assert ending["status"] == "complete"
+        else:
+            assert ending["code"] == "storage_error"
+
+
+class HangingSink(MemorySink):
+    """Hangs in one call until it is released."""
+
+    def __init__(self, call):
+        self.call = call
+        self.reached = asyncio.Event()
+        self.released = asyncio.Event()
+        self.done = []
+
+    async def pause(self, call):
+        if call == self.call:
+            self.reached.set()
+            await self.released.wait()
+        self.done.append(call)
+
+    async def open(self, upload):
+        await self.pause("open")
+        return HangingWriter(upload, self)
+
+
+class HangingWriter(MemoryWriter):
+    def __init__(self, upload, sink):
+        super().__init__(upload)
+        self._sink = sink
+
+    async def write(self, chunk):
+        await self._sink.pause("write")
+        await super().write(chunk)
+
+    async def finish(self):
+        await self._sink.pause("finish")
+        return await super().finish()
+
+    async def abort(self):
+        await self._sink.pause("abort")
+        await super().abort()
+
+
+@pytest.mark.parametrize("call", ["open", "write", "finish"])
+async def test_call_that_takes_too_long(call):
+    with override_settings(DJUST_UPLOADS={"SINK_TIMEOUT": 0.05}):
+        sink = HangingSink(call)
+        async with Connection(sink=sink) as page:
+            assert (await page.upload(DATA))["code"] == "timeout"
+    assert call not in sink.done
+    assert ("abort" in sink.done) is (call != "open")
+
+
+@pytest.mark.parametrize("call", ["open", "write", "finish"])
+async def test_call_in_hand_is_not_torn_apart_by_a_cancel(call):
+    """The sink is asked to forget after the call, and the page is told once."""
+    sink = HangingSink(call)
+    async with Connection(sink=sink) as page:
+        ref = await page.register(len(DATA))
+        await page.chunks(ref, DATA)
+        await page.frame(FrameType.COMPLETE, ref)
+        await sink.reached.wait()
+        await page.frame(FrameType.CANCEL, ref)
+        assert "abort" not in sink.done
+        sink.released.set()
+        assert (await page.ended(ref))["status"] == "cancelled"
+        assert sink.done[-2:] == [call, "abort"]
+        assert page.entries() == []
+
+
+async def test_close_waits_for_the_call_in_hand():
+    sink = HangingSink("write")
+    page = Connection(sink=sink)
+    ref = await page.register(len(DATA))
+    await page.chunks(ref, DATA)
+    await sink.reached.wait()
+    closing = asyncio.create_task(page.manager.aclose())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    sink.released.set()
+    await closing
+    assert sink.done == ["open", "write", "abort"]
+
+
+async def test_write_that_timed_out_keeps_its_descriptor(tmp_path, monkeypatch):
+    """Its thread can't be stopped. A file opened meanwhile must not get what it still writes."""
+    release, inodes = threading.Event(), []
+    pwritev, abort = temporary_file._pwritev, TemporaryFileWriter.abort
+
+    def hanging_pwritev(fd, views, offset):
+        inodes.append(os.fstat(fd).st_ino)
+        release.wait(10)
+        inodes.append(os.fstat(fd).st_ino)
+        return pwritev(fd, views, offset)
+
+    async def releasing_abort(self):
+        asyncio.get_running_loop().call_later(0.01, release.set)
+        await abort(self)
+
+    monkeypatch.setattr(temporary_file, "_pwritev", hanging_pwritev)
+    monkeypatch.setattr(TemporaryFileWriter, "abort", releasing_abort)
+    with override_settings(DJUST_UPLOADS={"SINK_TIMEOUT": 0.3}):
+        async with Connection(sink=TemporaryFileSink(tmp_path)) as page:
+            ref = await page.register(2 * 1024 * 1024)
+            await page.chunks(ref, bytes(1024 * 1024))
+            assert (await page.ended(ref))["code"] == "timeout"
+    async with asyncio.timeout(10):
+        while len(inodes) < 2:  # noqa: ASYNC110 (the thread has no event)
+            await asyncio.sleep(0.01)
+    assert inodes[0] == inodes[1]
+    assert list(tmp_path.iterdir()) == []
+
+
+# on_complete
+
+
+async def test_on_complete_gets_the_entry():
+    seen = []
+    async with Connection(sink="memory", on_complete=seen.append) as page:
+        await page.upload(b"abc")
+        assert [entry.data for entry in seen] == [b"abc"]
+
+
+async def test_on_complete_may_be_async():
+    seen = []
+
+    async def on_complete(entry):
+        seen.append(await entry.file.aread())
+
+    async with Connection(sink="memory", on_complete=on_complete) as page:
+        await page.upload(b"abc")
+        assert seen == [b"abc"]
+
+
+async def test_on_complete_that_raises_ends_nothing(caplog):
+    def on_complete(entry):
+        raise RuntimeError("the application failed")
+
+    async with Connection(sink="memory", on_complete=on_complete) as page:
+        assert (await page.upload(b"abc"))["status"] == "complete"
+        [entry] = page.entries()
+        assert entry.complete
+    assert "the application failed" in caplog.text
+
+
+async def test_on_complete_is_not_called_for_what_failed():
+    seen = []
+    sink = RecordingSink(fail={"finish": SinkFull()})
+    async with Connection(sink=sink, on_complete=seen.append) as page:
+        await page.upload(b"abc")
+    assert seen == []
+
+
+# The window
+
+
+def test_window_is_shared_evenly_and_never_less_than_a_chunk():
+    shared = Window()
+    assert shared.size(CHUNK) == MAX_WINDOW
+    with override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 1_000_000}):
+        with shared.share(), shared.share():
+            assert shared.size(CHUNK) == 500_000
+            assert shared.size(600_000) == 600_000
+        assert shared.size(CHUNK) == 1_000_000
+
+
+async def test_limit_is_what_the_sink_took_and_a_window():
+    sink = HangingSink("write")
+    async with Connection(sink=sink) as page:
+        ref = await page.register(10 * MAX_WINDOW)
+        [registered] = page.sent
+        assert (registered["offset"], registered["limit"]) == (0, MAX_WINDOW)
+        for index in range(MAX_WINDOW // CHUNK):
+            await page.frame(FrameType.CHUNK, ref, index, bytes(CHUNK))
+        await sink.reached.wait()
+        assert page.manager._transfers[ref].limit == MAX_WINDOW
+        sink.released.set()
+
+
+async def test_client_that_oversteps_waits_until_there_is_room():
+    sink = HangingSink("write")
+    async with Connection(sink=sink) as page:
+        ref = await page.register(10 * MAX_WINDOW)
+        for index in range(MAX_WINDOW // CHUNK):
+            await page.frame(FrameType.CHUNK, ref, index, bytes(CHUNK))
+        over = asyncio.create_task(
+            page.frame(FrameType.CHUNK, ref, MAX_WINDOW // CHUNK, bytes(CHUNK))
+        )
+        await sink.reached.wait()
+        assert not over.done()
+        sink.released.set()
+        await over
+
+
+async def test_client_that_oversteps_does_not_wait_for_a_dead_upload():
+    sink = HangingSink("write")
+    with override_settings(DJUST_UPLOADS={"SINK_TIMEOUT": 0.05}):
+        async with Connection(sink=sink) as page:
+            ref = await page.register(10 * MAX_WINDOW)
+            for index in range(MAX_WINDOW // CHUNK + 1):
+                await page.frame(FrameType.CHUNK, ref, index, bytes(CHUNK))
+            assert (await page.ended(ref))["code"] == "timeout"
+
+
+async def test_share_is_given_back():
+    async with Connection(sink=RecordingSink(fail={"write": ValueError()})) as page:
+        await asyncio.gather(*(page.upload(DATA) for _ in range(3)))
+        ref = await page.register(10)
+        await page.frame(FrameType.CANCEL, ref)
+        await page.ended(ref)
+    assert window._active == 0
+
+
+async def test_progress_only_grows_and_the_last_word_is_complete():
+    async with Connection(sink=RecordingSink()) as page:
+        ending = await page.upload(bytes(5_000_000))
+        for key in ("limit", "offset", "progress"):
+            values = [message[key] for message in page.sent if key in message]
+            assert values == sorted(values)
+        assert (ending["progress"], ending["offset"]) == (100, 5_000_000)
+        statuses = [m["status"] for m in page.sent if m["type"] == "upload_progress"]
+        assert statuses[-2:] == ["finalizing", "complete"]
+
+
+async def test_socket_that_is_gone_ends_the_upload():
+    sink = RecordingSink()
+    async with Connection(sink=sink) as page:
+        ref = await page.register(len(DATA))
+
+        async def send(message):
+            raise ConnectionError
+
+        transfer = page.manager._transfers[ref]
+        transfer._send = send
+        await page.chunks(ref, DATA)
+        await transfer.wait_ended()
+        assert page.entries() == []
+        assert sink.calls[-1] == ("abort",)
+
+
+# The end of the loop
+
+
+async def test_task_that_is_cancelled_leaves_nothing(tmp_path):
+    async with Connection(sink=TemporaryFileSink(tmp_path)) as page:
+        ref = await page.register(5 * CHUNK)
+        await page.chunks(ref, DATA)
+        assert await wait_until(lambda: list(tmp_path.iterdir()))
+        task = page.manager._transfers[ref]._task
+        task.cancel()
+        await asyncio.wait([task])
+        assert list(tmp_path.iterdir()) == []
+        assert page.entries() == []
+
+
+def test_every_error_that_a_sink_may_raise_is_documented():
+    for error, code in ERRORS[:3]:
+        assert code in exceptions.__doc__
+        assert error.code == code
+
+
+async def test_task_that_is_cancelled_after_its_end_ends_nothing_twice(caplog):
+    reached = asyncio.Event()
+
+    async def on_complete(entry):
+        reached.set()
+        await asyncio.Event().wait()
+
+    sink = RecordingSink()
+    async with Connection(sink=sink, on_complete=on_complete) as page:
+        ref = await page.register(1)
+        task = page.manager._transfers[ref]._task
+        await page.chunks(ref, b"x")
+        await page.frame(FrameType.COMPLETE, ref)
+        await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        [entry] = page.entries()
+        assert entry.status == "complete"
+        assert names(sink) == ["open", "write", "finish"]
