@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from .files import SinkFile
     from .handlers import event_handler
     from .mixin import UploadMixin
-    from .sinks import MemorySink, S3Sink, Sink, SinkWriter, TemporaryFileSink, UploadInfo
+    from .sinks import (
+        MemorySink,
+        S3Sink,
+        Sink,
+        SinkWriter,
+        StorageSink,
+        TemporaryFileSink,
+        UploadInfo,
+    )
     from .slots import UploadSlot
     from .validators import Validator
 
@@ -28,6 +36,7 @@ _HOMES = {
     "Sink": "sinks",
     "SinkFile": "files",
     "SinkWriter": "sinks",
+    "StorageSink": "sinks",
     "TemporaryFileSink": "sinks",
     "UploadConsumer": "consumer",
     "UploadEntry": "entries",
@@ -46,6 +55,7 @@ __all__ = [
     "Sink",
     "SinkFile",
     "SinkWriter",
+    "StorageSink",
     "TemporaryFileSink",
     "UploadConsumer",
     "UploadEntry",

@@ -8,6 +8,7 @@ E004  djust's stock consumer is routed
 E005  a sink's directory can't be written to
 E006  a sink's store does not let us in; only with ``check --deploy``, as it asks the store
 W006  a sink sends files unencrypted
+E007  a sink's Django storage can't be made
 ====  =============================================================================
 """
 

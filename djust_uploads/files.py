@@ -88,8 +88,13 @@ class SinkFile(File):  # type: ignore[type-arg]
 
     async def aread(self, size: int = -1) -> bytes:
         """``read()`` in a worker thread."""
-        content: bytes = await sync_to_async(self.file.read, thread_sensitive=False)(size)
-        return content
+
+        def read() -> bytes:
+            # Opening is I/O too.
+            content: bytes = self.file.read(size)
+            return content
+
+        return await sync_to_async(read, thread_sensitive=False)()
 
     async def achunks(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         """``chunks()``, each read in a worker thread; the default is 64 KiB as Django's."""

@@ -42,6 +42,7 @@ def safe_client_name(name: str) -> str:
     """Letters, digits, ``-``, ``_`` and ``.`` in ASCII; at most 100 characters; not hidden."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     safe = re.sub(r"[^\w.-]+", "_", ascii_name, flags=re.ASCII).strip("._-")
+    safe = re.sub(r"\.{2,}", ".", safe)
     if not safe.rpartition(".")[0] and (extension := extension_of(name)).isascii():
         safe = f"upload{re.sub(r'[^.a-z0-9]', '', extension)}" if extension else safe or "upload"
     if _WINDOWS_DEVICES.fullmatch(safe):

@@ -29,3 +29,4 @@ DJUST_UPLOADS = {
     },
     "SHA256": True,
 }
+MEDIA_URL = "/media/"

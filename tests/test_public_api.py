@@ -15,6 +15,7 @@ EXPECTED = [
     "Sink",
     "SinkFile",
     "SinkWriter",
+    "StorageSink",
     "TemporaryFileSink",
     "UploadConsumer",
     "UploadEntry",
@@ -27,6 +28,8 @@ EXPECTED = [
     "__version__",
     "event_handler",
 ]
+
+NEEDING_AN_SDK = ["S3Sink"]
 
 
 def python(code: str) -> str:
@@ -72,15 +75,31 @@ def test_every_public_name_can_be_imported_without_settings():
 
 
 def test_public_names_need_no_djust_and_no_sdk():
+    names = [name for name in EXPECTED if name[0] != "_" and name not in NEEDING_AN_SDK]
     code = f"""
 import sys
 for name in ("djust", "aioboto3", "google", "websockets"):
     sys.modules[name] = None
-from djust_uploads import {", ".join(name for name in EXPECTED if not name.startswith("_"))}
+from djust_uploads import {", ".join(names)}
 import djust_uploads.testing
 print("fine")
 """
     assert python(code) == "fine\n"
+
+
+@pytest.mark.parametrize("name", NEEDING_AN_SDK)
+def test_naming_a_sink_without_its_sdk_says_what_to_install(name):
+    code = f"""
+import sys
+sys.modules["aioboto3"] = None
+import djust_uploads
+from djust_uploads.exceptions import InvalidSink
+try:
+    djust_uploads.{name}
+except InvalidSink as error:
+    print(error)
+"""
+    assert "pip install 'djust-uploads[s3]'" in python(code)
 
 
 def test_star_import_is_all():

@@ -206,10 +206,12 @@ async def test_directory_that_is_a_file(tmp_path):
         await TemporaryFileSink(tmp_path / "file").open(info())
 
 
-async def test_other_errors_are_the_storages(sink):
+async def test_other_errors_are_the_storages(sink, directory):
     writer = await sink.open(info(3))
     await writer.write(b"abc")
-    os.close(writer._handle.fileno())
+    [path] = directory.iterdir()
+    path.unlink()
+    path.symlink_to(directory)
     with pytest.raises(SinkError) as caught:
         await writer.finish()
     assert caught.value.code == "storage_error"
@@ -310,8 +312,8 @@ async def test_sweep_takes_only_ours_and_only_the_old(sink, directory):
     other.touch()
     for path in (old.temporary_file_path(), other):
         os.utime(path, (1, 1))
-    assert await sink.sweep(datetime.timedelta(hours=1)) == 1
-    assert await sink.sweep(datetime.timedelta(hours=1)) == 0
+    assert await sink.sweep(datetime.timedelta(hours=1)) == [Path(old.temporary_file_path()).name]
+    assert await sink.sweep(datetime.timedelta(hours=1)) == []
     assert sorted(directory.iterdir()) == [Path(young.temporary_file_path()), other]
     other.unlink()
     await young.adelete()
@@ -319,7 +321,7 @@ async def test_sweep_takes_only_ours_and_only_the_old(sink, directory):
 
 
 async def test_other_sinks_have_nothing_to_sweep():
-    assert await MemorySink().sweep(datetime.timedelta(0)) == 0
+    assert await MemorySink().sweep(datetime.timedelta(0)) == []
 
 
 #: A server that ends without cancelling its tasks, and one that has forked before.

@@ -140,7 +140,7 @@ def test_safe_client_name(name, safe):
 def test_safe_client_name_is_safe(name):
     safe = safe_client_name(clean_client_name(name))
     assert re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", safe, re.ASCII)
-    assert ".." not in safe or ".." in name
+    assert ".." not in safe
     assert not re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", safe, re.I)
 
 

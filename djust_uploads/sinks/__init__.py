@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .base import Sink, SinkWriter, UploadInfo
 from .memory import MemorySink
+from .storage import StorageSink
 from .temporary_file import TemporaryFileSink
 
 if TYPE_CHECKING:
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
 
 _HOMES = {"S3Sink": "s3"}
 
-__all__ = ["MemorySink", "S3Sink", "Sink", "SinkWriter", "TemporaryFileSink", "UploadInfo"]
+__all__ = [
+    "MemorySink",
+    "S3Sink",
+    "Sink",
+    "SinkWriter",
+    "StorageSink",
+    "TemporaryFileSink",
+    "UploadInfo",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """The contract of a sink, and its lifecycle.
 
 A **sink** is a configured destination: one per alias and process, shared by all uploads. A
-**writer** is one file on its way into it. A whole sink that works, into a folder per day::
+**writer** is one file on its way into it. A whole sink that works, into a folder::
 
     class FolderSink(Sink):
         keeps_files = True
@@ -18,15 +18,18 @@ A **sink** is a configured destination: one per alias and process, shared by all
             self.stored = None
 
         async def write(self, chunk):
-            async with aiofiles.open(self.path, "ab") as file:
-                await file.write(chunk)
+            await asyncio.to_thread(self.append, chunk)
             self.offset += len(chunk)
+
+        def append(self, chunk):
+            with self.path.open("ab") as file:
+                file.write(chunk)
 
         async def finish(self):
             if self.stored is None:
-                await asyncio.to_thread(self.path.touch)        # an empty file was never written to
-                self.stored = LocalFile(str(self.path), self.upload.safe_client_name,
-                                        self.upload.size)
+                await self.write(b"")                           # an empty file was never written to
+                self.stored = LocalFile(str(self.path), self.upload.safe_client_name, self.offset,
+                                        content_type=self.upload.content_type)
             return self.stored
 
         async def abort(self):
@@ -37,7 +40,7 @@ What a sink can rely on:
 * ``open`` once per writer; ``write`` never before it, never after ``finish`` or ``abort``, and
   never twice at once;
 * exactly one of ``finish`` and ``abort`` ends a writer, and after a ``finish`` that raised,
-  ``abort`` still comes;
+  ``abort`` still comes; a writer that is suspended gets neither after its ``checkpoint``;
 * the first bytes have been looked at and the name made safe before ``open``;
 * ``write`` gets the file's bytes in order; ``finish`` only comes when all ``upload.size`` bytes
   were written;
@@ -46,6 +49,7 @@ What a sink can rely on:
 What is asked of a sink: no call blocks the event loop; a provider's error is raised as one of ours
 (``raise SinkUnavailable(…) from exc``) so that the user reads the right sentence; anything else
 that is raised ends the upload as ``storage_error``. An error ends its own upload only.
+:class:`djust_uploads.testing.SinkContract` proves all of it.
 """
 
 from __future__ import annotations
@@ -56,6 +60,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from ..exceptions import NotResumable
 
 if TYPE_CHECKING:
     from django.core.checks import CheckMessage
@@ -114,9 +120,19 @@ class Sink(abc.ABC):
     async def open(self, upload: UploadInfo) -> SinkWriter:
         """Begin to write a file. If it raises, it leaves nothing behind."""
 
-    async def sweep(self, older_than: datetime.timedelta) -> int:
-        """Delete what crashed processes left unfinished, and return how many that were."""
-        return 0
+    async def resume(self, upload: UploadInfo, checkpoint: dict[str, Any]) -> SinkWriter:
+        """Go on from a :meth:`SinkWriter.checkpoint`, as :meth:`open` begins; the writer's
+        ``offset`` says from where. ``upload`` has the same values as then.
+
+        Raises :class:`~djust_uploads.exceptions.NotResumable` if the bytes are gone, and for a
+        checkpoint that isn't this sink's.
+        """
+        raise NotResumable(f"{type(self).__name__} has no checkpoints")
+
+    async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
+        """Delete what crashed processes left unfinished or unconsumed at least ``older_than`` ago,
+        and return its names in the store. With ``dry_run``, only return them."""
+        return []
 
     def check(self) -> Sequence[CheckMessage]:
         """Messages for ``manage.py check``: options that can't work. No network."""

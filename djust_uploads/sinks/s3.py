@@ -179,9 +179,7 @@ class S3Sink(Sink):
             raise NotResumable(f"{checkpoint['key']}: its upload is gone") from error
         return writer
 
-    async def sweep(  # type: ignore[override, unused-ignore]
-        self, older_than: datetime.timedelta, *, dry_run: bool = False
-    ) -> list[str]:
+    async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
         """Abort multipart uploads begun, and delete objects still tagged as unconsumed that were
         stored, longer than ``older_than`` ago; return their keys. With ``dry_run``, only the keys.
 

@@ -8,17 +8,18 @@ import contextlib
 import datetime
 import errno
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import aiofiles
 import aiofiles.os
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
-from ..exceptions import SinkError, SinkFull, SinkMisconfigured
+from ..exceptions import NotResumable, SinkError, SinkFull, SinkMisconfigured, SinkUnavailable
 from ..files import LocalFile
 from ..names import extension_of
 from .base import Sink, SinkWriter, UploadInfo
@@ -32,9 +33,13 @@ GATHER = 1024 * 1024
 #: Buffers that one pwritev() takes, https://pubs.opengroup.org/onlinepubs/9699919799/ (limits.h).
 _IOV_MAX = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
 
+#: O_BINARY is Windows', O_NOFOLLOW everybody else's.
+_FLAGS = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
-#: Paths of this process's files. Not every server cancels its tasks before it exits (daphne fails
-#: to when one of its connections is idle), and only cancelled tasks clean up.
+
+#: Paths of this process's files that nobody can go on with. Not every server cancels its tasks
+#: before it exits (daphne fails to when one of its connections is idle), and only cancelled tasks
+#: clean up.
 _remaining: set[str] = set()
 
 
@@ -72,28 +77,36 @@ class TemporaryFileSink(Sink):
         return Path(self._directory or settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir())
 
     async def open(self, upload: UploadInfo) -> SinkWriter:
-        # The key is unguessable, so nobody can have put a link there; O_EXCL makes sure.
-        name = f"{PREFIX}{upload.key}{extension_of(upload.safe_client_name)}"
-        path = str(self.directory / name)
-        _remaining.add(path)
+        path = self.directory / f"{PREFIX}{upload.key}{extension_of(upload.safe_client_name)}"
+        _remaining.add(str(path))
+        creating = asyncio.create_task(asyncio.to_thread(_create, path, self._permissions))
         try:
-            with translated(path):
-                handle = await aiofiles.open(path, "xb", buffering=0, opener=self._create)
+            with translated(str(path)):
+                await asyncio.shield(creating)
         except SinkError:
-            _remaining.discard(path)
+            _remaining.discard(str(path))
             raise
-        return TemporaryFileWriter(path, handle, upload)
+        except asyncio.CancelledError:
+            # The thread goes on, and nobody will abort a writer that was never returned.
+            creating.add_done_callback(lambda created: _remove_created(created, path))
+            raise
+        return TemporaryFileWriter(path, upload)
 
-    def _create(self, path: str, flags: int) -> int:
-        fd = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        if self._permissions is not None:
-            Path(path).chmod(self._permissions)
-        return fd
+    async def resume(self, upload: UploadInfo, checkpoint: dict[str, Any]) -> SinkWriter:
+        match checkpoint:
+            case {"name": str(name), "offset": int(offset)} if _is_ours(name) and offset >= 0:
+                path = self.directory / name
+            case _:
+                raise NotResumable(f"not a checkpoint of TemporaryFileSink: {checkpoint!r:.200}")
+        with translated(str(path)):
+            size = await asyncio.to_thread(_size_of, path)
+        if size is None or not offset <= size <= upload.size:
+            raise NotResumable(f"{path} has {size} bytes, not from {offset} to {upload.size}")
+        return TemporaryFileWriter(path, upload, offset)
 
-    async def sweep(self, older_than: datetime.timedelta) -> int:
-        return await asyncio.to_thread(
-            _sweep, self.directory, time.time() - older_than.total_seconds()
-        )
+    async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
+        before = time.time() - older_than.total_seconds()
+        return await asyncio.to_thread(_sweep, self.directory, before, dry_run)
 
     def check(self) -> Sequence[CheckMessage]:
         if os.access(self.directory, os.W_OK | os.X_OK):
@@ -108,29 +121,27 @@ class TemporaryFileSink(Sink):
 
 
 class TemporaryFileWriter(SinkWriter):
-    def __init__(
-        self, path: str, handle: aiofiles.threadpool.binary.AsyncFileIO, upload: UploadInfo
-    ) -> None:
+    """Opens its file for each write and holds none open: a paused upload costs no descriptor, and
+    a write whose waiter was cancelled can't meet a descriptor that means another file by then."""
+
+    def __init__(self, path: Path, upload: UploadInfo, offset: int = 0) -> None:
+        self.offset = offset
         self._path = path
-        self._handle = handle
         self._upload = upload
         self._chunks: list[bytes] = []
         self._gathered = 0
         self._file: TemporaryFile | None = None
-        self._writing: asyncio.Task[None] | None = None
 
     async def write(self, chunk: bytes) -> None:
-        self._chunks.append(chunk)
         self._gathered += len(chunk)
+        self._chunks.append(chunk)
         if self._gathered >= GATHER or len(self._chunks) >= _IOV_MAX:
             await self._flush()
 
     async def _flush(self) -> None:
         """Write what was gathered at ``offset``; after an error, again from there, exactly."""
-        write = asyncio.to_thread(_write_at, self._handle.fileno(), self._chunks, self.offset)
-        self._writing = asyncio.create_task(write)
-        with translated(self._path):
-            await asyncio.shield(self._writing)
+        with translated(str(self._path)):
+            await asyncio.to_thread(_append, self._path, self._chunks, self.offset)
         self.offset += self._gathered
         self._chunks, self._gathered = [], 0
 
@@ -138,10 +149,9 @@ class TemporaryFileWriter(SinkWriter):
         if self._file is None:
             if self._chunks:
                 await self._flush()
-            with translated(self._path):
-                await self._handle.close()
+            _remaining.add(str(self._path))
             self._file = TemporaryFile(
-                self._path,
+                str(self._path),
                 self._upload.safe_client_name,
                 self.offset,
                 content_type=self._upload.content_type,
@@ -150,15 +160,13 @@ class TemporaryFileWriter(SinkWriter):
 
     async def abort(self) -> None:
         self._chunks.clear()
-        if self._writing:
-            # A write that took too long goes on in its thread. Closing the descriptor under it
-            # would let it write into whatever file gets the number next.
-            await asyncio.wait([self._writing])
-        with contextlib.suppress(OSError):
-            await self._handle.close()
         with contextlib.suppress(FileNotFoundError):
             await aiofiles.os.remove(self._path)
-        _remaining.discard(self._path)
+        _remaining.discard(str(self._path))
+
+    async def checkpoint(self) -> dict[str, Any]:
+        _remaining.discard(str(self._path))
+        return {"name": self._path.name, "offset": self.offset}
 
 
 class TemporaryFile(LocalFile):
@@ -167,6 +175,32 @@ class TemporaryFile(LocalFile):
     async def adelete(self) -> None:
         await super().adelete()
         _remaining.discard(self._path)
+
+
+def _is_ours(name: str) -> bool:
+    """A bare file name with our prefix: a checkpoint must not lead out of the directory."""
+    return name.startswith(PREFIX) and not {"/", "\\", "\0"}.intersection(name)
+
+
+def _create(path: Path, permissions: int | None) -> None:
+    # The key is unguessable, so nobody can have put a link there; O_EXCL makes sure.
+    os.close(os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600))
+    if permissions is not None:
+        path.chmod(permissions)
+
+
+def _remove_created(created: asyncio.Task[None], path: Path) -> None:
+    if not created.cancelled() and not created.exception():
+        asyncio.get_running_loop().run_in_executor(None, path.unlink, True)
+
+
+def _size_of(path: Path) -> int | None:
+    """Bytes of a regular file, no link; ``None`` if there is none."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _write_and_seek(fd: int, buffers: Sequence[memoryview], offset: int) -> int:
@@ -178,9 +212,17 @@ def _write_and_seek(fd: int, buffers: Sequence[memoryview], offset: int) -> int:
 _pwritev = getattr(os, "pwritev", _write_and_seek)
 
 
+def _append(path: Path, chunks: Sequence[bytes], offset: int) -> None:
+    fd = os.open(path, _FLAGS)
+    try:
+        _write_at(fd, chunks, offset)
+    finally:
+        os.close(fd)
+
+
 def _write_at(fd: int, chunks: Sequence[bytes], offset: int) -> None:
     """All of ``chunks`` at ``offset``; a disk that is nearly full may take a part of a write."""
-    views = [memoryview(chunk) for chunk in chunks]
+    views = [memoryview(chunk) for chunk in chunks if chunk]
     while views:
         written = _pwritev(fd, views[:_IOV_MAX], offset)
         offset += written
@@ -190,14 +232,15 @@ def _write_at(fd: int, chunks: Sequence[bytes], offset: int) -> None:
             views[0] = views[0][written:]
 
 
-def _sweep(directory: Path, before: float) -> int:
-    swept = 0
-    for path in directory.glob(f"{PREFIX}*"):
+def _sweep(directory: Path, before: float, dry_run: bool) -> list[str]:
+    swept = []
+    for path in sorted(directory.glob(f"{PREFIX}*")):
         # Another sweep, or the owner, may be faster.
         with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_mtime < before:
-                path.unlink()
-                swept += 1
+            if path.lstat().st_mtime <= before:
+                if not dry_run:
+                    path.unlink()
+                swept.append(path.name)
     return swept
 
 
@@ -211,4 +254,6 @@ def translated(path: str) -> Iterator[None]:
             raise SinkFull(f"{path}: {exc}") from exc
         if exc.errno in (errno.EACCES, errno.ENOENT, errno.ENOTDIR, errno.EROFS, errno.EPERM):
             raise SinkMisconfigured(f"{path}: {exc}") from exc
+        if isinstance(exc, ConnectionError | TimeoutError):
+            raise SinkUnavailable(f"{path}: {exc}") from exc
         raise SinkError(f"{path}: {exc}") from exc

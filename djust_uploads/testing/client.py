@@ -1,7 +1,4 @@
-"""For your tests: a scripted client that speaks the wire, and a sink that remembers.
-
-:class:`UploadClient` needs ``pip install websockets``.
-"""
+"""A scripted client that speaks the wire. It needs ``pip install websockets`` when it connects."""
 
 from __future__ import annotations
 
@@ -12,10 +9,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from .files import MemoryFile
-from .frames import Frame, FrameType, serialize
-from .sinks.base import SinkWriter, UploadInfo
-from .sinks.memory import MemorySink, MemoryWriter
+from ..frames import Frame, FrameType, serialize
 
 
 class UploadFailed(Exception):
@@ -228,50 +222,3 @@ class UploadClient:
         await self.send_chunks(ref, data, chunk_size=chunk_size, honour_limit=honour_limit)
         await self.complete(ref)
         return ref
-
-
-class RecordingSink(MemorySink):
-    """A memory sink that remembers what was done to it; ``delay`` seconds for each write.
-
-    ``calls`` lists ``("open", info)``, ``("write", size)``, ``("finish",)`` and ``("abort",)``.
-    ``files`` are the finished ones. ``fail`` maps a call's name to an exception to raise.
-    """
-
-    def __init__(
-        self, *, delay: float = 0.0, fail: Mapping[str, BaseException] | None = None
-    ) -> None:
-        self.delay = delay
-        self.fail = dict(fail or {})
-        self.calls: list[tuple[Any, ...]] = []
-        self.files: list[MemoryFile] = []
-
-    def record(self, name: str, *details: Any) -> None:
-        self.calls.append((name, *details))
-        if name in self.fail:
-            raise self.fail[name]
-
-    async def open(self, upload: UploadInfo) -> SinkWriter:
-        self.record("open", upload)
-        return _RecordingWriter(upload, self)
-
-
-class _RecordingWriter(MemoryWriter):
-    def __init__(self, upload: UploadInfo, sink: RecordingSink) -> None:
-        super().__init__(upload)
-        self._sink = sink
-
-    async def write(self, chunk: bytes) -> None:
-        if self._sink.delay:
-            await asyncio.sleep(self._sink.delay)
-        self._sink.record("write", len(chunk))
-        await super().write(chunk)
-
-    async def finish(self) -> MemoryFile:
-        self._sink.record("finish")
-        file = await super().finish()
-        self._sink.files.append(file)
-        return file
-
-    async def abort(self) -> None:
-        self._sink.record("abort")
-        await super().abort()

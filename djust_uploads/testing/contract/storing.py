@@ -1,0 +1,209 @@
+"""What goes in comes out, and the event loop goes on meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+
+import pytest
+
+from ...sinks.base import Sink
+from .faults import chunks_of, data_of, ragged
+from .harness import (
+    SinkTests,
+    expect,
+    in_thread,
+    is_gone,
+    on_loop,
+    read_tail,
+    upload_info,
+)
+
+#: Parts and bytes beside them.
+SIZES = {
+    "0": (0, 0),
+    "1": (0, 1),
+    "part-1": (1, -1),
+    "part": (1, 0),
+    "part+1": (1, 1),
+    "parts": (4, 0),
+    "parts+1": (4, 1),
+}
+
+
+class Storing(SinkTests):
+    # Bytes
+
+    @pytest.mark.parametrize("size", SIZES)
+    @on_loop
+    async def test_size(self, sink: Sink, size: str) -> None:
+        parts, rest = SIZES[size]
+        data = data_of(parts * self.part_size + rest)
+        file = await self._store(sink, data)
+        await self._has(file, data, f"when it is {len(data)} bytes long")
+        await self._delete(sink, file)
+
+    @on_loop
+    async def test_ragged_chunks(self, sink: Sink) -> None:
+        data = data_of(6 * self.part_size + 7)
+        file = await self._store(sink, data, ragged(data, self.part_size))
+        await self._has(file, data, "when its chunks are of different lengths")
+        await self._delete(sink, file)
+
+    @on_loop
+    async def test_one_chunk_of_many_parts(self, sink: Sink) -> None:
+        data = data_of(3 * self.part_size + 1)
+        file = await self._store(sink, data, [data])
+        await self._has(file, data, "when a chunk is longer than a part")
+        await self._delete(sink, file)
+
+    # The file
+
+    @on_loop
+    async def test_file_tells_what_it_is(self, sink: Sink) -> None:
+        data = data_of(1000)
+        file = await self._store(sink, data)
+        info = upload_info(len(data))
+        assert file.size == len(data), (
+            f"The file's size is {file.size!r}: give SinkFile.__init__ the bytes, {len(data)}."
+        )
+        assert file.content_type == info.content_type, (
+            f"The file's content_type is {file.content_type!r}: pass on upload.content_type, "
+            f"{info.content_type!r}."
+        )
+        name = str(file.name)
+        assert name.endswith(info.safe_client_name) and ".." not in name and name[0] != "/", (
+            f"The file's name is {name!r}: end it in upload.safe_client_name, and never use "
+            "client_name."
+        )
+        json.dumps(file.metadata)
+        await self._delete(sink, file)
+
+    @on_loop
+    async def test_file_is_read_again(self, sink: Sink) -> None:
+        data = data_of(self.part_size + 1000)
+        file = await self._store(sink, data)
+        for when in ("at first", "when it is read again"):
+            await self._has(file, data, when)
+        await asyncio.to_thread(file.close)
+        await self._has(file, data, "when it was closed and is opened again")
+        assert await in_thread(lambda: b"".join(file.chunks(1000))) == data, (
+            "chunks() gave other bytes than read(): open_stored() must return a new seekable "
+            "stream, at 0."
+        )
+        assert await in_thread(lambda: read_tail(file, 10)) == data[-10:], (
+            "seek() from the end and read() gave other bytes: open_stored() must return a stream "
+            "that can seek, as zipfile and Pillow do."
+        )
+        await self._delete(sink, file)
+
+    @on_loop
+    async def test_file_is_read_by_async_code(self, sink: Sink) -> None:
+        data = data_of(self.part_size + 1000)
+        file = await self._store(sink, data)
+        assert await file.aread() == data, "aread() gave other bytes than were written."
+        chunks = [chunk async for chunk in file.achunks(1000)]
+        assert b"".join(chunks) == data, "achunks() gave other bytes than were written."
+        await asyncio.to_thread(file.close)
+        await self._delete(sink, file)
+
+    @on_loop
+    async def test_delete(self, sink: Sink) -> None:
+        data = data_of(self.part_size + 1)
+        file = await self._store(sink, data)
+        await self._delete(sink, file)
+        assert await is_gone(file), (
+            "The file can be read after adelete(): delete the stored bytes in it."
+        )
+        with expect("adelete(), called again,", "what is gone is no error."):
+            await file.adelete()
+        with expect("akeep() of a deleted file", "an event handler may delete what it consumes."):
+            await file.akeep()
+
+    # More than one
+
+    @on_loop
+    async def test_two_writers_at_once(self, sink: Sink) -> None:
+        ours, theirs = data_of(3 * self.part_size + 1), data_of(3 * self.part_size + 2)
+        writers = [await self._open(sink, len(data)) for data in (ours, theirs)]
+        await asyncio.gather(
+            self._write(writers[0], chunks_of(ours, 1000 + self.part_size // 3)),
+            self._write(writers[1], chunks_of(theirs, 1000 + self.part_size // 3)),
+        )
+        files = await asyncio.gather(
+            self._finish(writers[0], ours), self._finish(writers[1], theirs)
+        )
+        for file, data in zip(files, (ours, theirs), strict=True):
+            await self._has(
+                file,
+                data,
+                "when two files of one name are written at once: share nothing between "
+                "writers, and name what they store by upload.key",
+            )
+        await files[0].adelete()
+        await self._has(files[1], theirs, "when another one of its name is deleted")
+        await self._delete(sink, files[1])
+
+    @on_loop
+    async def test_one_is_aborted_while_another_is_written(self, sink: Sink) -> None:
+        data = data_of(3 * self.part_size + 1)
+        writer = await self._open(sink, len(data))
+        other = await self._open(sink, len(data))
+        chunks = list(chunks_of(data, self.part_size))
+        await self._write(writer, chunks[:2])
+        await self._write(other, chunks[:2])
+        await other.abort()
+        await self._write(writer, chunks[2:], start=2 * self.part_size)
+        file = await self._finish(writer, data)
+        await self._has(file, data, "when another writer was aborted meanwhile")
+        await self._delete(sink, file)
+
+    # The sink
+
+    @on_loop
+    async def test_works_after_aclose(self, sink: Sink) -> None:
+        data = data_of(self.part_size + 1)
+        file = await self._store(sink, data)
+        await sink.aclose()
+        await sink.aclose()
+        await self._has(file, data, "when the sink was closed")
+        await self._delete(sink, file)
+        mend = "open connections when they are used first, again after aclose()."
+        with expect("An upload after aclose()", mend):
+            file = await self._store(sink, data)
+        await self._delete(sink, file)
+
+    @on_loop
+    async def test_blocks_no_event_loop(self, sink: Sink) -> None:
+        blockbuster = pytest.importorskip("blockbuster")
+        data = data_of(2 * self.part_size + 1)
+        # The first time imports modules, which reads files.
+        await self._upload_read_delete(sink, data)
+        try:
+            with blockbuster.blockbuster_ctx():
+                await self._upload_read_delete(sink, data)
+        except Exception as exc:
+            cause: BaseException | None = exc
+            while cause and not isinstance(cause, blockbuster.BlockingError):
+                cause = cause.__cause__ or cause.__context__
+            if not cause:
+                raise
+            raise AssertionError(
+                f"{cause} on the event loop, where every other socket waits for it: use an async "
+                "library, or asyncio.to_thread()."
+            ) from exc
+
+    async def _upload_read_delete(self, sink: Sink, data: bytes) -> None:
+        writer = await sink.open(upload_info(len(data)))
+        await writer.write(data)
+        await writer.checkpoint()
+        file = await writer.finish()
+        assert await file.aread() == data
+        await asyncio.to_thread(file.close)
+        await file.akeep()
+        await file.adelete()
+        writer = await sink.open(upload_info(len(data)))
+        await writer.write(data)
+        await writer.abort()
+        await sink.sweep(timedelta(days=1))

@@ -1,0 +1,99 @@
+"""Uploads into the vault of ``vault.py``, by its HTTP API."""
+
+import io
+
+import httpx
+from django.utils.asyncio import async_unsafe
+
+from djust_uploads import Sink, SinkFile, SinkWriter
+from djust_uploads.exceptions import NotResumable, SinkError, SinkUnavailable
+
+PART = 256 * 1024  # bytes to send in one request
+
+
+class VaultSink(Sink):
+    keeps_files = True
+
+    def __init__(self, url):
+        self.url = url
+        self.client = None
+
+    async def open(self, upload):
+        return VaultWriter(self, upload, upload.key)
+
+    async def resume(self, upload, checkpoint):
+        key = checkpoint.get("key")
+        answer = await self.request("HEAD", f"/blobs/{key}", (200, 404, 410))
+        if answer.status_code == 410 or not key:
+            raise NotResumable(f"the vault has no draft for {checkpoint}")
+        return VaultWriter(self, upload, key, int(answer.headers.get("Offset", 0)))
+
+    async def sweep(self, older_than, *, dry_run=False):
+        drafts = (await self.request("GET", "/drafts")).json()
+        old = [key for key, age in drafts.items() if age >= older_than.total_seconds()]
+        for key in [] if dry_run else old:
+            await self.request("DELETE", f"/blobs/{key}")
+        return old
+
+    async def aclose(self):
+        if self.client:
+            await self.client.aclose()
+            self.client = None
+
+    async def request(self, method, path, ok=(200, 204), **options):
+        self.client = self.client or httpx.AsyncClient(base_url=self.url)
+        try:
+            answer = await self.client.request(method, path, **options)
+        except httpx.HTTPError as exc:
+            raise SinkUnavailable(f"{method} {path}: {exc!r}") from exc
+        if answer.status_code in ok:
+            return answer
+        raise (SinkUnavailable if answer.is_server_error else SinkError)(f"{path}: {answer}")
+
+
+class VaultWriter(SinkWriter):
+    def __init__(self, sink, upload, key, offset=0):
+        self.sink, self.upload, self.key, self.offset = sink, upload, key, offset
+        self.path, self.buffer = f"/blobs/{key}", bytearray()
+
+    async def write(self, chunk):
+        self.buffer += chunk
+        while len(self.buffer) >= PART:
+            await self.send()
+
+    async def send(self):
+        part, at = bytes(self.buffer[:PART]), {"Offset": str(self.offset)}
+        answer = await self.sink.request("PATCH", self.path, (200, 409), content=part, headers=at)
+        # A 409 with the right offset: the part had arrived before, and the answer was lost.
+        if int(answer.headers["Offset"]) != self.offset + len(part):
+            raise SinkError(f"{self.key} ends at {answer.headers['Offset']}")
+        del self.buffer[:PART]
+        self.offset += len(part)
+
+    async def finish(self):
+        if self.buffer or not self.offset:
+            await self.send()
+        return VaultFile(self.sink, self.upload, self.path)
+
+    async def abort(self):
+        await self.sink.request("DELETE", self.path)
+
+    async def checkpoint(self):
+        return {"key": self.key}
+
+
+class VaultFile(SinkFile):
+    def __init__(self, sink, upload, path):
+        super().__init__(upload.safe_client_name, upload.size, content_type=upload.content_type)
+        self.sink, self.path = sink, path
+
+    @async_unsafe("The vault is a network away: use aread() or achunks().")
+    def open_stored(self):
+        return io.BytesIO(httpx.get(self.sink.url + self.path).raise_for_status().content)
+
+    async def akeep(self):
+        await self.sink.request("POST", self.path, (200, 410))
+
+    async def adelete(self):
+        self.close()
+        await self.sink.request("DELETE", self.path)

@@ -1,0 +1,58 @@
+"""The vault's sink holds the contract, and writes nothing twice when an answer is lost."""
+
+import asyncio
+import contextlib
+import threading
+
+import pytest
+from sink import PART, VaultSink
+from vault import Vault
+
+from djust_uploads import UploadInfo
+from djust_uploads.testing import SinkContract
+
+
+@pytest.fixture
+def vault():
+    with Vault() as vault:
+        thread = threading.Thread(target=vault.serve_forever, args=(0.01,))
+        thread.start()
+        yield vault
+        vault.shutdown()
+        thread.join()
+
+
+class TestVaultSink(SinkContract):
+    part_size = PART
+    resumable = True
+
+    @pytest.fixture
+    def sink(self, vault):
+        self.vault = vault
+        return VaultSink(vault.url)
+
+    def leftovers(self, sink):
+        return list(self.vault.blobs)
+
+    @contextlib.contextmanager
+    def failing_store(self, sink):
+        self.vault.down = True
+        yield
+        self.vault.down = False
+
+    def another_process(self, sink):
+        return VaultSink(self.vault.url)
+
+
+def test_a_part_whose_answer_was_lost_is_not_stored_twice(vault):
+    async def upload():
+        sink = VaultSink(vault.url)
+        writer = await sink.open(UploadInfo("slot", "a.bin", "a.bin", "", "", PART))
+        await sink.request(
+            "PATCH", f"/blobs/{writer.key}", content=b"x" * PART, headers={"Offset": "0"}
+        )
+        await writer.write(b"x" * PART)
+        await sink.aclose()
+        return writer.key
+
+    assert vault.blobs[asyncio.run(upload())] == b"x" * PART

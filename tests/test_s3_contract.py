@@ -1,0 +1,38 @@
+"""The contract of a sink, by S3Sink on a real store."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from djust_uploads.sinks import S3Sink
+from djust_uploads.testing import SinkContract
+from tests.test_s3 import PART, empty, seaweedfs_store  # noqa: F401 (a fixture)
+
+
+class TestS3Sink(SinkContract):
+    part_size = PART
+    resumable = True
+
+    @pytest.fixture
+    def sink(self, seaweedfs_store):  # noqa: F811
+        empty(seaweedfs_store)
+        self.store = seaweedfs_store
+        return self.another_process(None)
+
+    def another_process(self, sink):
+        return S3Sink("media", part_size=PART, **self.store.options)
+
+    def leftovers(self, sink):
+        return self.store.object_keys() + self.store.uploads()
+
+    @contextlib.contextmanager
+    def failing_store(self, sink):
+        async def unreachable():
+            raise EndpointConnectionError(endpoint_url="https://store")
+
+        get, sink._clients.get = sink._clients.get, unreachable
+        yield
+        sink._clients.get = get
