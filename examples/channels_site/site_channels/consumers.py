@@ -1,8 +1,23 @@
 from django.core.files.storage import default_storage
 
 from djust_uploads import UploadConsumer, UploadMixin, event_handler
+from djust_uploads.conf import sinks
 
-SINKS = {"default": "Temporary file", "memory": "Memory"}
+LABELS = {
+    "default": "Temporary file",
+    "memory": "Memory",
+    "s3": "S3",
+    "gcs": "Google Cloud Storage",
+}
+
+
+def store(entry):
+    """Where a picture is now, as its URL and in words. Cloud sinks keep what was consumed; from the
+    others it moves to the default storage."""
+    if entry.keeps_file:
+        return entry.file.url, f"{entry.file.metadata['key']} in the bucket"
+    path = entry.save(f"gallery/{entry.client_name}")
+    return default_storage.url(path), f"{path} in the default storage"
 
 
 class ProfileConsumer(UploadMixin, UploadConsumer):
@@ -37,19 +52,15 @@ class GalleryConsumer(UploadMixin, UploadConsumer):
 
     @event_handler
     def pick_sink(self, alias="", **params):
-        if alias in SINKS:
+        if alias in sinks:
             self.allow_photos(alias)
             self.push_event("sink", {"alias": alias})
 
     @event_handler
     def upload_photos(self, **params):
         for entry in self.consume_uploaded_entries("photos"):
-            path = default_storage.save(f"gallery/{entry.client_name}", entry.file)
-            where = f"{type(entry.file).__name__}, saved as {path}"
-            self.push_event(
-                "photo",
-                {"url": default_storage.url(path), "name": entry.client_name, "where": where},
-            )
+            url, where = store(entry)
+            self.push_event("photo", {"url": url, "name": entry.client_name, "where": where})
 
 
 class FilesConsumer(UploadMixin, UploadConsumer):

@@ -40,6 +40,9 @@ MEDIA_ROOT = os.environ.get("MEDIA_DIRECTORY", BASE_DIR / "media")
 FILE_UPLOAD_TEMP_DIR = os.environ.get("UPLOAD_DIRECTORY", BASE_DIR / "media")
 Path(FILE_UPLOAD_TEMP_DIR).mkdir(parents=True, exist_ok=True)
 
+# Besides our own, for the Content-Security-Policy.
+IMAGE_SOURCES = []
+
 DJUST_UPLOADS = {
     "SINKS": {
         "default": {"BACKEND": "djust_uploads.sinks.TemporaryFileSink"},
@@ -47,3 +50,19 @@ DJUST_UPLOADS = {
     },
     "SHA256": True,
 }
+
+# `make demo` starts an S3 server and says where it is. It takes any credentials.
+if endpoint := os.environ.get("DEMO_S3_ENDPOINT"):
+    DJUST_UPLOADS["SINKS"]["s3"] = {
+        "BACKEND": "djust_uploads.sinks.S3Sink",
+        "OPTIONS": {
+            "bucket": "gallery",
+            "upload_to": "photos/%Y/%m/",
+            "endpoint_url": endpoint,
+            "region_name": "us-east-1",
+            "aws_access_key_id": "demo",
+            "aws_secret_access_key": "demo-secret",
+            "addressing_style": "path",
+        },
+    }
+    IMAGE_SOURCES.append(endpoint)

@@ -1,10 +1,13 @@
+from django.conf import settings
 from django.shortcuts import render
 
-from .consumers import SINKS
+from djust_uploads.conf import sinks
+
+from .consumers import LABELS
 
 
 def gallery(request):
-    return render(request, "gallery.html", {"sinks": SINKS})
+    return render(request, "gallery.html", {"sinks": {alias: LABELS[alias] for alias in sinks}})
 
 
 def profile(request):
@@ -21,7 +24,8 @@ def content_security_policy(get_response):
 
     def middleware(request):
         response = get_response(request)
-        response["Content-Security-Policy"] = "default-src 'self'; img-src 'self' blob: data:"
+        images = " ".join(["'self'", "blob:", "data:", *settings.IMAGE_SOURCES])
+        response["Content-Security-Policy"] = f"default-src 'self'; img-src {images}"
         return response
 
     return middleware

@@ -68,3 +68,18 @@ DJUST_UPLOADS = {
     },
     "SHA256": True,
 }
+
+# `make demo` starts an S3 server and says where it is. It takes any credentials.
+if endpoint := os.environ.get("DEMO_S3_ENDPOINT"):
+    DJUST_UPLOADS["SINKS"]["s3"] = {
+        "BACKEND": "djust_uploads.sinks.S3Sink",
+        "OPTIONS": {
+            "bucket": "gallery",
+            "upload_to": "photos/%Y/%m/",
+            "endpoint_url": endpoint,
+            "region_name": "us-east-1",
+            "aws_access_key_id": "demo",
+            "aws_secret_access_key": "demo-secret",
+            "addressing_style": "path",
+        },
+    }

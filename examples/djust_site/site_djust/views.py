@@ -3,11 +3,23 @@ from djust import LiveView
 from djust.decorators import event_handler
 
 from djust_uploads import UploadMixin
+from djust_uploads.conf import sinks
 
-SINKS = [
-    {"alias": "default", "label": "Temporary file"},
-    {"alias": "memory", "label": "Memory"},
-]
+LABELS = {
+    "default": "Temporary file",
+    "memory": "Memory",
+    "s3": "S3",
+    "gcs": "Google Cloud Storage",
+}
+
+
+def store(entry):
+    """Where a picture is now, as its URL and in words. Cloud sinks keep what was consumed; from the
+    others it moves to the default storage."""
+    if entry.keeps_file:
+        return entry.file.url, f"{entry.file.metadata['key']} in the bucket"
+    path = entry.save(f"gallery/{entry.client_name}")
+    return default_storage.url(path), f"{path} in the default storage"
 
 
 class ProfileView(UploadMixin, LiveView):
@@ -37,7 +49,7 @@ class GalleryView(UploadMixin, LiveView):
 
     def mount(self, request, **kwargs):
         self.images = []
-        self.sinks = SINKS
+        self.sinks = [{"alias": alias, "label": LABELS[alias]} for alias in sinks]
         self.allow_photos("default")
 
     def allow_photos(self, sink):
@@ -52,20 +64,14 @@ class GalleryView(UploadMixin, LiveView):
 
     @event_handler()
     def pick_sink(self, alias: str = "", **kwargs):
-        if alias in [sink["alias"] for sink in SINKS]:
+        if alias in sinks:
             self.allow_photos(alias)
 
     @event_handler()
     def upload_photos(self, **kwargs):
         for entry in self.consume_uploaded_entries("photos"):
-            path = default_storage.save(f"gallery/{entry.client_name}", entry.file)
-            self.images.append(
-                {
-                    "url": default_storage.url(path),
-                    "name": entry.client_name,
-                    "where": f"{type(entry.file).__name__}, saved as {path}",
-                }
-            )
+            url, where = store(entry)
+            self.images.append({"url": url, "name": entry.client_name, "where": where})
 
 
 class FilesView(UploadMixin, LiveView):
