@@ -5,7 +5,7 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint unit unit-django6 libmagic browser clean
+.PHONY: demo test bench lint unit unit-django6 libmagic browser clean
 
 demo: $(VENV)/installed libmagic
 	$(BIN)/python examples/demo.py $(PORT)
@@ -19,6 +19,9 @@ lint: $(VENV)/installed
 
 unit: $(VENV)/installed libmagic browser
 	$(BIN)/pytest
+
+bench: $(VENV)/installed libmagic
+	$(BIN)/python -m benchmarks.loop_lag
 
 # djust wants Django < 6, so there only plain Channels is tested, and Django 6 wants Python 3.12.
 unit-django6: libmagic
