@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .consumer import UploadConsumer
     from .entries import UploadEntry
     from .exceptions import UploadError, ValidationFailed
-    from .files import SinkFile
+    from .files import LocalFile, MemoryFile, SinkFile
     from .handlers import event_handler
     from .mixin import UploadMixin
     from .sinks import (
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "LocalFile": "files",
+    "MemoryFile": "files",
     "MemorySink": "sinks",
     "S3Sink": "sinks",
     "Sink": "sinks",
@@ -50,6 +52,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "LocalFile",
+    "MemoryFile",
     "MemorySink",
     "S3Sink",
     "Sink",

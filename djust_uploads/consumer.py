@@ -22,6 +22,9 @@ from .manager import UploadManager
 
 logger = logging.getLogger("djust_uploads")
 
+#: Characters of a JSON message, at most.
+MAX_MESSAGE_SIZE = 64 * 1024
+
 #: Closing codes, https://www.iana.org/assignments/websocket: 4000 and up are the application's.
 FORBIDDEN = 4403
 
@@ -101,8 +104,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
     is handled at a time.
     """
 
-    #: Characters of a JSON message, at most.
-    max_message_size = 64 * 1024
+    max_message_size = MAX_MESSAGE_SIZE
 
     _peer_gone = False
 
@@ -111,7 +113,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
             await self.close(code=FORBIDDEN)
             return
         self._loop = asyncio.get_running_loop()
-        self._events: list[dict[str, Any]] = []
+        self._events: list[str] = []
         await self.accept()
         try:
             await _call(self.mount)
@@ -157,10 +159,18 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
             raise ConnectionError("the page has closed its socket")
 
     async def send_json(self, message: Mapping[str, Any]) -> None:
-        """Send to the page, if it is still there. Its end is heard by ``disconnect()``, which an
-        exception here would keep from being called."""
+        """Send to the page, if it is still there."""
+        await self._send_text(self._encode(message))
+
+    @staticmethod
+    def _encode(message: Mapping[str, Any]) -> str:
+        return json.dumps(message, cls=DjangoJSONEncoder)
+
+    async def _send_text(self, text: str) -> None:
+        # The page's end is heard by disconnect(), which an exception here would keep from being
+        # called.
         try:
-            await self.send(text_data=json.dumps(message, cls=DjangoJSONEncoder))
+            await self.send(text_data=text)
         except OSError as exc:
             # https://asgi.readthedocs.io/en/latest/specs/www.html#disconnected-client-send-exception
             self._peer_gone = True
@@ -168,13 +178,16 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
 
     def push_event(self, event: str, payload: Mapping[str, Any] | None = None) -> None:
         """Send an event to the page: ``djust:push_event`` on ``window``, with ``detail.event`` and
-        ``detail.payload``. From any thread; events arrive in order."""
-        self._events.append({"type": "push_event", "event": event, "payload": dict(payload or {})})
+        ``detail.payload``. From any thread; events arrive in order. Raises ``TypeError`` for a
+        payload that JSON can't carry."""
+        message = {"type": "push_event", "event": event, "payload": dict(payload or {})}
+        # Here, so that a payload which JSON can't carry is an error of who passed it.
+        self._events.append(self._encode(message))
         asyncio.run_coroutine_threadsafe(self._flush_events(), self._loop)
 
     async def _flush_events(self) -> None:
         while self._events:
-            await self.send_json(self._events.pop(0))
+            await self._send_text(self._events.pop(0))
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         try:
@@ -206,6 +219,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
     async def _handle_event(self, message: Mapping[str, Any]) -> None:
         """Call the handler and answer with the ``ref`` that the page gave the event."""
         reply = {"type": "noop", "ref": message.get("ref")}
+        configs = self.client_configs()
         try:
             handler, params = self._handler(message)
         except ValueError as exc:
@@ -218,13 +232,16 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
                 logger.exception("%s raised", message["event"])
                 reply |= {"type": "error", "error": "Something went wrong. Please try again."}
         await self._flush_events()
+        if self.client_configs() != configs:
+            await self.send_json(frames.configs(self.client_configs()))
         await self.send_json(reply)
 
     def _handler(self, message: Mapping[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
         name, params = message.get("event"), message.get("params") or {}
-        handler = getattr(self, name, None) if isinstance(name, str) else None
-        if handler is None or not is_event_handler(handler):
+        # Looked up on the class: a property would run at the client's word.
+        if not isinstance(name, str) or not is_event_handler(getattr(type(self), name, None)):
             raise ValueError(f"no event handler {name!r:.80}")
+        handler = getattr(self, name)
         if not isinstance(params, dict):
             raise ValueError(f"params of {name} are not an object")
         try:
@@ -237,4 +254,6 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
 async def _call(function: Callable[..., Any], /, **params: Any) -> Any:
     if inspect.iscoroutinefunction(function):
         return await function(**params)
-    return await database_sync_to_async(function)(**params)
+    # Not the one thread that Channels has for all: a handler that saves a big file would keep every
+    # other page's waiting.
+    return await database_sync_to_async(function, thread_sensitive=False)(**params)

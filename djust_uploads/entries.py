@@ -178,17 +178,22 @@ class UploadEntry:
     def finalize(self) -> None:
         self.status = Status.FINALIZING
 
-    def finish(self, file: SinkFile, *, keeps_file: bool) -> None:
+    def store(self, file: SinkFile, *, keeps_file: bool) -> None:
+        """The sink has the whole file."""
         self.offset = self.client_size
-        self.status = Status.COMPLETE
         self.keeps_file = keeps_file
         self._file = file
+
+    def finish(self) -> None:
+        """It may be consumed now."""
+        self.status = Status.COMPLETE
 
     def consume(self) -> None:
         self.status = Status.CONSUMED
 
     def fail(self, error: UploadError) -> None:
         self._error = error
+        self._file = None
         self.status = Status.CANCELLED if isinstance(error, UploadCancelled) else Status.ERROR
 
     def take_postponed(self) -> bool:

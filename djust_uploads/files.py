@@ -130,6 +130,8 @@ class LocalFile(SinkFile):
         self._path = path
 
     def temporary_file_path(self) -> str:
+        # Who asks for the path is about to move the file; an open one can be read wherever it goes.
+        _ = self.file
         return self._path
 
     def open_stored(self) -> BinaryIO:

@@ -19,7 +19,7 @@ from djust.websocket import LiveViewConsumer as StockConsumer
 from djust.websocket_utils import _post_only_rules_deny as post_only_rules_deny
 
 from . import frames
-from .consumer import UPLOAD_MESSAGES, UploadMessages
+from .consumer import MAX_MESSAGE_SIZE, UPLOAD_MESSAGES, UploadMessages
 from .exceptions import Forbidden
 from .manager import UploadManager
 from .mixin import UploadMixin
@@ -52,13 +52,22 @@ class LiveViewConsumer(UploadMessages, StockConsumer):
             raise ConnectionError("the page has closed its socket")
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        # The substring spares the other messages, nearly all, a second parsing.
-        if text_data and '"upload_' in text_data and isinstance(self.view_instance, UploadMixin):
-            message = _decoded(text_data)
+        # The substring spares the other messages, nearly all, a second parsing; what is longer than
+        # any of ours is djust's to refuse.
+        ours = text_data and len(text_data) <= MAX_MESSAGE_SIZE and '"upload_' in text_data
+        if ours and isinstance(self.view_instance, UploadMixin):
+            message = _decoded(text_data or "")
             if message.get("type") in UPLOAD_MESSAGES:
                 await self._receive_upload_message(message)
                 return
         await super().receive(text_data=text_data, bytes_data=bytes_data)
+
+    async def _handle_upload_register(self, data: dict[str, Any]) -> None:
+        # djust's own way to here, for a message that did not look like ours.
+        if self.upload_manager():
+            await self._receive_upload_message(data)
+        else:
+            await super()._handle_upload_register(data)
 
     async def _receive_upload_message(self, message: Mapping[str, Any]) -> None:
         if await post_only_rules_deny(self.view_instance):

@@ -51,10 +51,12 @@ class UploadManager:
         self._entries: dict[str, UploadEntry] = {}
         self._transfers: dict[str, Transfer] = {}
         self._failed: dict[str, deque[UploadEntry]] = {}
-        self._ended: dict[str, None] = {}
+        #: Refs that ended → whether with an error, which is told once for a ref.
+        self._ended: dict[str, bool] = {}
         self._in_hand: dict[str, UploadEntry] = {}
         self._consumed: list[UploadEntry] = []
         self._turns = 0
+        self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._send: Send | None = None
 
@@ -91,11 +93,13 @@ class UploadManager:
         slot = self.slots.get(registration.upload_name)
         if slot is None:
             raise UnknownSlot(f"no slot {registration.upload_name!r:.80}")
-        if ref in self._entries or ref in self._ended:
+        if ref in self._entries or ref in self._transfers or ref in self._ended:
             raise DuplicateRef(f"{ref} is registered already")
         entry = UploadEntry(registration, slot.chunk_size)
         try:
-            if len(self._live(slot.name)) >= slot.max_entries:
+            # A cancelled entry frees its place at once, but its transfer may take a while to end.
+            running = sum(t.slot.name == slot.name for t in self._transfers.values())
+            if len(self._live(slot.name)) >= slot.max_entries or running >= 2 * slot.max_entries:
                 raise TooManyFiles(f"{slot.name!r} is full: {slot.max_entries}")
             check_registration(slot, entry)
         except UploadError as error:
@@ -112,9 +116,9 @@ class UploadManager:
         # only one. The one on its way tells the client.
         if transfer := self._transfers.get(registration.ref):
             transfer.stop(error)
-            return
-        self._remember(registration.ref)
-        await self._tell(frames.failed(registration.ref, error, registration.upload_name))
+        elif not self._ended.get(registration.ref):
+            self._remember(registration.ref)
+            await self._tell(frames.failed(registration.ref, error, registration.upload_name))
 
     async def _refuse_message(self, ref: object, error: InvalidMessage) -> None:
         try:
@@ -141,7 +145,8 @@ class UploadManager:
         elif frame.type is FrameType.COMPLETE:
             transfer.feed_end()
         else:
-            transfer.stop(UploadCancelled("cancelled by the client"))
+            # By way of the entry, so that its place is free for what the client registers next.
+            self.cancel(frame.ref)
 
     async def _receive_late(self, frame: frames.Frame) -> None:
         """A frame for an entry that is complete (only a cancel matters then), ended or unknown."""
@@ -166,16 +171,19 @@ class UploadManager:
             transfer.stop(UploadCancelled("the connection ended"))
         for transfer in transfers:
             await transfer.wait_ended()
+        if self._turns:
+            # A handler that outlives its connection still reads its files; it calls us again.
+            self._closing = True
+            return
         unconsumed = [entry for entry in self._entries.values() if entry.complete]
         self._entries.clear()
-        self._in_hand.clear()
         for entry in unconsumed:
             await _delete(entry)
         await self._discard(self._take_consumed())
 
     def _on_end(self, entry: UploadEntry) -> None:
         del self._transfers[entry.ref]
-        self._remember(entry.ref)
+        self._remember(entry.ref, failed=entry.status is not Status.COMPLETE)
         if entry.status is not Status.COMPLETE:
             self._entries.pop(entry.ref, None)
         elif entry.ref not in self._entries:
@@ -184,8 +192,8 @@ class UploadManager:
         if entry.status is Status.ERROR:
             self._show_failed(entry)
 
-    def _remember(self, ref: str) -> None:
-        self._ended[ref] = None
+    def _remember(self, ref: str, *, failed: bool = True) -> None:
+        self._ended[ref] = failed
         if len(self._ended) > _REMEMBERED_REFS:
             del self._ended[next(iter(self._ended))]
 
@@ -229,13 +237,13 @@ class UploadManager:
         if entry is None:
             return
         if transfer := self._transfers.get(ref):
-            self._soon(transfer.stop, UploadCancelled("cancelled by the application"))
+            self._soon(transfer.stop, UploadCancelled("cancelled"))
             return
         self._spawn(lambda: self._discard_cancelled(entry))
 
     async def _discard_cancelled(self, entry: UploadEntry) -> None:
-        entry.fail(UploadCancelled("cancelled when it was complete"))
         await _delete(entry)
+        entry.fail(UploadCancelled("cancelled when it was complete"))
         await self._tell(
             frames.progress(
                 entry.ref, entry.upload_name, str(entry.status), progress=0, offset=0, limit=0
@@ -262,7 +270,9 @@ class UploadManager:
                 for entry in self._in_hand.values():
                     entry.take_postponed()
                 self._in_hand.clear()
-                if consumed := self._take_consumed():
+                if self._closing:
+                    self._spawn(self.aclose)
+                elif consumed := self._take_consumed():
                     self._spawn(lambda: self._discard(consumed))
 
     def _take_up(self, name: str) -> Iterator[UploadEntry]:

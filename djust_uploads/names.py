@@ -6,8 +6,9 @@ import mimetypes
 import re
 import unicodedata
 
-#: Longest names kept: bytes of UTF-8, what most file systems take for one component.
-_MAX_CLIENT_NAME = 255
+#: Longest names kept, in bytes of UTF-8. Most file systems take 255 for a component, and a storage
+#: appends to a name that is taken.
+_MAX_CLIENT_NAME = 200
 _MAX_SAFE_NAME = 100
 
 

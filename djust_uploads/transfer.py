@@ -1,9 +1,8 @@
 """One entry's bytes on their way: from the socket, past the validators, into the sink's writer.
 
-The connection feeds chunks in and never waits for the sink; one task takes them out and never
-waits for the socket's next message longer than there is nothing to do. Between them lies a buffer
-that the window bounds: ``limit``, the position up to which the client may send, is what the sink
-took plus the window.
+The connection feeds chunks in and never waits for the sink; one task takes them out. Between them
+lies a buffer that the window bounds: ``limit``, the position up to which the client may send, is
+what the sink took plus the window.
 
 Whatever ends a transfer ends it in this task: the writer is finished or aborted, once, and the
 client is told, once. :meth:`Transfer.stop` only asks for the end, so a call to the sink is never
@@ -19,15 +18,17 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
 
 from . import frames
 from .conf import upload_settings
+from .entries import Status
 from .exceptions import SinkError, SinkTimeout, UploadCancelled, UploadError
 from .sinks.base import SinkWriter, UploadInfo
-from .validators import HEAD_SIZE, check_content, xml_guard
+from .validators import HEAD_SIZE, check_content, run_validators, xml_guard
 
 if TYPE_CHECKING:
     from .entries import UploadEntry
@@ -43,6 +44,8 @@ MAX_WINDOW = 4 * 1024 * 1024
 
 #: Seconds between two progress messages of one upload, unless its client is about to stall.
 PROGRESS_INTERVAL = 0.1
+
+_validating = ThreadPoolExecutor(thread_name_prefix="upload-validator")
 
 #: Bytes to hash at once: hashlib lets other threads run meanwhile, and the hop is worth it.
 _HASH_BATCH = 1024 * 1024
@@ -146,12 +149,11 @@ class Transfer:
                 await self._store()
             self._on_end(entry)
             await self._report()
-            await self._call_on_complete()
         except asyncio.CancelledError:
             # The loop is going down; what the sink holds must not outlive it. A complete entry is
             # the manager's.
-            if not entry.complete:
-                await self._abort()
+            if entry.status is not Status.COMPLETE:
+                await self._undo()
                 entry.fail(UploadCancelled("the server is shutting down"))
                 self._on_end(entry)
             raise
@@ -168,7 +170,7 @@ class Transfer:
     async def _store(self) -> None:
         entry = self.entry
         head = await self._head()
-        await asyncio.to_thread(check_content, self.slot, entry, head)
+        await self._check_content(head)
         guard = xml_guard(self.slot, entry, head)
         sink = self.slot.resolve_sink(entry)
         info = UploadInfo(
@@ -182,32 +184,44 @@ class Transfer:
         self._writer = writer = await self._bounded(sink.open(info))
         async for chunk in self._taken_chunks():
             if guard:
-                guard.feed(chunk)
+                await asyncio.to_thread(guard.feed, chunk)
             if self._hash:
                 await self._hash.update(chunk)
             await self._bounded(writer.write(chunk))
             entry.take(len(chunk), writer.offset)
             await self._move_limit()
         if guard:
-            guard.feed(b"", final=True)
+            await asyncio.to_thread(guard.feed, b"", final=True)
         if self._hash:
             entry.sha256 = await self._hash.hexdigest()
         entry.finalize()
         await self._report()
-        file = await self._bounded(writer.finish())
-        # A stop that came while the sink finished: the entry is cancelled, so the file must go.
+        entry.store(await self._bounded(writer.finish()), keeps_file=sink.keeps_files)
+        # Before anybody can consume the entry: its file may go with that.
+        await self._call_on_complete()
         if self._stopped:
-            with contextlib.suppress(Exception):
-                await self._bounded(file.adelete())
             raise self._stopped
-        entry.finish(file, keeps_file=sink.keeps_files)
+        entry.finish()
 
     async def _head(self) -> bytes:
         """The first ``HEAD_SIZE`` bytes, or the whole file if it is shorter. They stay buffered."""
         size = min(HEAD_SIZE, self.entry.client_size)
         while self.entry.received < size or (not size and not self._all_fed):
             await self._next_feed()
-        return b"".join(self._chunks)[:HEAD_SIZE] if size else b""
+        head = bytearray()
+        for chunk in self._chunks:
+            if len(head) >= HEAD_SIZE:
+                break
+            head += chunk[:HEAD_SIZE]
+        return bytes(head[:HEAD_SIZE])
+
+    async def _check_content(self, head: bytes) -> None:
+        """The application's validators have threads of their own: they may be slow, and only the
+        uploads that have some wait for them."""
+        await asyncio.to_thread(check_content, self.slot, self.entry, head)
+        if self.slot.validators:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(_validating, run_validators, self.slot, self.entry, head)
 
     async def _taken_chunks(self) -> AsyncIterator[bytes]:
         """Every chunk, in order, until the client said that it sent all and all are taken."""
@@ -287,7 +301,7 @@ class Transfer:
 
     async def _fail(self, error: UploadError) -> None:
         entry = self.entry
-        await self._abort()
+        await self._undo()
         entry.fail(error)
         self._on_end(entry)
         if isinstance(error, UploadCancelled):
@@ -298,15 +312,15 @@ class Transfer:
         logger.log(level, "%r failed (%s): %s", entry, error.code, error, exc_info=error.__cause__)
         await self._tell(frames.failed(entry.ref, error, entry.upload_name))
 
-    async def _abort(self) -> None:
-        if self._writer is None:
-            return
+    async def _undo(self) -> None:
+        """Leave nothing in the store: a writer that finished has a file, any other is aborted."""
         try:
-            await self._bounded(self._writer.abort())
+            if self.entry.complete:
+                await self._bounded(self.entry.file.adelete())
+            elif self._writer:
+                await self._bounded(self._writer.abort())
         except Exception:
-            logger.exception(
-                "the sink could not abort %r; a sweep may find its remains", self.entry
-            )
+            logger.exception("%r could not be undone; a sweep may find its remains", self.entry)
 
 
 class _Hash:

@@ -110,8 +110,7 @@ def _readable(size: int) -> str:
 def check_content(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
     """Judge the first bytes and set ``entry.content_type``; blocking, for a worker thread.
 
-    Raises :class:`ActiveContent` or :class:`ContentMismatch`, and whatever the slot's own
-    validators raise.
+    Raises :class:`ActiveContent` or :class:`ContentMismatch`.
     """
     named = type_of_name(entry.client_name)
     found = sniff(head) or named or "application/octet-stream"
@@ -127,6 +126,10 @@ def check_content(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
     # exact and nothing contradicts it, the name's type is the better one to store.
     if named not in GENERIC_TYPES and found != named and not is_active(named):
         entry.content_type = named
+
+
+def run_validators(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
+    """The slot's own look at the first bytes; blocking, as :func:`check_content`."""
     for validator in slot.validators:
         with _mistakes_translated(validator):
             validator.check_content(entry, head)

@@ -150,7 +150,8 @@ def test_progress_counts_what_the_sink_took():
 def test_progress_of_an_empty_file():
     entry = make(0)
     assert entry.progress == 0
-    entry.finish(MemoryFile("a", b""), keeps_file=False)
+    entry.store(MemoryFile("a", b""), keeps_file=False)
+    entry.finish()
     assert entry.progress == 100
 
 
@@ -159,7 +160,8 @@ def test_complete():
     file = MemoryFile("a", b"abc", metadata={"writer_result": 7})
     entry.finalize()
     assert (entry.status, entry.complete) == (Status.FINALIZING, False)
-    entry.finish(file, keeps_file=True)
+    entry.store(file, keeps_file=True)
+    entry.finish()
     assert (entry.status, entry.complete, entry.offset) == (Status.COMPLETE, True, 3)
     assert entry.file is file
     assert entry.data == entry.data == b"abc"
@@ -217,7 +219,8 @@ async def test_save(tmp_path):
 
     storage = FileSystemStorage(tmp_path)
     entry = make(3)
-    entry.finish(MemoryFile("a", b"abc"), keeps_file=False)
+    entry.store(MemoryFile("a", b"abc"), keeps_file=False)
+    entry.finish()
     assert await entry.asave(storage=storage) == "cat.jpg"
     assert await entry.asave("cats/first.jpg", storage) == "cats/first.jpg"
     assert (tmp_path / "cat.jpg").read_bytes() == b"abc"

@@ -10,6 +10,8 @@ import djust_uploads
 from tests.servers import ROOT
 
 EXPECTED = [
+    "LocalFile",
+    "MemoryFile",
     "MemorySink",
     "S3Sink",
     "Sink",

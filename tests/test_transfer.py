@@ -184,7 +184,8 @@ async def test_call_in_hand_is_not_torn_apart_by_a_cancel(call):
         assert "abort" not in sink.done
         sink.released.set()
         assert (await page.ended(ref))["status"] == "cancelled"
-        assert sink.done[-2:] == [call, "abort"]
+        # A writer that finished has a file, which is deleted; any other is aborted.
+        assert sink.done[-1] == ("finish" if call == "finish" else "abort")
         assert page.entries() == []
 
 
@@ -379,23 +380,121 @@ def test_every_error_that_a_sink_may_raise_is_documented():
         assert error.code == code
 
 
-async def test_task_that_is_cancelled_after_its_end_ends_nothing_twice(caplog):
+async def test_task_that_is_cancelled_in_on_complete_deletes_the_file(tmp_path):
     reached = asyncio.Event()
 
     async def on_complete(entry):
         reached.set()
         await asyncio.Event().wait()
 
-    sink = RecordingSink()
-    async with Connection(sink=sink, on_complete=on_complete) as page:
+    async with Connection(sink=TemporaryFileSink(tmp_path), on_complete=on_complete) as page:
         ref = await page.register(1)
         task = page.manager._transfers[ref]._task
         await page.chunks(ref, b"x")
         await page.frame(FrameType.COMPLETE, ref)
         await reached.wait()
+        assert len(list(tmp_path.iterdir())) == 1
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        [entry] = page.entries()
-        assert entry.status == "complete"
+        assert page.entries() == []
+        assert list(tmp_path.iterdir()) == []
+
+
+async def test_nothing_is_consumed_before_on_complete_returned():
+    """Its file would be gone while it reads it."""
+    reached, go = asyncio.Event(), asyncio.Event()
+
+    async def on_complete(entry):
+        reached.set()
+        await go.wait()
+
+    async with Connection(sink="memory", on_complete=on_complete) as page:
+        ref = await page.register(1)
+        await page.chunks(ref, b"x")
+        await page.frame(FrameType.COMPLETE, ref)
+        await reached.wait()
+        assert list(page.manager.consume("files")) == []
+        go.set()
+        await page.manager._transfers[ref].wait_ended()
+        assert [entry.ref for entry in page.manager.consume("files")] == [ref]
+
+
+async def test_entry_cancelled_in_on_complete_is_deleted_and_not_aborted():
+    """A writer that finished is not aborted too."""
+    sink = RecordingSink()
+
+    async def on_complete(entry):
+        page.manager.cancel(entry.ref)
+        await asyncio.sleep(0)
+
+    async with Connection(sink=sink, on_complete=on_complete) as page:
+        ref = await page.register(1)
+        transfer = page.manager._transfers[ref]
+        await page.chunks(ref, b"x")
+        await page.frame(FrameType.COMPLETE, ref)
+        await transfer.wait_ended()
+        assert page.entries() == []
         assert names(sink) == ["open", "write", "finish"]
+        assert sink.files[0].read() == b""
+
+
+# Replacing
+
+
+async def test_place_of_a_cancelled_upload_is_free_at_once():
+    """As when the user chooses another file while the first is on its way."""
+    sink = HangingSink("abort")
+    async with Connection(sink=sink, max_entries=1) as page:
+        first = await page.register(len(DATA))
+        await page.chunks(first, DATA[:20_000])
+        assert await wait_until(lambda: "write" in sink.done)
+        await page.frame(FrameType.CANCEL, first)
+        second = await page.register(len(DATA))
+        assert [entry.ref for entry in page.entries()] == [second]
+        sink.released.set()
+
+
+async def test_cancelling_does_not_make_more_places_than_twice_the_slots():
+    sink = HangingSink("abort")
+    async with Connection(sink=sink, max_entries=1) as page:
+        for number in (1, 2):
+            ref = await page.register(len(DATA))
+            await page.chunks(ref, DATA[:20_000])
+            assert await wait_until(lambda n=number: sink.done.count("write") == n)
+            await page.frame(FrameType.CANCEL, ref)
+        await page.register(len(DATA))
+        assert page.sent[-1]["code"] == "too_many_files"
+        sink.released.set()
+
+
+async def test_ref_of_an_upload_that_is_still_ending_is_taken():
+    sink = HangingSink("abort")
+    async with Connection(sink=sink) as page:
+        ref = await page.register(len(DATA))
+        await page.chunks(ref, DATA[:20_000])
+        assert await wait_until(lambda: "write" in sink.done)
+        page.manager.cancel(ref)
+        transfer = page.manager._transfers[ref]
+        message = {"upload_name": "files", "ref": ref, "client_name": "a", "client_size": 1}
+        await page.manager.register(message, page.send)
+        assert page.manager._transfers[ref] is transfer
+        sink.released.set()
+        await transfer.wait_ended()
+        assert page.manager._transfers == {}
+
+
+async def test_files_stay_until_a_handler_that_outlives_its_connection_returns(tmp_path):
+    page = Connection(sink=TemporaryFileSink(tmp_path))
+    refs = [await page.register(1) for _ in range(2)]
+    for ref in refs:
+        await page.chunks(ref, b"x")
+        await page.frame(FrameType.COMPLETE, ref)
+        await page.manager._transfers[ref].wait_ended()
+    with page.manager.turn():
+        read = []
+        for entry in page.manager.consume("files"):
+            await page.manager.aclose()
+            read.append(entry.data)
+    assert read == [b"x", b"x"]
+    assert await wait_until(lambda: list(tmp_path.iterdir()) == [])

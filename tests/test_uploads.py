@@ -8,6 +8,8 @@ import os
 
 import pytest
 
+from djust_uploads.testing import UploadClient
+
 SIZES = [0, 1, 15, 16, 1000, 64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1, 1024 * 1024 + 3]
 
 
@@ -52,3 +54,32 @@ async def test_chunks_of_the_slots_size(page):
     await page.event("report", slot="big-chunks")
     message = await page.wait_for(type="push_event", event="consumed")
     assert message["payload"]["sha256"] == hashlib.sha256(data).hexdigest()
+
+
+# Handlers of a plain consumer
+
+
+async def test_a_slow_handler_keeps_only_its_own_page_waiting(page, plain_site):
+    async with UploadClient(plain_site.ws("/ws/")) as other:
+        await other.mounted()
+        slow = asyncio.create_task(page.event("sleep", seconds=2))
+        await asyncio.sleep(0.2)
+        await other.event("sleep", seconds=0)
+        assert not slow.done()
+        await slow
+
+
+async def test_a_payload_that_json_cannot_carry_is_the_handlers_error(page):
+    answer = await page.event("push_what_json_cannot_carry")
+    assert answer["type"] == "error"
+    assert (await page.event("ping"))["type"] == "noop"
+
+
+async def test_a_property_is_no_handler(page):
+    assert (await page.event("a_property"))["type"] == "error"
+
+
+async def test_the_page_hears_of_slots_that_a_handler_changed(page):
+    await page.event("shrink")
+    message = await page.wait_for(type="upload_configs")
+    assert message["upload_configs"]["one"]["max_file_size"] == 123

@@ -28,7 +28,13 @@ from djust_uploads.names import (
     type_of_name,
 )
 from djust_uploads.sniffing import XMLGuard, compatible, looks_like_html, sniff
-from djust_uploads.validators import HEAD_SIZE, check_content, check_registration, xml_guard
+from djust_uploads.validators import (
+    HEAD_SIZE,
+    check_content,
+    check_registration,
+    run_validators,
+    xml_guard,
+)
 
 from . import content
 
@@ -579,18 +585,20 @@ class NoDrafts(Validator):
 def test_own_validator():
     slot = UploadSlot("files", validators=(NoDrafts(),))
     check_registration(slot, make("final.txt"))
-    check_content(slot, make("a.png"), content.PNG)
+    run_validators(slot, make("a.png"), content.PNG)
     with pytest.raises(ValidationFailed) as caught:
         check_registration(slot, make("draft.txt"))
     assert caught.value.message == "Please upload the final version."
     with pytest.raises(ValidationFailed, match="a moving picture"):
-        check_content(slot, make("a.gif"), content.GIF)
+        entry = make("a.gif")
+        check_content(slot, entry, content.GIF)
+        run_validators(slot, entry, content.GIF)
 
 
 def test_validator_accepts_unless_it_says_otherwise():
     slot = UploadSlot("files", validators=(Validator(),))
     check_registration(slot, make())
-    check_content(slot, make(), b"x")
+    run_validators(slot, make(), b"x")
 
 
 class Broken(Validator):
@@ -600,9 +608,42 @@ class Broken(Validator):
     check_content = lambda self, entry, head: 1 / 0  # noqa: E731
 
 
-@pytest.mark.parametrize("check", [check_registration, lambda s, e: check_content(s, e, b"x")])
+@pytest.mark.parametrize("check", [check_registration, lambda s, e: run_validators(s, e, b"x")])
 def test_mistake_in_a_validator_is_an_upload_error(check):
     with pytest.raises(UploadError, match="Broken raised ZeroDivisionError") as caught:
         check(UploadSlot("files", validators=(Broken(),)), make())
     assert type(caught.value) is UploadError
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+# XML that would fill the memory of who checks it
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        b"<a>" * 1000,
+        b"<a " + b" ".join(b"b%d='1'" % n for n in range(20_000)) + b"/>",
+        b"<r>" + b"".join(b"<a%d/>" % n for n in range(20_000)),
+        b"<a b='" + b"x" * 2_000_000,
+        b"<!--" + b"x" * 2_000_000,
+    ],
+    ids=["depth", "attributes", "names", "value", "comment"],
+)
+def test_xml_that_takes_too_much_to_check(xml):
+    guard = XMLGuard()
+    with pytest.raises(ActiveContent):
+        for at in range(0, len(xml), 65536):
+            guard.feed(xml[at : at + 65536])
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        b"<math xmlns='http://www.w3.org/1998/Math/MathML'/>",
+        b"<a xmlns:x='http://www.w3.org/1999/xlink' x:href=' JavaScript:alert(1)'/>",
+    ],
+)
+def test_xml_with_links_that_run(xml):
+    with pytest.raises(ActiveContent):
+        XMLGuard().feed(xml, final=True)

@@ -3,6 +3,10 @@
 A **sink** is a configured destination: one per alias and process, shared by all uploads. A
 **writer** is one file on its way into it. A whole sink that works, into a folder::
 
+    import asyncio
+    from pathlib import Path
+    from djust_uploads import LocalFile, Sink, SinkWriter
+
     class FolderSink(Sink):
         keeps_files = True
 
@@ -10,6 +14,7 @@ A **sink** is a configured destination: one per alias and process, shared by all
             self.root = Path(root)
 
         async def open(self, upload):
+            await asyncio.to_thread(self.root.mkdir, parents=True, exist_ok=True)
             return FolderWriter(self.root / f"{upload.key}-{upload.safe_client_name}", upload)
 
     class FolderWriter(SinkWriter):

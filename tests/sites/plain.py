@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
@@ -122,6 +123,22 @@ class FilesConsumer(UploadMixin, UploadConsumer):
     @event_handler
     async def ping(self, **params):
         pass
+
+    @event_handler
+    def sleep(self, seconds, **params):
+        time.sleep(seconds)
+
+    @event_handler
+    async def push_what_json_cannot_carry(self, **params):
+        self.push_event("broken", {"value": object()})
+
+    @event_handler
+    def shrink(self, **params):
+        self.allow_upload("one", max_file_size=123)
+
+    @property
+    def a_property(self):
+        raise AssertionError("only marked methods may be looked at")
 
     def not_a_handler(self):
         raise AssertionError("only marked methods may be called")
