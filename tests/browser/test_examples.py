@@ -64,10 +64,11 @@ async def test_chosen_files_are_previewed_uploaded_and_stored(page, site, files)
     await choose(page, *photos)
     await rows(page, "complete", 3)
     previews = await page.eval_on_selector_all(
-        ".upload-preview-image",
-        "images => images.map(i => [i.alt, i.src.slice(0, 5), i.naturalWidth])",
+        ".upload-preview-image", "images => images.map(i => [i.src.slice(0, 5), i.naturalWidth])"
     )
-    assert previews == [[photo.name, "blob:", 640] for photo in photos]
+    assert previews == [["blob:", 640]] * 3
+    names = await page.locator(".upload-preview-name").all_inner_texts()
+    assert names == [photo.name for photo in photos]
     await page.click("text=Add to the gallery")
     await page.wait_for_selector(":nth-match(.gallery img, 3)")
     await consumed(page)
@@ -132,7 +133,7 @@ async def test_what_the_slot_cannot_take_is_refused_before_a_byte_is_sent(page, 
     errors = await page.locator(".upload-error").all_inner_texts()
     assert errors == [
         "The file is too large: at most 10 MB are accepted.",
-        "Files of this type are not accepted here. Accepted: .jpg,.png,.webp,.gif.",
+        "Files of this type are not accepted here. Accepted: .jpg, .png, .webp, .gif.",
     ]
     codes = [event["code"] for event in (await recorded(page))["errors"]]
     assert codes == ["file_too_large", "type_not_accepted"]
@@ -152,7 +153,43 @@ async def test_more_files_than_places(page, files):
     await choose(page, *[files / "photo0.png"] * 6)
     await rows(page, "complete", 5)
     await rows(page, "error")
-    assert "Only 5 files" in await page.inner_text(".upload-error:not(:empty)")
+    error = await page.inner_text(".upload-error:not(:empty)")
+    assert error == "Only 5 files can be added here. Remove one to add another."
+
+
+async def test_what_has_no_place_is_told_of_in_one_row(page, files):
+    await choose(page, *[files / "photo0.png"] * 40)
+    await rows(page, "complete", 5)
+    error = await page.inner_text(".upload-error:not(:empty)")
+    assert error.endswith("35 were left out.")
+    assert await page.eval_on_selector("[dj-upload]", "input => input.files.length") == 5
+
+
+async def test_removing_a_row_keeps_the_focus_on_the_rows(page, files):
+    await choose(page, files / "photo0.png", files / "photo1.png")
+    await rows(page, "complete", 2)
+    await page.focus("[aria-label='Remove photo0.png']")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("[aria-label='Remove photo0.png']", state="detached")
+    assert await page.evaluate("document.activeElement.ariaLabel") == "Remove photo1.png"
+    await page.keyboard.press("Enter")
+    await consumed(page)
+    assert await page.evaluate("document.activeElement.matches('[dj-upload]')")
+
+
+async def test_a_file_that_was_taken_away_can_be_chosen_again(page, files):
+    await choose(page, files / "photo0.png")
+    await rows(page, "complete")
+    await page.click("[aria-label='Remove photo0.png']")
+    await consumed(page)
+    await choose(page, files / "photo0.png")
+    await rows(page, "complete")
+
+
+async def test_completion_is_announced(page, files):
+    await choose(page, files / "photo0.png")
+    await rows(page, "complete")
+    assert await page.inner_text("[role=status]") == "photo0.png is uploaded."
 
 
 async def test_rows_survive_a_patch_of_the_page(page, files):
@@ -208,6 +245,55 @@ async def test_without_auto_upload_the_files_go_with_the_form(page, site, files)
     await page.wait_for_selector("img.avatar[src]")
     await consumed(page)
     assert sha256(files / "photo2.png") in site.stored().values()
+
+
+@on("/files/")
+async def test_the_submit_waits_for_inputs_outside_the_form(page, site, files):
+    await page.evaluate(
+        """() => {
+          const form = document.querySelector("form");
+          const input = form.querySelector("input[dj-upload]");
+          form.id = "outer";
+          form.querySelector("[dj-upload-drop]").remove();
+          input.setAttribute("form", "outer");
+          document.body.append(input);
+        }"""
+    )
+    await choose(page, files / "big.bin")
+    await page.click("text=Store >> nth=-1")
+    await page.wait_for_selector(".sha256", timeout=60_000)
+    assert await page.inner_text(".sha256") == sha256(files / "big.bin")
+
+
+@on("/files/")
+async def test_the_submit_waits_for_what_is_added_meanwhile(page, site, files):
+    await choose(page, files / "big.bin")
+    await page.wait_for_selector("[data-status=uploading]")
+    await page.click("text=Store >> nth=-1")
+    await choose(page, files / "notes.txt")
+    await page.click("[aria-label='Remove big.bin']")
+    await page.wait_for_selector(".sha256", timeout=60_000)
+    assert await page.inner_text(".sha256") == sha256(files / "notes.txt")
+
+
+@on("/profile/")
+async def test_a_dropped_file_counts_for_required(page, site, files):
+    await page.eval_on_selector("[dj-upload]", "input => { input.required = true; }")
+    zone = await page.query_selector("[dj-upload-drop]")
+    for kind in ("dragEnter", "dragOver", "drop"):
+        await drag(page, zone, kind, [files / "photo2.png"])
+    await rows(page, "chosen")
+    await page.click("button[type=submit]")
+    await page.wait_for_selector("img.avatar[src]")
+
+
+@on("/profile/")
+async def test_a_choice_that_is_refused_leaves_the_good_one(page, files):
+    await choose(page, files / "photo0.png")
+    await rows(page, "chosen")
+    await choose(page, files / "notes.txt")
+    await rows(page, "error")
+    assert await page.locator("[aria-label='Remove photo0.png']").count() == 1
 
 
 @on("/profile/")

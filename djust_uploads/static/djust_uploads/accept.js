@@ -11,7 +11,8 @@ export function refusal(file, slot) {
   if (!accepts(slot.accept, file)) {
     return {
       code: "type_not_accepted",
-      message: `Files of this type are not accepted here. Accepted: ${slot.accept}.`,
+      message: "Files of this type are not accepted here. Accepted: "
+        + `${slot.accept.split(",").map((token) => token.trim()).join(", ")}.`,
     };
   }
   return null;
@@ -24,9 +25,9 @@ function accepts(accept, file) {
   const type = file.type.toLowerCase();
   return !tokens.length || tokens.some((token) => {
     if (token.startsWith(".")) return name.endsWith(token);
-    if (token.endsWith("/*")) return token === "*/*" || type.startsWith(token.slice(0, -1));
     // Browsers know no type for many files; of those only the server can tell.
-    return type === token || type === "";
+    if (type === "" || token === "*/*") return true;
+    return token.endsWith("/*") ? type.startsWith(token.slice(0, -1)) : type === token;
   });
 }
 

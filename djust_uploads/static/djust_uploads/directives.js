@@ -44,9 +44,7 @@ export class Directives {
     for (const input of inputs()) {
       const slot = this.#uploads.slots[input.getAttribute("dj-upload")];
       if (slot) setUp(input, slot);
-      // The same file can be chosen again only if the input has forgotten it.
-      const name = input.getAttribute("dj-upload");
-      if (input.value && !this.#uploads.of(name).some((upload) => upload.live)) input.value = "";
+      hold(input, this.#uploads.of(input.getAttribute("dj-upload")));
     }
     this.#rows.render();
   }
@@ -76,7 +74,10 @@ export class Directives {
     const zone = dropZone(event);
     if (!zone) return;
     event.preventDefault();
-    zone.classList.remove("upload-dragover");
+    // All of them: a zone may lie in another one.
+    for (const lit of document.querySelectorAll(".upload-dragover")) {
+      lit.classList.remove("upload-dragover");
+    }
     const name = zone.getAttribute("dj-upload-drop");
     this.#uploads.add(name, await droppedFiles(event.dataTransfer));
   }
@@ -85,22 +86,49 @@ export class Directives {
   async #submitted(event) {
     const form = event.target;
     if (this.#released.delete(form)) return;
-    const names = inputs(form).map((input) => input.getAttribute("dj-upload"));
+    const names = slotsOf(form);
     const waiting = names.flatMap((name) => this.#uploads.of(name)).some((upload) => !upload.ended);
     if (!waiting) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     if (form.hasAttribute("aria-busy")) return;
     form.setAttribute("aria-busy", "true");
-    names.forEach((name) => this.#uploads.start(name));
-    const complete = await this.#uploads.settled(names);
+    const arrived = await this.#uploads.settle(names);
     form.removeAttribute("aria-busy");
     // Where a file failed, its row says why, and the user decides what to do without it.
-    if (!complete) return;
+    if (arrived && form.isConnected) this.#submit(form, event.submitter);
+  }
+
+  #submit(form, submitter) {
     this.#released.add(form);
-    form.requestSubmit(event.submitter);
+    // A patch of the page may have taken the button away.
+    form.requestSubmit(submitter?.form === form ? submitter : null);
+    // Where the form is not valid, there was no submit event.
     this.#released.delete(form);
   }
+}
+
+/** The slots of a form's inputs, those that belong to it by their form attribute included. */
+function slotsOf(form) {
+  const bound = Array.from(form.elements).filter((element) => element.matches("input[dj-upload]"));
+  const zones = Array.from(form.querySelectorAll("[dj-upload-drop]"));
+  return [...new Set([
+    ...bound.map((input) => input.getAttribute("dj-upload")),
+    ...zones.map((zone) => zone.getAttribute("dj-upload-drop")),
+  ])];
+}
+
+/**
+ * Have the input hold what its slot holds: what was dropped counts for `required`, what was taken
+ * away can be chosen again, and the number of files beside the button is right.
+ */
+function hold(input, uploads) {
+  const files = uploads.filter((upload) => upload.live).map((upload) => upload.file);
+  const held = Array.from(input.files);
+  if (files.length === held.length && files.every((file, at) => file === held[at])) return;
+  const transfer = new DataTransfer();
+  for (const file of files) transfer.items.add(file);
+  input.files = transfer.files;
 }
 
 function inputs(root = document) {

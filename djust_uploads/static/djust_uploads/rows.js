@@ -59,7 +59,7 @@ export class Rows {
 
   #image(upload) {
     const image = element("img", "upload-preview-image");
-    image.alt = upload.file.name;
+    image.alt = ""; // the caption says it
     // An image that the browser can't show, or that its Content-Security-Policy forbids.
     image.addEventListener("error", () => image.remove());
     if (!this.#previews.has(upload)) {
@@ -90,15 +90,21 @@ export class Rows {
     const cancel = element("button", "upload-cancel", "×");
     cancel.type = "button";
     cancel.setAttribute("aria-label", `Remove ${upload.file.name}`);
-    cancel.addEventListener("click", () => this.#uploads.cancel(upload.ref));
+    cancel.addEventListener("click", () => {
+      focusNext(row);
+      this.#uploads.cancel(upload.ref);
+    });
     const error = element("p", "upload-error");
     error.setAttribute("role", "alert");
+    const announcement = element("span", "upload-announcement");
+    announcement.setAttribute("role", "status");
     row.append(
       element("span", "upload-progress-name", upload.file.name),
       track,
       element("span", "upload-progress-text"),
       cancel,
       error,
+      announcement,
     );
     return row;
   }
@@ -112,11 +118,22 @@ function updateRow(row, upload) {
   bar.setAttribute("aria-valuenow", upload.progress);
   setText(row.querySelector(".upload-progress-text"), words(upload));
   setText(row.querySelector(".upload-error"), upload.error ?? "");
+  const announced = upload.status === "complete" ? `${upload.file.name} is uploaded.` : "";
+  setText(row.querySelector(".upload-announcement"), announced);
+}
+
+/** The focus must not be lost with the button that had it. */
+function focusNext(row) {
+  const next = row.nextElementSibling ?? row.previousElementSibling;
+  const name = CSS.escape(row.parentNode.getAttribute("dj-upload-progress"));
+  const input = document.querySelector(`input[dj-upload="${name}"]`);
+  (next?.querySelector(".upload-cancel") ?? input)?.focus();
 }
 
 function words(upload) {
   switch (upload.status) {
     case "chosen": return "Ready";
+    case "waiting":
     case "queued": return "Waiting";
     case "finalizing": return "Finishing";
     case "error": return "Failed";

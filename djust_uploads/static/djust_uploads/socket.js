@@ -3,6 +3,10 @@
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 30_000;
 
+// A connection may die without a word. A ping is answered; who says nothing for so long is gone.
+const PING_INTERVAL = 20_000;
+const LONGEST_SILENCE = 60_000;
+
 export class Socket {
   #url;
   #uploads;
@@ -10,6 +14,7 @@ export class Socket {
   #delay = FIRST_DELAY;
   #timer = 0;
   #lastRef = 0;
+  #heardAt = 0;
   #answers = new Map();
 
   constructor(path, uploads) {
@@ -20,6 +25,7 @@ export class Socket {
 
   start() {
     this.#connect();
+    setInterval(() => this.#ping(), PING_INTERVAL);
     window.addEventListener("online", () => this.#connect());
     document.addEventListener("click", (event) => this.#clicked(event));
     document.addEventListener("submit", (event) => this.#submitted(event));
@@ -45,7 +51,14 @@ export class Socket {
     socket.addEventListener("close", () => this.#closed());
   }
 
+  #ping() {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    if (performance.now() - this.#heardAt > LONGEST_SILENCE) this.#socket.close();
+    else this.#socket.send(JSON.stringify({ type: "ping" }));
+  }
+
   #receive(message) {
+    this.#heardAt = performance.now();
     if (message.type === "mount") this.#mounted(message);
     if (message.type === "push_event") {
       const { event, payload } = message;
@@ -87,8 +100,7 @@ export class Socket {
     const form = event.target.closest("[dj-submit]");
     if (!form) return;
     event.preventDefault();
-    const fields = Array.from(new FormData(form)).filter(([, value]) => typeof value === "string");
-    this.#call(form, form.getAttribute("dj-submit"), Object.fromEntries(fields));
+    this.#call(form, form.getAttribute("dj-submit"), fields(form, event.submitter));
   }
 
   async #call(element, name, params) {
@@ -101,6 +113,16 @@ export class Socket {
       element.removeAttribute("aria-busy");
     }
   }
+}
+
+/** The text fields, the pressed button included; a name that occurs again has a list. */
+function fields(form, submitter) {
+  const data = new FormData(form, submitter);
+  const texts = Array.from(new Set(data.keys()), (name) => {
+    const values = data.getAll(name).filter((value) => typeof value === "string");
+    return [name, values.length === 1 ? values[0] : values];
+  });
+  return Object.fromEntries(texts.filter(([, value]) => value.length || value === ""));
 }
 
 /** dj-value-photo-id="3" as {photo_id: "3"}. */

@@ -8,15 +8,24 @@ import { Transfer } from "./transfer.js";
 // Files on their way at once; more would only share the same link.
 const CONCURRENCY = 3;
 
+// A dropped folder may hold thousands of files that a slot can't take; so many are told of.
+const MOST_REFUSALS = 20;
+
+const UNKNOWN_SLOT = {
+  code: "unknown_slot",
+  message: "This page does not take files here. Please reload it.",
+};
+
 const ENDED = new Set(["complete", "error", "cancelled", "consumed"]);
 
 /**
  * One file. `status` is what the server says ("uploading", "finalizing", "complete", "error",
- * "cancelled"), or, before it said anything, "chosen" (waits for the form's submit) or "queued".
+ * "cancelled"), or, before it said anything, "waiting" (for the slots), "chosen" (waits for the form's
+ * submit) or "queued".
  */
 export class Upload {
   ref = newRef();
-  status = "queued";
+  status = "waiting";
   progress = 0;
   error = null;
   code = null;
@@ -65,10 +74,9 @@ export class Uploads extends EventTarget {
   setSlots(slots) {
     this.slots = slots ?? {};
     // A second view on the same connection: the first one's files went with it.
-    this.#remove((upload) => !this.#fresh || !(upload.uploadName in this.slots));
+    if (!this.#fresh) [...this.#uploads].forEach((upload) => this.#drop(upload));
     this.#fresh = false;
-    this.#startQueued();
-    this.#changed();
+    this.#admitWaiting();
   }
 
   /** Ask for the slots, where the message that declared them was missed. */
@@ -80,69 +88,106 @@ export class Uploads extends EventTarget {
     return this.#uploads.filter((upload) => upload.uploadName === uploadName);
   }
 
+  /** The view changed its slots; what is on its way goes on. */
+  #slotsChanged(slots) {
+    this.slots = slots;
+    this.#fresh = false;
+    this.#admitWaiting();
+  }
+
   /** Add files to a slot; those that it can't take are refused visibly. */
   add(uploadName, files) {
     const slot = this.slots[uploadName];
+    const chosen = Array.from(files);
     // What failed before was seen; it would only hide what happens now.
     this.#remove((upload) => upload.uploadName === uploadName && upload.error);
-    if (slot?.max_entries === 1 && files.length) this.#replace(uploadName);
-    const added = Array.from(files, (file) => this.#addOne(uploadName, slot, file));
-    this.#startQueued();
-    this.#changed();
+    if (slot?.max_entries === 1 && chosen.length && !refusal(chosen[0], slot)) {
+      // In a slot for one file, a new choice takes the place of the old one.
+      for (const upload of this.of(uploadName)) this.cancel(upload.ref);
+    }
+    const { taken, refused, left } = this.#sort(uploadName, slot, chosen);
+    const added = taken.map((file) => new Upload(uploadName, file));
+    this.#uploads.push(...added);
+    for (const { file, code, message } of refused.slice(0, MOST_REFUSALS)) {
+      this.#refuse(uploadName, file, code, message);
+    }
+    if (left.length) this.#refuse(uploadName, left[0], "too_many_files", tooMany(slot, left.length));
+    this.#admitWaiting();
     return added;
   }
 
-  /** In a slot for one file, a new choice takes the place of the old one. */
-  #replace(uploadName) {
-    for (const upload of this.of(uploadName)) this.cancel(upload.ref);
+  /** Which files the slot has places for, which it can't take, and which are too many. */
+  #sort(uploadName, slot, files) {
+    const judged = files.map((file) => ({ file, ...(slot && refusal(file, slot)) }));
+    const good = judged.filter(({ code }) => !code).map(({ file }) => file);
+    const free = (slot?.max_entries ?? Infinity) - this.of(uploadName).length;
+    return {
+      taken: good.slice(0, free),
+      refused: judged.filter(({ code }) => code),
+      left: good.slice(free),
+    };
   }
 
-  #addOne(uploadName, slot, file) {
+  #refuse(uploadName, file, code, message) {
     const upload = new Upload(uploadName, file);
-    const places = slot ? slot.max_entries : Infinity;
-    const full = this.of(uploadName).filter((other) => other.live).length >= places;
     this.#uploads.push(upload);
-    if (slot?.auto_upload === false) upload.status = "chosen";
-    if (full) {
-      this.#fail(upload, "too_many_files", `Only ${places} ${places === 1 ? "file" : "files"} can `
-        + "be added here. Remove one to add another.");
-    } else if (slot) {
-      const refused = refusal(file, slot);
+    this.#fail(upload, code, message);
+  }
+
+  /** Look at what was added, as soon as the slots are known. */
+  #admitWaiting() {
+    const known = this.#socket && !this.#fresh;
+    for (const upload of this.#uploads) {
+      const slot = this.slots[upload.uploadName];
+      if (upload.status !== "waiting" || !known) continue;
+      // Looked at again: it may have been chosen before the slots were known.
+      const refused = slot ? refusal(upload.file, slot) : UNKNOWN_SLOT;
       if (refused) this.#fail(upload, refused.code, refused.message);
+      else upload.status = slot.auto_upload === false ? "chosen" : "queued";
     }
-    return upload;
+    this.#startQueued();
+    this.#changed();
   }
 
   /** Take an upload away, whatever it is doing. */
   cancel(ref) {
     const upload = this.#find(ref);
     if (!upload) return;
-    upload.transfer?.stop();
     if (upload.active || upload.status === "complete") this.#line?.send(cancelFrame(ref));
-    const failed = upload.error;
-    this.#remove((other) => other === upload);
-    // A failed one had its ending already; this only takes the row away.
-    if (!failed) this.#move(upload, "cancelled");
+    this.#drop(upload);
     this.#startQueued();
     this.#changed();
+  }
+
+  #drop(upload) {
+    this.#remove((other) => other === upload);
+    upload.transfer?.stop();
+    // A failed one had its ending already; this only takes the row away.
+    if (!upload.error) this.#move(upload, "cancelled");
   }
 
   /** Send what waits for the form's submit. */
   start(uploadName) {
-    for (const upload of this.of(uploadName)) {
-      if (upload.status === "chosen") upload.status = "queued";
-    }
+    const chosen = this.of(uploadName).filter((upload) => upload.status === "chosen");
+    if (!chosen.length) return;
+    for (const upload of chosen) upload.status = "queued";
     this.#startQueued();
     this.#changed();
   }
 
-  /** Resolves when every upload of these slots ended: to whether all of them are complete. */
-  async settled(uploadNames) {
-    const waited = uploadNames.flatMap((name) => this.of(name)).filter((upload) => !upload.ended);
-    while (waited.some((upload) => !upload.ended)) {
+  /**
+   * Resolves when every upload of these slots ended, those that are added meanwhile included: to
+   * whether none of them failed on the way.
+   */
+  async settle(uploadNames) {
+    const all = () => uploadNames.flatMap((name) => this.of(name));
+    const failed = new Set(all().filter((upload) => upload.error));
+    for (;;) {
+      uploadNames.forEach((name) => this.start(name));
+      if (all().every((upload) => upload.ended)) break;
       await new Promise((resolve) => this.addEventListener("change", resolve, { once: true }));
     }
-    return waited.every((upload) => ["complete", "cancelled"].includes(upload.status));
+    return all().every((upload) => !upload.error || failed.has(upload));
   }
 
   #find(ref) {
@@ -154,7 +199,7 @@ export class Uploads extends EventTarget {
     let active = this.#uploads.filter((upload) => upload.active).length;
     for (const upload of this.#uploads) {
       if (active >= CONCURRENCY) return;
-      if (upload.status !== "queued" || !(upload.uploadName in this.slots)) continue;
+      if (upload.status !== "queued") continue;
       this.#register(upload);
       active += 1;
     }
@@ -178,7 +223,7 @@ export class Uploads extends EventTarget {
     // Most messages are the host's, and may be long: don't parse those.
     if (typeof text !== "string" || !text.includes('"upload_')) return;
     const message = JSON.parse(text);
-    if (message.type === "upload_configs") this.setSlots(message.upload_configs);
+    if (message.type === "upload_configs") this.#slotsChanged(message.upload_configs);
     if (message.type === "upload_registered") this.#registered(message);
     if (message.type === "upload_progress") this.#progressed(message);
     if (message.type === "upload_consumed") this.#consumed(message);
@@ -250,7 +295,7 @@ export class Uploads extends EventTarget {
       if (!upload.active && upload.status !== "complete") continue;
       upload.transfer = null;
       upload.ref = newRef();
-      upload.status = "queued";
+      upload.status = "waiting";
       upload.progress = 0;
     }
     this.#changed();
@@ -267,4 +312,10 @@ export class Uploads extends EventTarget {
   #dispatch(type, detail) {
     window.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+function tooMany({ max_entries: places }, count) {
+  const files = places === 1 ? "file" : "files";
+  const others = count > 1 ? ` ${count} were left out.` : "";
+  return `Only ${places} ${files} can be added here. Remove one to add another.${others}`;
 }
