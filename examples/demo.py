@@ -18,8 +18,9 @@ from pathlib import Path
 EXAMPLES = Path(__file__).parent
 BUCKET = "gallery"
 
+SITES = ["djust", "channels"]
 #: The stores come after the sites, so that a new one moves nobody's port.
-SERVERS = ["djust", "channels", "s3"]
+SERVERS = [*SITES, "s3"]
 
 
 def taken(port: int) -> bool:
@@ -57,7 +58,7 @@ class Demo:
 
     def __init__(self, ports: dict[str, int]) -> None:
         self.ports = ports
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.environ: dict[str, str] = {}
 
     def start_s3(self) -> None:
@@ -65,15 +66,15 @@ class Demo:
         port = self.ports["s3"]
         command = [sys.executable, "-m", "moto.server", "--port", str(port)]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.processes.append(server)
-        wait_for("S3", server, port, "PUT", f"/{BUCKET}")
+        self.processes["s3"] = server
+        wait_for("s3", server, port, "PUT", f"/{BUCKET}")
         self.environ["DEMO_S3_ENDPOINT"] = f"http://localhost:{port}"
 
-    def start_site(self, host: str) -> subprocess.Popen[bytes]:
+    def start_site(self, host: str) -> None:
         # Photos don't get smaller by deflating them, only slower.
         options = ["--ws-per-message-deflate", "false", "--lifespan", "off"]
         command = [sys.executable, "-m", "uvicorn", f"site_{host}.asgi:application", *options]
-        site = subprocess.Popen(
+        self.processes[host] = subprocess.Popen(
             [*command, "--log-level", "warning", "--port", str(self.ports[host])],
             cwd=EXAMPLES / f"{host}_site",
             env={
@@ -84,24 +85,25 @@ class Demo:
                 **self.environ,
             },
         )
-        self.processes.append(site)
-        return site
 
-    def run(self) -> None:
-        """Until one of the servers ends."""
+    def run(self) -> str:
+        """Return the name of a server that ended."""
         self.start_s3()
-        for host, site in [(host, self.start_site(host)) for host in ("djust", "channels")]:
-            wait_for(host, site, self.ports[host], "GET", "/gallery/")
+        for host in SITES:
+            self.start_site(host)
+        for host in SITES:
+            wait_for(host, self.processes[host], self.ports[host], "GET", "/gallery/")
             print(f"{host:<10}http://localhost:{self.ports[host]}/gallery/")
         print(f"S3 server {self.environ['DEMO_S3_ENDPOINT']}/{BUCKET}")
         print("Ctrl-C ends all of them.", flush=True)
-        while all(process.poll() is None for process in self.processes):
+        while not (ended := [name for name, p in self.processes.items() if p.poll() is not None]):
             time.sleep(0.2)
+        return ended[0]
 
     def end(self) -> None:
-        for process in self.processes:
+        for process in self.processes.values():
             process.terminate()
-        for process in self.processes:
+        for process in self.processes.values():
             try:
                 process.wait(5)
             except subprocess.TimeoutExpired:
@@ -116,16 +118,16 @@ def main() -> int:
             f"Port {busy[0]} is in use, and the demo needs {first} to {first + len(ports) - 1}. "
             f"Choose others: make demo PORT=9000"
         )
-    # Whatever ends this process ends the servers: they would go on, and keep the ports.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # As Ctrl-C: servers that outlive this process keep the ports. A closed terminal sends SIGHUP.
+    for name in {"SIGTERM", "SIGHUP"} & set(dir(signal)):
+        signal.signal(getattr(signal, name), signal.default_int_handler)
     demo = Demo(ports)
     try:
-        demo.run()
+        raise SystemExit(f"The {demo.run()} server has ended.")
     except KeyboardInterrupt:
         return 0
     finally:
         demo.end()
-    return 1
 
 
 if __name__ == "__main__":
