@@ -1,4 +1,5 @@
-# make demo: the examples, at http://localhost:8000/. make test: everything that CI checks.
+# make demo: the examples, at http://localhost:8000/ and the ports after it; PORT=9000 chooses others.
+# make test: everything that CI checks.
 
 PYTHON ?= python3
 PORT ?= 8000

@@ -1,62 +1,133 @@
-"""Runs both example projects, and an S3 server beside them: python examples/demo.py [PORT]"""
+"""Runs both example projects, and the stores that their galleries offer.
+
+    python examples/demo.py [PORT]
+
+Each server has a port of its own: PORT and those after it, in the order of ``SERVERS``.
+"""
 
 import contextlib
+import http.client
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 EXAMPLES = Path(__file__).parent
 BUCKET = "gallery"
 
+SITES = ["djust", "channels"]
+#: The stores come after the sites, so that a new one moves nobody's port.
+SERVERS = [*SITES, "s3"]
 
-def start_s3(port: int) -> subprocess.Popen[bytes]:
-    """moto's: everything in memory, gone when it ends."""
-    command = [sys.executable, "-m", "moto.server", "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    bucket = urllib.request.Request(f"http://localhost:{port}/{BUCKET}", method="PUT")
-    for _ in range(100):
-        with contextlib.suppress(OSError), urllib.request.urlopen(bucket):
-            return server
+
+def taken(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the servers do: a port whose last connections are not forgotten yet is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
+
+
+def wait_for(name: str, process: subprocess.Popen[bytes], port: int, *request: str) -> None:
+    """Return when the server answers ``request``, a method and a path. Raises ``SystemExit``."""
+    for _ in range(300):
+        if answers(port, *request):
+            return
+        if process.poll() is not None:
+            break
         time.sleep(0.1)
-    server.terminate()
-    raise RuntimeError("moto's server does not answer")
+    raise SystemExit(f"The {name} server does not answer at port {port}.")
 
 
-def start_site(host: str, port: int, environ: dict[str, str]) -> subprocess.Popen[bytes]:
-    # Photos don't get smaller by deflating them, only slower.
-    options = ["--ws-per-message-deflate", "false", "--lifespan", "off", "--log-level", "warning"]
-    command = [sys.executable, "-m", "uvicorn", f"site_{host}.asgi:application", *options]
-    return subprocess.Popen(
-        [*command, "--port", str(port)],
-        cwd=EXAMPLES / f"{host}_site",
-        env={
-            **os.environ,
-            "PYTHONPATH": str(EXAMPLES.parent),
-            # Django warns that its own view of media files is synchronous.
-            "PYTHONWARNINGS": "ignore:StreamingHttpResponse",
-            **environ,
-        },
-    )
+def answers(port: int, method: str, path: str) -> bool:
+    connection = http.client.HTTPConnection("localhost", port, timeout=5)
+    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+        connection.request(method, path)
+        return connection.getresponse().status < 400
+    return False
+
+
+class Demo:
+    """The servers that run now, and what the sites must know of the stores."""
+
+    def __init__(self, ports: dict[str, int]) -> None:
+        self.ports = ports
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.environ: dict[str, str] = {}
+
+    def start_s3(self) -> None:
+        """moto's: everything in memory, gone when it ends."""
+        port = self.ports["s3"]
+        command = [sys.executable, "-m", "moto.server", "--port", str(port)]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.processes["s3"] = server
+        wait_for("s3", server, port, "PUT", f"/{BUCKET}")
+        self.environ["DEMO_S3_ENDPOINT"] = f"http://localhost:{port}"
+
+    def start_site(self, host: str) -> None:
+        # Photos don't get smaller by deflating them, only slower.
+        options = ["--ws-per-message-deflate", "false", "--lifespan", "off"]
+        command = [sys.executable, "-m", "uvicorn", f"site_{host}.asgi:application", *options]
+        self.processes[host] = subprocess.Popen(
+            [*command, "--log-level", "warning", "--port", str(self.ports[host])],
+            cwd=EXAMPLES / f"{host}_site",
+            env={
+                **os.environ,
+                "PYTHONPATH": str(EXAMPLES.parent),
+                # Django warns that its own view of media files is synchronous.
+                "PYTHONWARNINGS": "ignore:StreamingHttpResponse",
+                **self.environ,
+            },
+        )
+
+    def run(self) -> str:
+        """Return the name of a server that ended."""
+        self.start_s3()
+        for host in SITES:
+            self.start_site(host)
+        for host in SITES:
+            wait_for(host, self.processes[host], self.ports[host], "GET", "/gallery/")
+            print(f"{host:<10}http://localhost:{self.ports[host]}/gallery/")
+        print(f"S3 server {self.environ['DEMO_S3_ENDPOINT']}/{BUCKET}")
+        print("Ctrl-C ends all of them.", flush=True)
+        while not (ended := [name for name, p in self.processes.items() if p.poll() is not None]):
+            time.sleep(0.2)
+        return ended[0]
+
+    def end(self) -> None:
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def main() -> int:
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8000
-    stores = [start_s3(port + 2)]
-    environ = {"DEMO_S3_ENDPOINT": f"http://localhost:{port + 2}"}
-    sites = [start_site("djust", port, environ), start_site("channels", port + 1, environ)]
-    print(f"djust:     http://localhost:{port}/gallery/")
-    print(f"Channels:  http://localhost:{port + 1}/gallery/")
-    print("Ctrl-C ends both.", flush=True)
+    first = int(sys.argv[1]) if len(sys.argv) > 1 else 8000
+    ports = {name: first + place for place, name in enumerate(SERVERS)}
+    if busy := [port for port in ports.values() if taken(port)]:
+        raise SystemExit(
+            f"Port {busy[0]} is in use, and the demo needs {first} to {first + len(ports) - 1}. "
+            f"Choose others: make demo PORT=9000"
+        )
+    # As Ctrl-C: servers that outlive this process keep the ports. A closed terminal sends SIGHUP.
+    for name in {"SIGTERM", "SIGHUP"} & set(dir(signal)):
+        signal.signal(getattr(signal, name), signal.default_int_handler)
+    demo = Demo(ports)
     try:
-        return max(site.wait() for site in sites)
+        raise SystemExit(f"The {demo.run()} server has ended.")
     except KeyboardInterrupt:
         return 0
     finally:
-        for server in (*sites, *stores):
-            server.terminate()
+        demo.end()
 
 
 if __name__ == "__main__":

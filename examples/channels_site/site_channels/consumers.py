@@ -1,4 +1,5 @@
 from django.core.files.storage import default_storage
+from django.template.defaultfilters import filesizeformat
 
 from djust_uploads import UploadConsumer, UploadMixin, event_handler
 from djust_uploads.conf import sinks
@@ -78,7 +79,7 @@ class FilesConsumer(UploadMixin, UploadConsumer):
                 {
                     "name": entry.client_name,
                     "type": entry.content_type,
-                    "size": entry.client_size,
+                    "size": filesizeformat(entry.client_size),
                     "sha256": entry.sha256,
                     "path": path,
                 },

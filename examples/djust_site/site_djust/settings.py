@@ -57,8 +57,9 @@ STATICFILES_DIRS = [BASE_DIR.parent / "static"]
 MEDIA_URL = "/media/"
 MEDIA_ROOT = os.environ.get("MEDIA_DIRECTORY", BASE_DIR / "media")
 
-# Beside MEDIA_ROOT, so that saving an upload is a rename and not a copy.
-FILE_UPLOAD_TEMP_DIR = os.environ.get("UPLOAD_DIRECTORY", BASE_DIR / "media")
+# On MEDIA_ROOT's disk, so that saving an upload is a rename and not a copy; but not in it, because
+# what is there, anybody can download.
+FILE_UPLOAD_TEMP_DIR = os.environ.get("UPLOAD_DIRECTORY", BASE_DIR / "uploads")
 Path(FILE_UPLOAD_TEMP_DIR).mkdir(parents=True, exist_ok=True)
 
 DJUST_UPLOADS = {

@@ -22,14 +22,24 @@ const show = {
   file({ name, type, size, sha256, path }) {
     const row = fromTemplate("file");
     row.querySelector(".name").textContent = name;
-    row.querySelector(".about").textContent = `${type}, ${size} bytes`;
+    row.querySelector(".about").textContent = `${type}, ${size}`;
     row.querySelector(".sha256").textContent = sha256;
     row.querySelector(".path").textContent = path;
     document.querySelector(".stored").append(row);
   },
 };
 
-window.addEventListener("djust:push_event", ({ detail }) => show[detail.event](detail.payload));
+window.addEventListener("djust:push_event", ({ detail }) => {
+  show[detail.event](detail.payload);
+  complain("");
+});
+
+// A handler failed, or the connection is lost: `error` is a sentence for the user.
+window.addEventListener("djust:error", ({ detail }) => complain(detail.error));
+
+function complain(error) {
+  document.querySelector(".problem").textContent = error;
+}
 
 function fromTemplate(id) {
   return document.getElementById(id).content.firstElementChild.cloneNode(true);
