@@ -14,6 +14,7 @@ import hypothesis
 
 from djust_uploads.testing import UploadClient
 from tests.servers import Server, serve
+from tests.stores import moto, seaweedfs
 
 # djust can't be installed beside Django 6; tests/django6.sh runs what is left without it.
 collect_ignore = [] if importlib.util.find_spec("djust") else ["test_liveview.py", "browser"]
@@ -39,3 +40,15 @@ async def page(plain_site: Server):
     async with UploadClient(plain_site.ws("/ws/")) as client:
         await client.mounted()
         yield client
+
+
+@pytest.fixture(scope="session")
+def moto_store():
+    with moto() as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_store(tmp_path_factory):
+    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as store:
+        yield store

@@ -94,6 +94,8 @@ def seaweedfs(directory: Path) -> Iterator[Store]:
                 *(f"-{part}.port={free_port()}" for part in ("master", "volume", "filer")),
                 *(f"-{part}.port.grpc={free_port()}" for part in _WITH_GRPC),
                 *(f"-s3.port={port}", "-s3.autoCreateBucket=false", "-s3.iam=false"),
+                # Catalogues on fixed ports, so that there could be only one.
+                *("-s3.port.iceberg=0", "-s3.port.lance=0"),
                 *(f"-s3.cert.file={certificate}", f"-s3.key.file={key}"),
                 f"-s3.config={directory / 's3.json'}",
             ],

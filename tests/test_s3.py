@@ -41,22 +41,10 @@ from djust_uploads.sinks.keys import literal_prefix, object_key
 from djust_uploads.testing import UploadClient, UploadFailed
 from tests.faulty import DROPPED, ERROR_IN_200, LOST, NO_ETAG, TRUNCATED, faulty
 from tests.servers import ROOT, serve
-from tests.stores import Store, make_certificate, moto, seaweedfs
+from tests.stores import Store, make_certificate
 
 MIB = 1024 * 1024
 SMALL, PART = 1000, 5 * MIB
-
-
-@pytest.fixture(scope="session")
-def moto_store():
-    with moto() as store:
-        yield store
-
-
-@pytest.fixture(scope="session")
-def seaweedfs_store(tmp_path_factory):
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as store:
-        yield store
 
 
 @pytest.fixture(params=["moto", "seaweedfs"])

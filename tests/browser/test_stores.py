@@ -11,7 +11,6 @@ import pytest
 
 from tests.browser.chromium import open_page, rows, sha256, until
 from tests.servers import serve
-from tests.stores import moto, seaweedfs
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,9 +32,8 @@ def sized(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory):
-    with moto() as plain, seaweedfs(tmp_path_factory.mktemp("weed")) as tls:
-        yield {"moto": plain, "seaweedfs": tls}
+def stores(moto_store, seaweedfs_store):
+    return {"moto": moto_store, "seaweedfs": seaweedfs_store}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +42,9 @@ def site(stores, tmp_path_factory):
         name: {
             "BACKEND": "djust_uploads.sinks.S3Sink",
             "OPTIONS": {
-                **{"bucket": "media", "upload_to": "kept/", "addressing_style": "path"},
+                "bucket": "media",
+                "upload_to": "kept/",
+                "addressing_style": "path",
                 **store.options,
             },
         }
