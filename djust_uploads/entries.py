@@ -136,7 +136,8 @@ class UploadEntry:
         from django.core.files.storage import default_storage
 
         storage, name = storage or default_storage, name or self.safe_client_name
-        saved: str = self.file.copy_to(storage, name) or storage.save(name, self.file)
+        with self.file as file:
+            saved: str = file.copy_to(storage, name) or storage.save(name, file)
         return saved
 
     async def asave(self, name: str | None = None, storage: Any = None) -> str:

@@ -126,6 +126,7 @@ def _identities() -> dict[str, Any]:
         "identities": [
             identity("tester", *KEYS.values(), ["Admin", "Read", "Write", "List", "Tagging"]),
             identity("reader", "reader", "may only read", ["Read", "List"]),
+            identity("archivist", "archivist", "its own only", ["Read:archive", "Write:archive"]),
         ]
     }
 
