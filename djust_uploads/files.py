@@ -138,6 +138,10 @@ class LocalFile(SinkFile):
         self._path = path
 
     def temporary_file_path(self) -> str:
+        """For whoever moves the file. It is held open from then on, as Django's own is: an
+        ``ImageField`` measures an image after its storage has taken it."""
+        with contextlib.suppress(FileNotFoundError):
+            _ = self.file
         return self._path
 
     def open_stored(self) -> BinaryIO:

@@ -23,7 +23,6 @@ import pytest
 from blockbuster import blockbuster_ctx
 from django.core.exceptions import SynchronousOnlyOperation
 from django.core.files.storage import FileSystemStorage
-from django.db import models
 from django.test import override_settings
 from PIL import Image
 
@@ -294,27 +293,6 @@ async def test_pillow_zipfile_and_django_take_it(store, tmp_path):
         picture = await upload(sink, image.getvalue())
         packed = await upload(sink, archive.getvalue(), name="a.zip")
         await asyncio.to_thread(use, picture, packed)
-
-
-class Photo(models.Model):
-    image = models.ImageField(width_field="width", height_field="height")
-    width = models.IntegerField(default=0)
-    height = models.IntegerField(default=0)
-
-    class Meta:
-        app_label = "tests"
-
-
-async def test_an_image_field_takes_it(store, tmp_path):
-    image = io.BytesIO()
-    Image.new("RGB", (60, 40)).save(image, "PNG")
-    async with sink_for(store) as sink:
-        file = await upload(sink, image.getvalue(), name="p.png")
-        photo = Photo()
-        photo.image.storage = FileSystemStorage(tmp_path)
-        await asyncio.to_thread(lambda: photo.image.save("p.png", file, save=False))
-    assert (photo.width, photo.height) == (60, 40)
-    assert (tmp_path / "p.png").read_bytes() == image.getvalue()
 
 
 async def test_on_an_event_loop_it_says_what_to_call_instead(store):
