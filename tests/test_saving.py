@@ -26,10 +26,13 @@ from tests.test_s3 import (  # noqa: F401 (fixtures)
     SMALL,
     broken,
     empty,
+    eventually,
     info,
     moto_store,
+    page_of,
     seaweedfs_store,
     sink_for,
+    site,
     store,
     stored,
     tags,
@@ -178,6 +181,21 @@ async def test_a_name_that_leads_out_is_refused(moto_store, name):
         with pytest.raises(SuspiciousFileOperation):
             await entry_of(file).asave(name, storage_on(moto_store))
         assert moto_store.object_keys() == [file.key]
+
+
+async def test_a_handler_saves_what_it_consumes_through_a_socket(broken, moto_store, tmp_path):
+    async with site(tmp_path, broken.options) as server, page_of(server) as page:
+        await page.upload("s3", "data.bin", b"\x00content")
+        broken.requests.clear()
+        await page.event("copy")
+        saved = (await page.wait_for(type="push_event", event="copied"))["payload"]
+        await eventually(lambda: tags(moto_store, saved["key"]) == {})
+    assert saved["name"] == "copied.bin"
+    assert broken.count("GET") == 0 and broken.count("PUT") == 1
+    # The sink keeps its file; without the tag neither is swept.
+    assert set(moto_store.object_keys()) == {saved["key"], "public/copied.bin"}
+    assert tags(moto_store, "public/copied.bin") == {}
+    assert stored(moto_store, "public/copied.bin") == b"\x00content"
 
 
 # … or else a stream

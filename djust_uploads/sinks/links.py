@@ -47,5 +47,6 @@ def _can_share(source: Storage, storage: Storage) -> bool:
         source.location == storage.location
         and source.file_permissions_mode == storage.file_permissions_mode
         and not any(getattr(each, "_allow_overwrite", False) for each in (source, storage))
+        and source.__class__.open is FileSystemStorage.open
         and source.__class__._open is FileSystemStorage._open  # type: ignore[attr-defined]
     )

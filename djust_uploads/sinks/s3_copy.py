@@ -4,6 +4,7 @@ comes here. Imports no SDK before there is such a storage, which has imported it
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ logger = logging.getLogger("djust_uploads")
 #: single atomic action").
 COPY_LIMIT = 5_000_000_000
 
-#: Bytes of such a part. S3 takes 5 MiB to 5 GiB; at this size 10,000 of them are S3's largest
-#: object: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+#: Bytes of such a part, 5 MiB to 5 GiB; the SDK takes larger ones where an object would need over
+#: 10,000: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 COPY_PART = 512 * MIB
 
 
@@ -46,7 +47,7 @@ def is_s3_storage(storage: Storage) -> bool:
 def object_of(storage: Storage, name: str, file: SinkFile) -> S3Object | None:
     """The object behind a name of an ``S3Storage``; ``None`` for any other storage, and where the
     object's bytes are not ``file``'s content. Blocking."""
-    if not is_s3_storage(storage) or not _has_own(storage, "_open"):
+    if not is_s3_storage(storage) or not _has_own(storage, "open", "_open"):
         return None
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -67,7 +68,7 @@ def copy_to_s3(source: S3Object, storage: Storage, name: str, file: SinkFile) ->
     store it, and return the name it got. ``None`` if it must be streamed: for another service, a
     storage that changes what it stores, or when the store refuses. Blocking.
     """
-    if not is_s3_storage(storage) or not all(_has_own(storage, m) for m in ("save", "_save")):
+    if not is_s3_storage(storage) or not _has_own(storage, "save", "_save"):
         return None
     # Without an ETag nobody knows whether the storage's credentials see the same object.
     if not source.etag or not _is_same_service(source.client, storage):
@@ -103,18 +104,19 @@ def _copy(source: S3Object, storage: Any, name: str, params: dict[str, Any]) -> 
     """Whether the store did it. The request is the storage's: its credentials may write there, and
     where they may not read the source, there is no copy. The SDK takes a 200 with an error in it
     for the error that it is, and aborts a copy in parts that fails."""
-    from boto3.s3.transfer import TransferConfig
     from botocore.exceptions import BotoCoreError, ClientError
 
     client, bucket, key = _place(storage, name)
+    config = copy.copy(storage.transfer_config)
+    # The SDK copies in parts from the threshold on.
+    config.multipart_threshold, config.multipart_chunksize = COPY_LIMIT + 1, COPY_PART
     try:
         client.copy(
             {"Bucket": source.bucket, "Key": source.key},
             bucket,
             key,
             ExtraArgs={**params, "CopySourceIfMatch": source.etag},
-            # The SDK copies in parts from the threshold on.
-            Config=TransferConfig(COPY_LIMIT + 1, multipart_chunksize=COPY_PART),
+            Config=config,
         )
     except (BotoCoreError, ClientError) as exc:
         logger.info("%s is streamed, as no copy can be made: %s", source.key, exc)
@@ -134,8 +136,8 @@ def _is_same_service(client: Any, storage: Any) -> bool:
     return bool(ours.rstrip("/") == theirs.rstrip("/"))
 
 
-def _has_own(storage: Storage, method: str) -> bool:
-    """Whether ``S3Storage``'s method is in use, and not a subclass's that may change bytes. A
+def _has_own(storage: Storage, *methods: str) -> bool:
+    """Whether ``S3Storage``'s methods are in use, and not a subclass's that may change bytes. A
     ``default_storage`` has another type, but the right ``__class__``."""
     own = sys.modules["storages.backends.s3"].S3Storage
-    return getattr(storage.__class__, method) is getattr(own, method)
+    return all(getattr(storage.__class__, name) is getattr(own, name) for name in methods)
