@@ -14,8 +14,8 @@ from PIL import Image
 
 from djust_uploads.sinks import MemorySink, S3Sink, StorageSink, TemporaryFileSink
 from tests.models import Document, Picture
-from tests.stores import KEYS
-from tests.test_s3 import empty, info, moto_store, write  # noqa: F401 (a fixture)
+from tests.stores import KEYS, empty
+from tests.test_s3 import info, write
 
 
 def png(size=(60, 40)):

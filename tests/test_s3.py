@@ -40,49 +40,10 @@ from djust_uploads.sinks.keys import literal_prefix, object_key
 from djust_uploads.testing import UploadClient, UploadFailed
 from tests.faulty import DROPPED, ERROR_IN_200, LOST, NO_ETAG, TRUNCATED, faulty
 from tests.servers import ROOT, serve
-from tests.stores import Store, make_certificate, moto, seaweedfs
+from tests.stores import empty, make_certificate
 
 MIB = 1024 * 1024
 SMALL, PART = 1000, 5 * MIB
-
-
-@pytest.fixture(scope="session")
-def moto_store():
-    with moto() as store:
-        yield store
-
-
-@pytest.fixture(scope="session")
-def seaweedfs_store(tmp_path_factory):
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as store:
-        yield store
-
-
-@pytest.fixture(params=["moto", "seaweedfs"])
-def store(request):
-    """An empty bucket on each store."""
-    store = request.getfixturevalue(f"{request.param}_store")
-    empty(store)
-    yield store
-    assert store.uploads() == []
-
-
-@pytest.fixture
-async def broken(moto_store):
-    """An empty bucket of moto's, behind a proxy that breaks as told."""
-    empty(moto_store)
-    async with faulty(moto_store.endpoint_url) as proxy:
-        yield proxy
-
-
-def empty(store: Store) -> None:
-    client = store.client()
-    for upload in client.list_multipart_uploads(Bucket="media").get("Uploads") or ():
-        client.abort_multipart_upload(
-            Bucket="media", Key=upload["Key"], UploadId=upload["UploadId"]
-        )
-    for key in store.object_keys():
-        client.delete_object(Bucket="media", Key=key)
 
 
 @contextlib.asynccontextmanager

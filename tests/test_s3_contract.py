@@ -9,7 +9,8 @@ from botocore.exceptions import EndpointConnectionError
 
 from djust_uploads.sinks import S3Sink
 from djust_uploads.testing import SinkContract
-from tests.test_s3 import PART, empty, seaweedfs_store  # noqa: F401 (a fixture)
+from tests.stores import empty
+from tests.test_s3 import PART
 
 
 class TestS3Sink(SinkContract):
@@ -17,7 +18,7 @@ class TestS3Sink(SinkContract):
     resumable = True
 
     @pytest.fixture
-    def sink(self, seaweedfs_store):  # noqa: F811
+    def sink(self, seaweedfs_store):
         empty(seaweedfs_store)
         self.store = seaweedfs_store
         return self.another_process(None)

@@ -10,18 +10,8 @@ import zipfile
 import pytest
 from PIL import Image
 
-from tests.test_s3 import (  # noqa: F401 (fixtures)
-    MIB,
-    empty,
-    info,
-    moto_store,
-    seaweedfs_store,
-    sink_for,
-    store,
-    upload,
-)
-
-# ruff: noqa: F811 (fixtures are arguments)
+from tests.stores import empty
+from tests.test_s3 import MIB, info, sink_for, upload
 
 MEMBERS, MEMBER = 2000, 100 * 1024
 

@@ -19,27 +19,19 @@ from storages.backends.s3 import S3Storage
 from djust_uploads.exceptions import SinkError
 from djust_uploads.sinks import MemorySink, StorageSink, TemporaryFileSink, s3_copy
 from tests.faulty import NO_ETAG
-from tests.stores import KEYS
+from tests.stores import KEYS, empty
 from tests.test_entries import make
-from tests.test_s3 import (  # noqa: F401 (fixtures)
+from tests.test_s3 import (
     PART,
     SMALL,
-    broken,
-    empty,
     eventually,
-    info,
-    moto_store,
     page_of,
-    seaweedfs_store,
     sink_for,
     site,
-    store,
     stored,
     tags,
     upload,
 )
-
-# ruff: noqa: F811 (fixtures are arguments)
 
 
 def entry_of(file):
