@@ -126,12 +126,18 @@ class UploadEntry:
     def save(self, name: str | None = None, storage: Any = None) -> str:
         """Move the file into a Django storage (``default_storage``) and return the name it got.
 
-        ``name`` defaults to :attr:`safe_client_name`. The storage picks the cheapest way that it
-        knows: a file on the same disk is renamed, anything else is copied as a stream.
+        ``name`` defaults to :attr:`safe_client_name`. The cheapest way is taken that sink and
+        storage allow: a file on the same disk is renamed or linked, an object of the same service
+        is copied by the service, anything else is copied as a stream.
+
+        Raises Django's ``SynchronousOnlyOperation`` on an event loop if the file is elsewhere than
+        on this machine: :meth:`asave` is for there.
         """
         from django.core.files.storage import default_storage
 
-        saved: str = (storage or default_storage).save(name or self.safe_client_name, self.file)
+        storage, name = storage or default_storage, name or self.safe_client_name
+        with self.file as file:
+            saved: str = file.copy_to(storage, name) or storage.save(name, file)
         return saved
 
     async def asave(self, name: str | None = None, storage: Any = None) -> str:

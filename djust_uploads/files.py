@@ -6,10 +6,13 @@ import contextlib
 import io
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from asgiref.sync import sync_to_async
 from django.core.files.base import File
+
+if TYPE_CHECKING:
+    from django.core.files.storage import Storage
 
 
 class SinkFile(File):  # type: ignore[type-arg]
@@ -47,6 +50,11 @@ class SinkFile(File):  # type: ignore[type-arg]
     async def akeep(self) -> None:
         """The application consumed the file and the sink keeps it: take away the mark, if the store
         has one, by which a sweep would know it as abandoned."""
+
+    def copy_to(self, storage: Storage, name: str) -> str | None:
+        """Save the file as ``name`` in ``storage`` by a cheaper way than a stream, as the storage's
+        ``save()`` would, and return the name it got; ``None`` if there is no such way. Blocking."""
+        return None
 
     @property
     def url(self) -> str:
@@ -130,8 +138,10 @@ class LocalFile(SinkFile):
         self._path = path
 
     def temporary_file_path(self) -> str:
-        # Who asks for the path is about to move the file; an open one can be read wherever it goes.
-        _ = self.file
+        """For whoever moves the file. It is held open from then on, as Django's own is: an
+        ``ImageField`` measures an image after its storage has taken it."""
+        with contextlib.suppress(FileNotFoundError):
+            _ = self.file
         return self._path
 
     def open_stored(self) -> BinaryIO:

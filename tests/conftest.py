@@ -14,7 +14,6 @@ import hypothesis
 
 from djust_uploads.testing import UploadClient
 from tests.servers import Server, serve
-from tests.stores import moto, seaweedfs
 
 # djust can't be installed beside Django 6; tests/django6.sh runs what is left without it.
 collect_ignore = [] if importlib.util.find_spec("djust") else ["test_liveview.py", "browser"]
@@ -42,13 +41,42 @@ async def page(plain_site: Server):
         yield client
 
 
+# The stores' SDKs are imported when a test wants one.
+
+
 @pytest.fixture(scope="session")
 def moto_store():
+    from tests.stores import moto
+
     with moto() as store:
         yield store
 
 
 @pytest.fixture(scope="session")
-def seaweedfs_store(tmp_path_factory):
+def seaweedfs_store(tmp_path_factory: pytest.TempPathFactory):
+    from tests.stores import seaweedfs
+
     with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as store:
         yield store
+
+
+@pytest.fixture(params=["moto", "seaweedfs"])
+def store(request: pytest.FixtureRequest):
+    """An empty bucket on each store."""
+    from tests.stores import empty
+
+    store = request.getfixturevalue(f"{request.param}_store")
+    empty(store)
+    yield store
+    assert store.uploads() == []
+
+
+@pytest.fixture
+async def broken(moto_store):
+    """An empty bucket of moto's, behind a proxy that breaks as told."""
+    from tests.faulty import faulty
+    from tests.stores import empty
+
+    empty(moto_store)
+    async with faulty(moto_store.endpoint_url) as proxy:
+        yield proxy

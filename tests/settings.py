@@ -13,6 +13,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "djust_uploads",
+    "tests",
 ]
 USE_TZ = True
 STATIC_URL = "/static/"

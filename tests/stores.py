@@ -62,6 +62,16 @@ class Store:
         return [upload["Key"] for upload in listing.get("Uploads") or ()]
 
 
+def empty(store: Store) -> None:
+    client = store.client()
+    for upload in client.list_multipart_uploads(Bucket="media").get("Uploads") or ():
+        client.abort_multipart_upload(
+            Bucket="media", Key=upload["Key"], UploadId=upload["UploadId"]
+        )
+    for key in store.object_keys():
+        client.delete_object(Bucket="media", Key=key)
+
+
 @contextlib.contextmanager
 def moto() -> Iterator[Store]:
     from moto.server import ThreadedMotoServer
@@ -128,6 +138,7 @@ def _identities() -> dict[str, Any]:
         "identities": [
             identity("tester", *KEYS.values(), ["Admin", "Read", "Write", "List", "Tagging"]),
             identity("reader", "reader", "may only read", ["Read", "List"]),
+            identity("archivist", "archivist", "its own only", ["Read:archive", "Write:archive"]),
         ]
     }
 

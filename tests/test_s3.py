@@ -23,7 +23,6 @@ import pytest
 from blockbuster import blockbuster_ctx
 from django.core.exceptions import SynchronousOnlyOperation
 from django.core.files.storage import FileSystemStorage
-from django.db import models
 from django.test import override_settings
 from PIL import Image
 
@@ -41,37 +40,10 @@ from djust_uploads.sinks.keys import literal_prefix, object_key
 from djust_uploads.testing import UploadClient, UploadFailed
 from tests.faulty import DROPPED, ERROR_IN_200, LOST, NO_ETAG, TRUNCATED, faulty
 from tests.servers import ROOT, serve
-from tests.stores import Store, make_certificate
+from tests.stores import empty, make_certificate
 
 MIB = 1024 * 1024
 SMALL, PART = 1000, 5 * MIB
-
-
-@pytest.fixture(params=["moto", "seaweedfs"])
-def store(request):
-    """An empty bucket on each store."""
-    store = request.getfixturevalue(f"{request.param}_store")
-    empty(store)
-    yield store
-    assert store.uploads() == []
-
-
-@pytest.fixture
-async def broken(moto_store):
-    """An empty bucket of moto's, behind a proxy that breaks as told."""
-    empty(moto_store)
-    async with faulty(moto_store.endpoint_url) as proxy:
-        yield proxy
-
-
-def empty(store: Store) -> None:
-    client = store.client()
-    for upload in client.list_multipart_uploads(Bucket="media").get("Uploads") or ():
-        client.abort_multipart_upload(
-            Bucket="media", Key=upload["Key"], UploadId=upload["UploadId"]
-        )
-    for key in store.object_keys():
-        client.delete_object(Bucket="media", Key=key)
 
 
 @contextlib.asynccontextmanager
@@ -282,27 +254,6 @@ async def test_pillow_zipfile_and_django_take_it(store, tmp_path):
         picture = await upload(sink, image.getvalue())
         packed = await upload(sink, archive.getvalue(), name="a.zip")
         await asyncio.to_thread(use, picture, packed)
-
-
-class Photo(models.Model):
-    image = models.ImageField(width_field="width", height_field="height")
-    width = models.IntegerField(default=0)
-    height = models.IntegerField(default=0)
-
-    class Meta:
-        app_label = "tests"
-
-
-async def test_an_image_field_takes_it(store, tmp_path):
-    image = io.BytesIO()
-    Image.new("RGB", (60, 40)).save(image, "PNG")
-    async with sink_for(store) as sink:
-        file = await upload(sink, image.getvalue(), name="p.png")
-        photo = Photo()
-        photo.image.storage = FileSystemStorage(tmp_path)
-        await asyncio.to_thread(lambda: photo.image.save("p.png", file, save=False))
-    assert (photo.width, photo.height) == (60, 40)
-    assert (tmp_path / "p.png").read_bytes() == image.getvalue()
 
 
 async def test_on_an_event_loop_it_says_what_to_call_instead(store):

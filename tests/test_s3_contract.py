@@ -9,7 +9,8 @@ from botocore.exceptions import EndpointConnectionError
 
 from djust_uploads.sinks import S3Sink
 from djust_uploads.testing import SinkContract
-from tests.test_s3 import PART, empty
+from tests.stores import empty
+from tests.test_s3 import PART
 
 
 class TestS3Sink(SinkContract):

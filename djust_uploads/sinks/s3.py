@@ -1,7 +1,7 @@
 """Uploads as objects in an S3 bucket, or in a store that speaks S3. The only importer of aioboto3.
 
 The sink, its options and its connections are here; ``s3_writer`` has one file on its way into it,
-``s3_file`` the stored object, ``s3_errors`` what can go wrong.
+``s3_file`` the stored object, ``s3_copy`` its copies, ``s3_errors`` what can go wrong.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ try:
 except ImportError as exc:
     raise InvalidSink(f"S3Sink needs aioboto3: pip install 'djust-uploads[s3]' ({exc})") from exc
 
+from .s3_copy import S3Object
 from .s3_errors import is_missing, translated
 from .s3_writer import CHECKSUMS, OWNER, S3Writer, load_checksum
 
@@ -275,6 +276,10 @@ class S3Sink(Sink):
         with translated(self._where, "get_object"):
             content: bytes = answer["Body"].read()
             return content
+
+    def s3_object(self, key: str, etag: str) -> S3Object:
+        """For a copy. Blocking."""
+        return S3Object(self._clients.blocking(), self.bucket, key, etag)
 
     def url(self, key: str) -> str:
         if self._custom_domain:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from django.utils.asyncio import async_unsafe
+
 from ..exceptions import SinkError
 from ..files import SinkFile
 from ..ranges import RangeReader
+from .s3_copy import copy_to_s3, is_s3_storage
 from .s3_errors import is_missing
 
 if TYPE_CHECKING:
+    from django.core.files.storage import Storage
+
     from .s3 import S3Sink
 
 #: How often to ask again for a range whose bytes stopped on the way. The SDK repeats requests, but
@@ -25,6 +30,7 @@ class S3File(SinkFile):
         super().__init__(*args, metadata=metadata, **kwargs)
         self.key = key
         self._sink = sink
+        self._etag = etag
         # Of a file that was overwritten meanwhile, no range fits the others.
         self._condition = {"IfMatch": etag} if etag else {}
 
@@ -39,6 +45,15 @@ class S3File(SinkFile):
                 if not error.retryable or attempt == _READ_ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
+
+    @async_unsafe(
+        "A file in a bucket is saved over the network, which would block this event loop. "
+        "Use 'await entry.asave()'."
+    )
+    def copy_to(self, storage: Storage, name: str) -> str | None:
+        if not is_s3_storage(storage):
+            return None
+        return copy_to_s3(self._sink.s3_object(self.key, self._etag), storage, name, self)
 
     @property
     def url(self) -> str:

@@ -24,7 +24,9 @@ from ..exceptions import InvalidSink, SinkError, UploadError
 from ..files import SinkFile
 from .base import Sink, SinkWriter, UploadInfo
 from .keys import UploadTo, check_upload_to, object_key
+from .links import save_link
 from .marks import Mark, marked_before
+from .s3_copy import copy_to_s3, is_s3_storage, object_of
 from .stored_object import StoredObject
 from .temporary_file import GATHER, translated
 
@@ -227,6 +229,15 @@ class StorageFile(SinkFile):
     @async_unsafe("A storage may be far away: use aread(), achunks() or asave() in async code.")
     def open_stored(self) -> BinaryIO:
         return cast(BinaryIO, self._sink.storage.open(self._stored.name, "rb"))
+
+    @async_unsafe("A storage may be far away: use 'await entry.asave()' in async code.")
+    def copy_to(self, storage: Storage, name: str) -> str | None:
+        source, source_name = self._sink.storage, self._stored.name
+        saved = save_link(source, source_name, storage, name, self)
+        if saved is None and is_s3_storage(storage):
+            stored = object_of(source, source_name, self)
+            return copy_to_s3(stored, storage, name, self) if stored else None
+        return saved
 
     @property
     def url(self) -> str:

@@ -12,11 +12,21 @@ django.setup()
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 from django.urls import path
+from storages.backends.s3 import S3Storage
 
 from djust_uploads import S3Sink, UploadConsumer, UploadMixin, event_handler
 from tests.sites.plain import describe
 
-sink = S3Sink(**json.loads(os.environ["S3_OPTIONS"]))
+options = json.loads(os.environ["S3_OPTIONS"])
+sink = S3Sink(**options)
+storage = S3Storage(
+    bucket_name="media",
+    location="public",
+    endpoint_url=options["endpoint_url"],
+    region_name=options["region_name"],
+    access_key=options["aws_access_key_id"],
+    secret_key=options["aws_secret_access_key"],
+)
 
 
 class FilesConsumer(UploadMixin, UploadConsumer):
@@ -37,6 +47,12 @@ class FilesConsumer(UploadMixin, UploadConsumer):
         async for entry in self.consume_uploaded_entries(slot):
             data = b"".join([chunk async for chunk in entry.file.achunks()])
             self.push_event("consumed", {"size": len(data), "url": entry.file.url})
+
+    @event_handler
+    async def copy(self, **params):
+        async for entry in self.consume_uploaded_entries("s3"):
+            name = await entry.asave("copied.bin", storage)
+            self.push_event("copied", {"name": name, "key": entry.file.key})
 
     @event_handler
     async def nothing(self, **params):
