@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import ipaddress
 import json
 import logging
@@ -45,6 +46,10 @@ class Store:
 
     def client(self) -> Any:
         """The SDK's own, to look at what is in the store."""
+        return self._client
+
+    @functools.cached_property
+    def _client(self) -> Any:
         return boto3.client(
             "s3",
             verify=self.ca_bundle,
@@ -85,6 +90,7 @@ def moto() -> Iterator[Store]:
         store.client().create_bucket(Bucket="media")
         yield store
     finally:
+        store.client().close()
         server.stop()
 
 
@@ -119,6 +125,7 @@ def seaweedfs(directory: Path) -> Iterator[Store]:
         _wait_for_bucket(store, process, log)
         yield store
     finally:
+        store.client().close()
         if before is None:
             del os.environ["AWS_CA_BUNDLE"]
         # It takes ten seconds to say goodbye to itself, and there is nothing to save.

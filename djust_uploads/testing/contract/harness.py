@@ -39,9 +39,14 @@ def on_loop(
 
     @functools.wraps(test)
     def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        self._runner.run(test(self, *args, **kwargs))
+        with contextlib.suppress(EndOfTest):
+            self._runner.run(test(self, *args, **kwargs))
 
     return run
+
+
+class EndOfTest(Exception):
+    """All that can be asked of this sink was asked."""
 
 
 @contextlib.contextmanager
