@@ -70,11 +70,16 @@ class Store:
     url: str
 
     @property
+    def target(self) -> str:
+        """To look at what is in the store."""
+        return self.url
+
+    @property
     def options(self) -> dict[str, Any]:
         return {"api_endpoint": self.url, "credentials": AnonymousCredentials()}
 
     def objects(self) -> list[dict[str, Any]]:
-        return requests.get(f"{self.url}/storage/v1/b/media/o", timeout=10).json()["items"]
+        return requests.get(f"{self.target}/storage/v1/b/media/o", timeout=10).json()["items"]
 
     def keys(self) -> list[str]:
         return sorted(stored["name"] for stored in self.objects())
@@ -85,14 +90,14 @@ class Store:
 
     def read(self, key: str) -> bytes:
         path = f"/storage/v1/b/media/o/{quote(key, safe='')}?alt=media"
-        return requests.get(self.url + path, timeout=60).content
+        return requests.get(self.target + path, timeout=60).content
 
     def put(self, key: str, content: bytes) -> None:
         path = f"/upload/storage/v1/b/media/o?uploadType=media&name={quote(key)}"
-        requests.post(self.url + path, data=content, timeout=10).raise_for_status()
+        requests.post(self.target + path, data=content, timeout=10).raise_for_status()
 
     def empty(self) -> None:
-        requests.get(f"{self.url}/wipe?keep-buckets=1", timeout=10)
+        requests.get(f"{self.target}/wipe?keep-buckets=1", timeout=10)
 
 
 @contextlib.contextmanager
@@ -136,8 +141,12 @@ class Proxy(Store):
 
     def __init__(self, url: str, target: str) -> None:
         super().__init__(url)
-        self.target = target
+        self._target = target
         self.reset()
+
+    @property
+    def target(self) -> str:
+        return self._target
 
     def reset(self) -> None:
         self.requests: list[str] = []
@@ -185,7 +194,7 @@ class Handler(BaseHTTPRequestHandler):
         if operation == "put":
             self.proxy.gate.wait()
         if isinstance(fault, int):
-            message = f"as told, upload_id={self.query.get('upload_id')}"
+            message = f"as told, upload_id={quote(self.query.get('upload_id', ''))}"
             return self._answer(fault, {"error": {"message": message}})
         if fault == DROPPED:
             return self._drop()
