@@ -9,7 +9,7 @@ import requests
 
 from djust_uploads.sinks import GCSSink, gcs
 from djust_uploads.testing import SinkContract
-from tests.test_gcs import PART, gcs_emulator, gcs_proxy  # noqa: F401 (fixtures)
+from tests.gcs_uploads import PART, gcs_emulator, gcs_proxy  # noqa: F401 (fixtures)
 
 
 class OnStore(SinkContract):
@@ -35,7 +35,7 @@ class OnStore(SinkContract):
 
 class TestGCSSink(OnStore):
     @pytest.fixture
-    def sink(self, gcs_proxy):  # noqa: F811
+    def sink(self, gcs_proxy):
         gcs_proxy.reset()
         gcs_proxy.empty()
         self.store = gcs_proxy
@@ -48,7 +48,7 @@ class TestGCSSink(OnStore):
 
 class TestGCSSinkOnTheEmulator(OnStore):
     @pytest.fixture
-    def sink(self, gcs_emulator):  # noqa: F811
+    def sink(self, gcs_emulator):
         gcs_emulator.empty()
         self.store = gcs_emulator
         return self.another_process(None)

@@ -72,7 +72,7 @@ UNCONSUMED = "djust-upload-unconsumed"
 #: rule reaches: https://cloud.google.com/storage/docs/metadata#custom-time
 NEVER = "9999-12-31T00:00:00Z"
 
-PERMISSIONS = ("create", "delete", "get", "list", "update")
+PERMISSIONS = {"create", "delete", "get", "list", "update"}
 
 
 class GCSSink(Sink):
@@ -92,6 +92,7 @@ class GCSSink(Sink):
     ``url_expires``          seconds that a signed ``file.url`` is good for
     ``custom_domain``        a public host; ``file.url`` is then unsigned
     ``mark_unconsumed``      whether objects are marked until they are consumed
+    ``custom_time``          whether they also have a custom time, for a lifecycle rule
     ``api_endpoint``         ``"https://…"`` of a private endpoint or an emulator
     ``threads``              how many requests may be on their way at once
     =======================  ===================================================================
@@ -118,6 +119,7 @@ class GCSSink(Sink):
         url_expires: int = 3600,
         custom_domain: str | None = None,
         mark_unconsumed: bool = True,
+        custom_time: bool = False,
         api_endpoint: str | None = None,
         threads: int = 16,
     ) -> None:
@@ -157,6 +159,7 @@ class GCSSink(Sink):
         self._url_expires = url_expires
         self._custom_domain = custom_domain
         self._marks = mark_unconsumed
+        self._custom_time = custom_time
         self._threads = threads
         self._where = f"bucket {bucket!r}"
         self._client = _Client(project, credentials, api_endpoint, threads)
@@ -205,7 +208,8 @@ class GCSSink(Sink):
 
     def check_store(self) -> Sequence[CheckMessage]:
         """Whether the bucket is there and lets us in: ``manage.py check --deploy``. Blocking."""
-        wanted = [f"storage.objects.{name}" for name in PERMISSIONS]
+        names = PERMISSIONS if self._marks or self._custom_time else PERMISSIONS - {"update"}
+        wanted = sorted(f"storage.objects.{name}" for name in names)
         try:
             missing = sorted(set(wanted) - self.api.permissions(wanted))
             if missing:
@@ -271,6 +275,7 @@ class GCSSink(Sink):
         }
         if self._marks:
             resource["metadata"][UNCONSUMED] = "true"
+        if self._custom_time:
             resource["customTime"] = now
         if self._cache_control:
             resource["cacheControl"] = self._cache_control
@@ -282,10 +287,12 @@ class GCSSink(Sink):
 
     async def keep(self, key: str, generation: str) -> None:
         """Take away the mark of what nobody consumed."""
-        if self._marks:
-            # ``None`` takes a key away, and leaves the others:
-            # https://cloud.google.com/storage/docs/json_api/v1/objects/patch
-            kept = {"metadata": {UNCONSUMED: None}, "customTime": NEVER}
+        # ``None`` takes a key away, and leaves the others:
+        # https://cloud.google.com/storage/docs/json_api/v1/how-tos/performance#patch
+        kept: dict[str, Any] = {"metadata": {UNCONSUMED: None}} if self._marks else {}
+        if self._custom_time:
+            kept["customTime"] = NEVER
+        if kept:
             await self.call(self.api.patch, key, generation, kept)
 
     def url(self, key: str) -> str:

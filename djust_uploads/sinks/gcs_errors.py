@@ -49,11 +49,14 @@ def without_secret(text: str) -> str:
 def _redacted(record: logging.LogRecord) -> bool:
     if isinstance(record.args, tuple):
         record.args = tuple(without_secret(a) if isinstance(a, str) else a for a in record.args)
+    if request := getattr(record, "httpRequest", None):
+        request["url"] = without_secret(request["url"])
     return True
 
 
-# It logs the path of each request, as DEBUG.
-logging.getLogger("urllib3.connectionpool").addFilter(_redacted)
+# At the level DEBUG, they log the URL of each request.
+for _name in ("urllib3.connectionpool", "google.auth.transport.requests"):
+    logging.getLogger(_name).addFilter(_redacted)
 
 
 @contextlib.contextmanager
