@@ -403,6 +403,45 @@ async def test_an_upload_that_was_finished_meanwhile_only_finishes(broken, statu
         assert broken.keys() == []
 
 
+@pytest.mark.parametrize("size", [SMALL, 2 * PART + 1])
+async def test_so_it_is_without_a_session_in_the_checkpoint(broken, size):
+    data = os.urandom(size)
+    async with sink_for(broken) as sink:
+        writer = await sink.open(info(size))
+        checkpoint = through_a_cache(await writer.checkpoint())
+        await write(writer, data)
+        first = await writer.finish()
+        resumed = await sink.resume(info(size), checkpoint)
+        assert resumed.offset == 0
+        await write(resumed, data)
+        file = await resumed.finish()
+        assert file.metadata == first.metadata
+        assert broken.keys() == [file.key] and broken.read(file.key) == data
+        other = await sink.resume(info(size), checkpoint)
+        await write(other, bytes(size))
+        with pytest.raises(SinkError, match="instead of"):
+            await other.finish()
+
+
+async def test_a_finished_upload_is_resumed_at_any_offset(broken):
+    data = os.urandom(4 * PART + 1)
+    async with sink_for(broken) as sink:
+        writer = await sink.open(info(len(data)))
+        await writer.write(data[:PART])
+        await writer._landed()
+        early = through_a_cache(await writer.checkpoint())
+        await write(writer, data[PART:])
+        first = await writer.finish()
+        late = through_a_cache(await writer.checkpoint())
+        puts = broken.count("put")
+        for checkpoint, offset in ((early, PART), (late, 4 * PART + 1)):
+            resumed = await sink.resume(info(len(data)), checkpoint)
+            assert resumed.offset == offset
+            await write(resumed, data[offset:])
+            assert (await resumed.finish()).metadata == first.metadata
+        assert broken.count("put") == puts
+
+
 async def test_a_cancelled_session_is_not_resumed(broken):
     async with sink_for(broken) as sink:
         writer = await sink.open(info(2 * PART))

@@ -71,6 +71,8 @@ class GCSWriter(SinkWriter):
         self._error: UploadError | None = None
         #: The object may be there already.
         self._committing = False
+        #: It is.
+        self._object: dict[str, Any] | None = None
         self._file: GCSFile | None = None
 
     async def write(self, chunk: bytes) -> None:
@@ -122,10 +124,11 @@ class GCSWriter(SinkWriter):
         while True:
             before = self._stored
             try:
-                answer = await self._ask(part)
-                if answer.object is not None:
-                    return answer.object
-                await self._advance(part, answer.stored)
+                if self._object is None:
+                    self._learn(await self._ask(part))
+                if self._object and self._is_last(part):
+                    return self._object
+                await self._advance(part)
                 if self.offset >= part.offset + part.size and not self._is_last(part):
                     return None
                 if self._stored > before:
@@ -136,6 +139,11 @@ class GCSWriter(SinkWriter):
                 failures += 1
                 if not await self._sink.pause_after(failures):
                     raise
+
+    def _learn(self, answer: Answer) -> None:
+        self._object = answer.object
+        self._stored = answer.stored if answer.object is None else self._upload.size
+        self._committing = self._committing or answer.object is not None
 
     async def _ask(self, part: Part) -> Answer:
         """Make the session have more of the part, or find out what it has."""
@@ -187,22 +195,25 @@ class GCSWriter(SinkWriter):
         """CRC32C of the file's bytes up to ``end``."""
         return crc32c(pieces(part.chunks, self.offset - part.offset, end - part.offset), self._crc)
 
-    async def _advance(self, part: Part, stored: int) -> None:
-        """Take note of what the session has."""
-        if stored < part.offset:
-            raise SessionLost(f"{self.key}: the session has {stored} bytes, and had {part.offset}")
-        self._stored = stored
-        end = min(stored, part.offset + part.size)
+    async def _advance(self, part: Part) -> None:
+        """Count what the session has of the part."""
+        if self._stored < part.offset:
+            raise SessionLost(
+                f"{self.key}: the session has {self._stored} bytes, and had {part.offset}"
+            )
+        end = min(self._stored, part.offset + part.size)
         if end > self.offset:
             self._crc = await self._call(self._crc_until, part, end)
             self.offset = end
 
     async def _despite(self, error: SinkError, part: Part) -> Answer:
-        """What an answer means that ends the session. The object may be there, and ours."""
-        ours = await self._ours() if self._committing else None
+        """What an answer means that ends the session. The object may be there, and ours: also if
+        it was another writer that finished this upload."""
+        taken = status_of(error) == 412
+        ours = await self._ours() if self._committing or taken else None
         if ours:
             return Answer(self._upload.size, ours)
-        if status_of(error) == 412:
+        if taken:
             raise SinkMisconfigured(
                 f"There is an object {self.key!r} already, and it stays. Check upload_to: it must "
                 f"return another key for each upload."
@@ -241,7 +252,6 @@ class GCSWriter(SinkWriter):
             stored = await self._store(last)
             assert stored
             await self._verify(stored, last)
-            self.offset = self._upload.size
             self._unsent.clear()
             self._file = GCSFile(
                 self._sink,
@@ -255,13 +265,14 @@ class GCSWriter(SinkWriter):
 
     async def _verify(self, stored: Mapping[str, Any], last: Part) -> None:
         """Compare the object with what we were given; one that is wrong is deleted."""
-        crc = encoded(await self._call(self._crc_until, last, self._upload.size))
-        if (int(stored["size"]), stored["crc32c"]) == (self._upload.size, crc):
+        crc = await self._call(self._crc_until, last, self._upload.size)
+        if (int(stored["size"]), stored["crc32c"]) == (self._upload.size, encoded(crc)):
+            self._crc, self.offset = crc, self._upload.size
             return
         await self._sink.call(self._sink.api.delete, self.key, str(stored["generation"]))
         raise SinkError(
             f"{self.key} was stored as {stored['size']} bytes with CRC32C {stored['crc32c']}, "
-            f"instead of {self._upload.size} with {crc}; it was deleted"
+            f"instead of {self._upload.size} with {encoded(crc)}; it was deleted"
         )
 
     async def _ours(self) -> dict[str, Any] | None:
@@ -319,5 +330,4 @@ class GCSWriter(SinkWriter):
             answer = Answer(self._upload.size, ours)
         if answer.object is None and answer.stored < self.offset:
             raise NotResumable(f"{self.key}: {answer.stored} bytes of {self.offset} are left")
-        self._stored = answer.stored
-        self._committing = answer.object is not None
+        self._learn(answer)
