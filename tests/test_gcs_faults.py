@@ -15,6 +15,7 @@ from djust_uploads.exceptions import (
     SinkUnavailable,
 )
 from djust_uploads.sinks import gcs
+from djust_uploads.sinks.gcs_api import _stored
 from djust_uploads.sinks.gcs_writer import SessionLost
 from tests.gcs_stores import (
     CORRUPT,
@@ -222,6 +223,19 @@ async def test_it_is_not_tried_for_ever(broken):
     assert broken.live_sessions() == []
 
 
+async def test_nor_are_sessions_begun_for_ever(broken):
+    """Each takes some bytes, and is gone then."""
+    broken.faults["put"] = [PARTIAL, 404] * 20
+    async with sink_for(broken, chunk_size=3 * PART) as sink:
+        writer = await sink.open(info(4 * PART))
+        await writer.write(bytes(3 * PART))
+        await writer._landed()
+        with pytest.raises(SinkUnavailable, match="404"):
+            await writer.write(bytes(PART))
+        assert broken.count("begin") <= gcs.ATTEMPTS + 1
+        await writer.abort()
+
+
 async def test_less_stored_than_sent_is_sent_from_there(broken):
     """The 308's Range is an offset behind what was sent."""
     broken.faults["put"] = [PARTIAL, PARTIAL, NOTHING, PARTIAL]
@@ -349,6 +363,37 @@ async def test_another_sink_goes_on_from_the_checkpoint(store):
         file = await resumed.finish()
     assert store.keys() == [file.key] == [writer.key]
     assert store.read(file.key) == data
+
+
+async def test_a_session_without_bytes_is_resumed_at_0(store):
+    """Of which the emulator says that it has one byte."""
+    data = os.urandom(PART + 7)
+    async with sink_for(store) as sink:
+        writer = await sink.open(info(len(data)))
+        await writer._begin()
+        checkpoint = through_a_cache(await writer.checkpoint())
+        assert checkpoint["session"]
+        resumed = await sink.resume(info(len(data)), checkpoint)
+        assert resumed.offset == 0
+        await write(resumed, data)
+        file = await resumed.finish()
+    assert store.read(file.key) == data
+
+
+@pytest.mark.parametrize(
+    ("header", "stored"),
+    [
+        ("", 0),
+        ("bytes=0-0", 0),
+        (f"bytes=0-{PART - 1}", PART),
+        (f"bytes=0-{PART}", PART),
+        (f"bytes=0-{3 * PART - 1}", 3 * PART),
+        ("bytes=5-9", 0),
+        ("nonsense", 0),
+    ],
+)
+def test_the_range_of_a_308_counts_in_granules(header, stored):
+    assert _stored(header) == stored
 
 
 async def test_what_the_store_has_beyond_the_checkpoint_is_not_sent_again(broken):

@@ -120,9 +120,8 @@ class GCSWriter(SinkWriter):
 
     async def _store(self, part: Part) -> dict[str, Any] | None:
         """Send a part until the store has all of it. Returns the object if it was the last one."""
-        failures = 0
+        failures, best = 0, self._stored
         while True:
-            before = self._stored
             try:
                 if self._object is None:
                     self._learn(await self._ask(part))
@@ -131,8 +130,9 @@ class GCSWriter(SinkWriter):
                 await self._advance(part)
                 if self.offset >= part.offset + part.size and not self._is_last(part):
                     return None
-                if self._stored > before:
-                    failures = 0
+                # Sessions that begin again and again make no progress.
+                if self._stored > best:
+                    failures, best = 0, self._stored
             except SessionLost:
                 raise
             except SinkUnavailable:
