@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .handlers import event_handler
     from .mixin import UploadMixin
     from .sinks import (
+        GCSSink,
         MemorySink,
         S3Sink,
         Sink,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "GCSSink": "sinks",
     "LocalFile": "files",
     "MemoryFile": "files",
     "MemorySink": "sinks",
@@ -52,6 +54,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "GCSSink",
     "LocalFile",
     "MemoryFile",
     "MemorySink",

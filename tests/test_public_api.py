@@ -10,6 +10,7 @@ import djust_uploads
 from tests.servers import ROOT
 
 EXPECTED = [
+    "GCSSink",
     "LocalFile",
     "MemoryFile",
     "MemorySink",
@@ -31,7 +32,8 @@ EXPECTED = [
     "event_handler",
 ]
 
-NEEDING_AN_SDK = ["S3Sink"]
+#: Name → its SDK and its extra.
+NEEDING_AN_SDK = {"GCSSink": ("google.cloud", "gcs"), "S3Sink": ("aioboto3", "s3")}
 
 
 def python(code: str) -> str:
@@ -91,9 +93,10 @@ print("fine")
 
 @pytest.mark.parametrize("name", NEEDING_AN_SDK)
 def test_naming_a_sink_without_its_sdk_says_what_to_install(name):
+    sdk, extra = NEEDING_AN_SDK[name]
     code = f"""
 import sys
-sys.modules["aioboto3"] = None
+sys.modules["{sdk}"] = None
 import djust_uploads
 from djust_uploads.exceptions import InvalidSink
 try:
@@ -101,7 +104,7 @@ try:
 except InvalidSink as error:
     print(error)
 """
-    assert "pip install 'djust-uploads[s3]'" in python(code)
+    assert f"pip install 'djust-uploads[{extra}]'" in python(code)
 
 
 def test_star_import_is_all():

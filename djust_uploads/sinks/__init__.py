@@ -14,11 +14,13 @@ from .storage import StorageSink
 from .temporary_file import TemporaryFileSink
 
 if TYPE_CHECKING:
+    from .gcs import GCSSink
     from .s3 import S3Sink
 
-_HOMES = {"S3Sink": "s3"}
+_HOMES = {"GCSSink": "gcs", "S3Sink": "s3"}
 
 __all__ = [
+    "GCSSink",
     "MemorySink",
     "S3Sink",
     "Sink",
