@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 from djust_uploads.testing import UploadClient
+from tests.gcs_stores import emulator
 from tests.servers import serve
 from tests.stores import seaweedfs
 
@@ -73,14 +74,20 @@ async def run(url: str, sinks: list[str], rounds: int, megabytes: int) -> None:
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     megabytes = int(sys.argv[2]) if len(sys.argv) > 2 else 200
-    with tempfile.TemporaryDirectory() as name, seaweedfs(Path(name)) as store:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        seaweedfs(Path(name)) as store,
+        emulator() as gcs,
+    ):
         options = {"bucket": "media", "addressing_style": "path", **store.options}
         sinks = {
             "temporary": {"BACKEND": "djust_uploads.sinks.TemporaryFileSink"},
             "s3": {"BACKEND": "djust_uploads.sinks.S3Sink", "OPTIONS": options},
+            "gcs": {"BACKEND": "djust_uploads.sinks.GCSSink", "OPTIONS": {"bucket": "media"}},
         }
         uploads = Path(name) / "uploads"
-        with serve("benchmarks.site:application", uploads, SINKS=json.dumps(sinks)) as server:
+        environ = {"SINKS": json.dumps(sinks), "STORAGE_EMULATOR_HOST": gcs.url}
+        with serve("benchmarks.site:application", uploads, **environ) as server:
             asyncio.run(run(server.ws("/ws/"), ["idle", *sinks], rounds, megabytes))
 
 

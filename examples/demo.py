@@ -20,7 +20,7 @@ BUCKET = "gallery"
 
 SITES = ["djust", "channels"]
 #: The stores come after the sites, so that a new one moves nobody's port.
-SERVERS = [*SITES, "s3"]
+SERVERS = [*SITES, "s3", "gcs"]
 
 
 def taken(port: int) -> bool:
@@ -70,6 +70,25 @@ class Demo:
         wait_for("s3", server, port, "PUT", f"/{BUCKET}")
         self.environ["DEMO_S3_ENDPOINT"] = f"http://localhost:{port}"
 
+    def start_gcs(self) -> None:
+        """An emulator of Google's, as short-lived. The SDK finds it by this variable."""
+        port = self.ports["gcs"]
+        program = str(Path(sys.executable).with_name("gcp-storage-emulator"))
+        options = [
+            "--in-memory",
+            "--host=localhost",
+            f"--port={port}",
+            f"--default-bucket={BUCKET}",
+        ]
+        server = subprocess.Popen(
+            [program, "start", *options, f"--port={port}"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.processes["gcs"] = server
+        wait_for("gcs", server, port, "GET", "/")
+        self.environ["STORAGE_EMULATOR_HOST"] = f"http://localhost:{port}"
+
     def start_site(self, host: str) -> None:
         # Photos don't get smaller by deflating them, only slower.
         options = ["--ws-per-message-deflate", "false", "--lifespan", "off"]
@@ -89,12 +108,14 @@ class Demo:
     def run(self) -> str:
         """Return the name of a server that ended."""
         self.start_s3()
+        self.start_gcs()
         for host in SITES:
             self.start_site(host)
         for host in SITES:
             wait_for(host, self.processes[host], self.ports[host], "GET", "/gallery/")
             print(f"{host:<10}http://localhost:{self.ports[host]}/gallery/")
         print(f"S3 server {self.environ['DEMO_S3_ENDPOINT']}/{BUCKET}")
+        print(f"GCS       {self.environ['STORAGE_EMULATOR_HOST']}/{BUCKET}")
         print("Ctrl-C ends all of them.", flush=True)
         while not (ended := [name for name, p in self.processes.items() if p.poll() is not None]):
             time.sleep(0.2)

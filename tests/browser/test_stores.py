@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 
 from tests.browser.chromium import open_page, rows, sha256, until
+from tests.gcs_stores import emulator
 from tests.servers import serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -37,7 +38,13 @@ def stores(moto_store, seaweedfs_store):
 
 
 @pytest.fixture(scope="module")
-def site(stores, tmp_path_factory):
+def gcs_store():
+    with emulator() as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def site(stores, gcs_store, tmp_path_factory):
     sinks = {
         name: {
             "BACKEND": "djust_uploads.sinks.S3Sink",
@@ -50,9 +57,17 @@ def site(stores, tmp_path_factory):
         }
         for name, store in stores.items()
     }
+    sinks["gcs"] = {
+        "BACKEND": "djust_uploads.sinks.GCSSink",
+        # Public, because without credentials nothing can be signed.
+        "OPTIONS": {"bucket": "media", "upload_to": "kept/", "predefined_acl": "publicRead"},
+    }
     directory = tmp_path_factory.mktemp("stores")
     with serve(
-        "tests.sites.stores:application", directory / "uploads", SINKS=json.dumps(sinks)
+        "tests.sites.stores:application",
+        directory / "uploads",
+        SINKS=json.dumps(sinks),
+        STORAGE_EMULATOR_HOST=gcs_store.url,
     ) as server:
         yield server
 
@@ -62,8 +77,8 @@ def fetch(url: str) -> bytes:
         return response.read()
 
 
-@pytest.mark.parametrize("name", ["moto", "seaweedfs"])
-async def test_every_size_arrives_in_the_bucket(browser, site, stores, sized, name):
+async def consumed_from(browser, site, sized, name):
+    """What the application got when all files went into a sink: its reports by file name."""
     page = await open_page(browser, site.http("/"))
     await page.wait_for_selector(f"[dj-upload={name}][multiple]")
     await page.evaluate(
@@ -75,7 +90,15 @@ async def test_every_size_arrives_in_the_bucket(browser, site, stores, sized, na
     await page.set_input_files(f"[dj-upload={name}]", [str(path) for path in sized])
     await rows(page, "complete", len(sized))
     await page.evaluate("slot => djust.sendEvent('report', {slot})", name)
-    consumed = {entry["client_name"]: entry for entry in await page.evaluate("consumed")}
+    consumed = await page.evaluate("consumed")
+    assert page.complaints == []
+    await page.context.close()
+    return {entry["client_name"]: entry for entry in consumed}
+
+
+@pytest.mark.parametrize("name", ["moto", "seaweedfs"])
+async def test_every_size_arrives_in_the_bucket(browser, site, stores, sized, name):
+    consumed = await consumed_from(browser, site, sized, name)
     client = stores[name].client()
     for path in sized:
         entry = consumed[path.name]
@@ -86,8 +109,17 @@ async def test_every_size_arrives_in_the_bucket(browser, site, stores, sized, na
         assert entry["key"].startswith("kept/")
         assert entry["key"].endswith(f"-{path.name}")
     assert stores[name].uploads() == []
-    assert page.complaints == []
-    await page.context.close()
+
+
+async def test_every_size_arrives_in_google_cloud_storage(browser, site, gcs_store, sized):
+    consumed = await consumed_from(browser, site, sized, "gcs")
+    for path in sized:
+        entry = consumed[path.name]
+        assert entry["sha256"] == entry["sha256_on_the_way"] == sha256(path)
+        assert hashlib.sha256(gcs_store.read(entry["key"])).hexdigest() == sha256(path)
+        assert gcs_store.stat(entry["key"])["contentType"] == "text/plain"
+        assert entry["key"].endswith(f"-{path.name}")
+    assert len(gcs_store.keys()) == len(sized)
 
 
 async def test_the_url_of_a_stored_file_can_be_fetched(browser, site, stores, sized):

@@ -67,3 +67,15 @@ if endpoint := os.environ.get("DEMO_S3_ENDPOINT"):
         },
     }
     IMAGE_SOURCES.append(endpoint)
+
+if endpoint := os.environ.get("STORAGE_EMULATOR_HOST"):
+    DJUST_UPLOADS["SINKS"]["gcs"] = {
+        "BACKEND": "djust_uploads.sinks.GCSSink",
+        "OPTIONS": {
+            "bucket": "gallery",
+            "upload_to": "photos/%Y/%m/",
+            # Without credentials nothing can be signed, so the pictures are public.
+            "predefined_acl": "publicRead",
+        },
+    }
+    IMAGE_SOURCES.append(endpoint)
