@@ -43,7 +43,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         for key in configured
         if key not in known
     ]
-    for key in ("MAX_BUFFERED_BYTES", "SINK_TIMEOUT"):
+    for key in ("MAX_BUFFERED_BYTES", "SINK_TIMEOUT", "IDLE_TIMEOUT"):
         value = configured.get(key, 1)
         if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
             messages.append(

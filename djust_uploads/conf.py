@@ -10,6 +10,7 @@
         },
         "MAX_BUFFERED_BYTES": 256 * 1024 * 1024,   # per process, all uploads together
         "SINK_TIMEOUT": 60,                        # seconds for one call to a sink
+        "IDLE_TIMEOUT": 300,                       # seconds that a client may send nothing
         "SHA256": False,                           # compute entry.sha256
     }
 """
@@ -43,6 +44,8 @@ class UploadSettings:
     max_buffered_bytes: int = 256 * 1024 * 1024
     #: Seconds that one call to a sink may take.
     sink_timeout: float = 60.0
+    #: Seconds that a client may send nothing of an upload that it announced.
+    idle_timeout: float = 300.0
     #: Whether to compute the SHA-256 of every upload while it arrives.
     sha256: bool = False
 

@@ -25,6 +25,7 @@
     │   ├── SinkFull                 storage_full         no space, or over a quota
     │   ├── SinkMisconfigured        storage_misconfigured  for example a wrong bucket name
     │   └── NotResumable             not_resumable        a checkpoint whose bytes are gone
+    ├── UploadExpired                expired              nothing came for IDLE_TIMEOUT
     ├── NotComplete                  not_complete         entry.file asked for too early
     └── UploadCancelled              cancelled            by the user, the application, a disconnect
 
@@ -165,6 +166,11 @@ class NotResumable(SinkError):
 
     code = "not_resumable"
     message = "The upload can't go on. Please choose the file again."
+
+
+class UploadExpired(UploadError):
+    code = "expired"
+    message = "The upload stood still for too long. Please try again."
 
 
 class NotComplete(UploadError):

@@ -26,7 +26,7 @@ from asgiref.sync import sync_to_async
 from . import frames
 from .conf import upload_settings
 from .entries import Status
-from .exceptions import SinkError, SinkTimeout, UploadCancelled, UploadError
+from .exceptions import SinkError, SinkTimeout, UploadCancelled, UploadError, UploadExpired
 from .sinks.base import SinkWriter, UploadInfo
 from .validators import HEAD_SIZE, check_content, run_validators, xml_guard
 
@@ -235,8 +235,13 @@ class Transfer:
             await self._next_feed()
 
     async def _next_feed(self) -> None:
+        seconds = upload_settings().idle_timeout
         if not self._stopped:
-            await self._fed.wait()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._fed.wait()
+            except TimeoutError as exc:
+                raise UploadExpired(f"nothing came for {seconds} s") from exc
             self._fed.clear()
         if self._stopped:
             raise self._stopped

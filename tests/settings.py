@@ -29,5 +29,6 @@ DJUST_UPLOADS = {
         "slow": {"BACKEND": "djust_uploads.testing.RecordingSink", "OPTIONS": {"delay": 0.5}},
     },
     "SHA256": True,
+    "IDLE_TIMEOUT": float(os.environ.get("IDLE_TIMEOUT", "300")),
 }
 MEDIA_URL = "/media/"

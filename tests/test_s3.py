@@ -953,9 +953,10 @@ async def test_a_refused_file_is_not_one_request(broken, tmp_path):
         assert broken.requests == []
 
 
-@pytest.mark.parametrize("how", ["cancel", "disconnect", "complete too early"])
+@pytest.mark.parametrize("how", ["cancel", "disconnect", "complete too early", "silence"])
 async def test_an_upload_that_ends_early_leaves_nothing(broken, moto_store, tmp_path, how):
-    async with site(tmp_path, broken.options) as server:
+    idle = {"IDLE_TIMEOUT": "0.5"} if how == "silence" else {}
+    async with site(tmp_path, broken.options, **idle) as server:
         async with page_of(server) as page:
             ref = await page.register("s3", "data.bin", 4 * PART)
             await page.send_chunks(ref, os.urandom(3 * PART))
@@ -965,6 +966,9 @@ async def test_an_upload_that_ends_early_leaves_nothing(broken, moto_store, tmp_
             elif how == "complete too early":
                 with pytest.raises(UploadFailed, match="size_mismatch"):
                     await page.complete(ref)
+            elif how == "silence":
+                with pytest.raises(UploadFailed, match="expired"):
+                    await page.ended(ref)
         await broken.wait_for("Abort")
         await eventually(lambda: not moto_store.uploads() and not broken.in_flight)
     assert moto_store.object_keys() == []

@@ -498,3 +498,19 @@ async def test_files_stay_until_a_handler_that_outlives_its_connection_returns(t
             read.append(entry.data)
     assert read == [b"x", b"x"]
     assert await wait_until(lambda: list(tmp_path.iterdir()) == [])
+
+
+# Idling
+
+
+@pytest.mark.parametrize("sent", [0, 10, 20_000, len(DATA)], ids=["nothing", "some", "more", "all"])
+async def test_upload_that_stands_still_expires(tmp_path, sent):
+    """Also one whose client never says that it sent all."""
+    with override_settings(DJUST_UPLOADS={"IDLE_TIMEOUT": 0.1}):
+        async with Connection(sink=TemporaryFileSink(tmp_path)) as page:
+            ref = await page.register(len(DATA))
+            if sent:
+                await page.chunks(ref, DATA[:sent])
+            ending = await page.ended(ref)
+            assert (ending["status"], ending["code"]) == ("error", "expired")
+            assert list(tmp_path.iterdir()) == []
