@@ -56,6 +56,5 @@ class TestGCSSinkOnTheEmulator(OnStore):
     def leftovers(self, sink):
         return self.store.keys()
 
-    @pytest.mark.skip(reason="The emulator can't cancel a session: DELETE is 501 there.")
-    def test_resume_and_abort(self):
-        """With the proxy before it, it can."""
+    # The emulator can't cancel a session, DELETE is 501 there; with the proxy before it, it can.
+    test_resume_and_abort = None

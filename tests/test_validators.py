@@ -635,6 +635,8 @@ def test_xml_that_takes_too_much_to_check(xml):
     with pytest.raises(ActiveContent):
         for at in range(0, len(xml), 65536):
             guard.feed(xml[at : at + 65536])
+        # Newer releases of expat look at a tag again only when it has grown a lot, or at the end.
+        guard.feed(b"", final=True)
 
 
 @pytest.mark.parametrize(
