@@ -62,6 +62,14 @@ class LiveViewConsumer(UploadMessages, StockConsumer):
                 return
         await super().receive(text_data=text_data, bytes_data=bytes_data)
 
+    async def _dispatch_runtime_owned(self, data: dict[str, Any]) -> None:
+        """djust's events among others: a handler may have changed its slots."""
+        configs = self.client_configs()
+        await super()._dispatch_runtime_owned(data)
+        # The mount message has them already.
+        if data.get("type") != "mount" and self.client_configs() != configs:
+            await self.send_upload_message(frames.configs(self.client_configs()))
+
     async def _handle_upload_register(self, data: dict[str, Any]) -> None:
         # djust's own way to here, for a message that did not look like ours.
         if self.upload_manager():

@@ -98,6 +98,15 @@ async def test_what_a_raising_handler_had_in_hand_stays(page):
     assert hashlib.sha256(b"stays").hexdigest() in await page.html_after("report")
 
 
+async def test_the_page_hears_of_slots_that_a_handler_changed(page):
+    await page.mount("MixinFirst")
+    await page.event("report")
+    assert not [m for m in page.messages if m["type"] == "upload_configs"]
+    await page.event("shrink")
+    message = await page.wait_for(type="upload_configs")
+    assert message["upload_configs"]["files"]["max_file_size"] == 123
+
+
 async def test_post_only_rules_refuse_uploads(page):
     await page.mount("Guarded")
     with pytest.raises(UploadFailed) as failed:

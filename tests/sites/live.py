@@ -47,6 +47,10 @@ class Reports:
             raise RuntimeError("the handler failed")
 
     @event_handler()
+    def shrink(self, **kwargs):
+        self.allow_upload("files", max_file_size=123)
+
+    @event_handler()
     def drop(self, ref: str = "", **kwargs):
         self.cancel_upload("files", ref)
 
