@@ -73,6 +73,8 @@ class UploadEntry:
         self.status = Status.UPLOADING
         self.offset = 0
         self.sha256: str | None = None
+        #: Whether the client said that it sent all, and had.
+        self.all_received = False
         #: Bytes that arrived; bytes of them that the sink took.
         self.received = 0
         self.taken = 0
@@ -80,7 +82,6 @@ class UploadEntry:
         self.keeps_file = False
         self._chunk_size = chunk_size
         self._next_index = 0
-        self._all_received = False
         self._file: SinkFile | None = None
         self._error: UploadError | None = None
         self._postponed = False
@@ -154,7 +155,7 @@ class UploadEntry:
 
     def accept_chunk(self, index: int, size: int) -> None:
         """Count a chunk in. Raises a :class:`~djust_uploads.exceptions.ProtocolError`."""
-        if self._all_received:
+        if self.all_received:
             raise ChunkOutOfOrder(f"chunk {index} after the end of {self!r}")
         if index != self._next_index:
             raise ChunkOutOfOrder(f"chunk {index} of {self!r} instead of {self._next_index}")
@@ -170,11 +171,11 @@ class UploadEntry:
 
     def accept_complete(self) -> None:
         """The client says that it sent all. Raises ``SizeMismatch`` if it didn't."""
-        if self._all_received:
+        if self.all_received:
             raise ChunkOutOfOrder(f"a second complete for {self!r}")
         if self.received != self.client_size:
             raise SizeMismatch(f"{self.received} bytes for {self!r} of {self.client_size}")
-        self._all_received = True
+        self.all_received = True
 
     def take(self, size: int, offset: int) -> None:
         """The sink took ``size`` more bytes and has stored ``offset`` of all it took."""

@@ -7,12 +7,18 @@ from collections.abc import Callable
 
 from django.utils.asyncio import async_unsafe
 
+from .exceptions import SinkError
+
 #: Bytes of the first request after a seek. A block around the position: a zip archive is read
 #: backwards from its end.
 BLOCK = 64 * 1024
 
 #: Bytes that a request grows to while the file is read in order.
 MAX_AHEAD = 4 * 1024 * 1024
+
+#: How often to ask for a range whose bytes stopped on the way. SDKs repeat requests, but not the
+#: reading of an answer.
+ATTEMPTS = 3
 
 
 class RangeReader(io.BufferedIOBase):
@@ -104,7 +110,16 @@ class RangeReader(io.BufferedIOBase):
         end = min(end, self._size)
         # Let go of the old bytes first: both together would be twice the memory.
         self._ahead = b""
-        content = self._fetch(start, end)
+        content = self._fetch_again(start, end)
         if len(content) != end - start:
             raise OSError(f"{len(content)} bytes came for the range {start}-{end}")
         self._ahead, self._ahead_at, self._requested_to = content, start, end
+
+    def _fetch_again(self, start: int, end: int) -> bytes:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._fetch(start, end)
+            except SinkError as error:
+                if not error.retryable:
+                    raise
+        return self._fetch(start, end)

@@ -92,7 +92,6 @@ class Transfer:
         self._chunks: deque[bytes] = deque()
         self._fed = asyncio.Event()
         self._drained = asyncio.Event()
-        self._all_fed = False
         self._stopped: UploadError | None = None
         self._writer: SinkWriter | None = None
         self._told_limit = self.limit
@@ -114,7 +113,6 @@ class Transfer:
         """The client says that it sent all. If it didn't, that ends the transfer."""
         with self._ending():
             self.entry.accept_complete()
-            self._all_fed = True
             self._fed.set()
 
     async def room(self) -> None:
@@ -206,7 +204,7 @@ class Transfer:
     async def _head(self) -> bytes:
         """The first ``HEAD_SIZE`` bytes, or the whole file if it is shorter. They stay buffered."""
         size = min(HEAD_SIZE, self.entry.client_size)
-        while self.entry.received < size or (not size and not self._all_fed):
+        while self.entry.received < size or (not size and not self.entry.all_received):
             await self._next_feed()
         head = bytearray()
         for chunk in self._chunks:
@@ -230,7 +228,7 @@ class Transfer:
                 if self._stopped:
                     raise self._stopped
                 yield self._chunks.popleft()
-            if self._all_fed:
+            if self.entry.all_received:
                 return
             await self._next_feed()
 

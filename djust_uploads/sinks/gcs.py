@@ -28,6 +28,7 @@ from ..exceptions import (
 )
 from .base import Sink, UploadInfo
 from .keys import UploadTo, check_upload_to, literal_prefix, object_key
+from .options import refuse_wrong
 from .parts import MIB
 
 try:
@@ -128,7 +129,7 @@ class GCSSink(Sink):
         granules = chunk_size >= GRANULE and chunk_size % GRANULE == 0
         endpoint = (api_endpoint or "https://").startswith(("https://", "http://"))
         expires = 0 < url_expires <= MAX_URL_EXPIRES
-        _refuse_wrong(
+        refuse_wrong(
             ("bucket", bucket, bucket and "/" not in bucket, "a bucket's name"),
             ("chunk_size", chunk_size, granules, "a multiple of 256 KiB"),
             ("predefined_acl", predefined_acl, predefined_acl in ACLS, f"in {ACLS}"),
@@ -381,10 +382,3 @@ class _Client:
             client, self._client = self._client, None
             if client:
                 client._http.close()
-
-
-def _refuse_wrong(*options: tuple[str, Any, Any, str]) -> None:
-    """Each: name, value, whether it can be, and what can be."""
-    for name, value, holds, accepted in options:
-        if not holds:
-            raise ValueError(f"{name} must be {accepted}. Got: {value!r}")

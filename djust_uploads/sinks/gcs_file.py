@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from ..exceptions import SinkError
 from ..files import SinkFile
 from ..ranges import RangeReader
 
 if TYPE_CHECKING:
     from .gcs import GCSSink
-
-#: How often to ask for a range.
-_READ_ATTEMPTS = 3
 
 
 class GCSFile(SinkFile):
@@ -39,13 +35,7 @@ class GCSFile(SinkFile):
         return cast(BinaryIO, RangeReader(self.size, self._fetch))
 
     def _fetch(self, start: int, end: int) -> bytes:
-        for attempt in range(1, _READ_ATTEMPTS + 1):
-            try:
-                return self._sink.api.fetch(self.key, self._generation, start, end)
-            except SinkError as error:
-                if not error.retryable or attempt == _READ_ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")
+        return self._sink.api.fetch(self.key, self._generation, start, end)
 
     @property
     def url(self) -> str:

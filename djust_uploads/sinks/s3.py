@@ -20,6 +20,7 @@ from django.utils.http import content_disposition_header
 from ..exceptions import InvalidSink, NotResumable, SinkError
 from .base import Sink, UploadInfo
 from .keys import UploadTo, check_upload_to, literal_prefix, object_key
+from .options import refuse_wrong
 from .parts import MIB
 
 try:
@@ -115,7 +116,7 @@ class S3Sink(Sink):
         unknown = sorted(extra_args.keys() - EXTRA_ARGS)
         tags = 1 if unconsumed_tag is None else len(parse_qsl(unconsumed_tag))
         keys = bool(aws_access_key_id), bool(aws_secret_access_key)
-        _refuse_wrong(
+        refuse_wrong(
             ("bucket", bucket, bucket and "/" not in bucket, "a bucket's name"),
             ("endpoint_url", endpoint_url, _is_endpoint(endpoint_url), "https://host"),
             ("aws_secret_access_key", "…", keys[0] == keys[1], "given with aws_access_key_id"),
@@ -456,10 +457,3 @@ def _config(addressing_style: str, max_concurrency: int) -> AioConfig:
 
 def _is_endpoint(url: str | None) -> bool:
     return url is None or bool(re.match(r"https?://[^/]+", url))
-
-
-def _refuse_wrong(*options: tuple[str, Any, Any, str]) -> None:
-    """Each: name, value, whether it can be, and what can be."""
-    for name, value, holds, accepted in options:
-        if not holds:
-            raise ValueError(f"{name} must be {accepted}. Got: {value!r}")

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
     from .s3 import S3Sink
 
-#: How often to ask again for a range whose bytes stopped on the way. The SDK repeats requests, but
-#: not the reading of an answer.
-_READ_ATTEMPTS = 3
-
 
 class S3File(SinkFile):
     """Reads by ranges, with read-ahead. ``metadata`` has ``bucket``, ``key`` and ``etag``."""
@@ -38,13 +34,7 @@ class S3File(SinkFile):
         return cast(BinaryIO, RangeReader(self.size, self._fetch))
 
     def _fetch(self, start: int, end: int) -> bytes:
-        for attempt in range(1, _READ_ATTEMPTS + 1):
-            try:
-                return self._sink.fetch(self.key, start, end, **self._condition)
-            except SinkError as error:
-                if not error.retryable or attempt == _READ_ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")
+        return self._sink.fetch(self.key, start, end, **self._condition)
 
     @async_unsafe(
         "A file in a bucket is saved over the network, which would block this event loop. "
