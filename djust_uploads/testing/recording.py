@@ -15,7 +15,8 @@ class RecordingSink(MemorySink):
     """A memory sink that remembers what was done to it; ``delay`` seconds for each write.
 
     ``calls`` lists ``("open", info)``, ``("write", size)``, ``("finish",)``, ``("abort",)``,
-    ``("flush",)`` and ``("release",)``. ``files`` are the finished ones. ``fail`` maps a call's name to an exception to raise.
+    ``("flush",)`` and ``("release",)``. ``files`` are the finished ones. ``fail`` maps a call's
+    name to an exception to raise.
     """
 
     def __init__(

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import pytest
 from asgiref.sync import sync_to_async
 
+from ...exceptions import UploadError
 from ...files import SinkFile
 from ...sinks.base import Sink, SinkWriter, UploadInfo
 from .faults import chunks_of, data_of, difference
@@ -58,6 +59,13 @@ def expect(call: str, mend: str) -> Iterator[None]:
         raise
     except Exception as exc:
         raise AssertionError(f"{call} raised {exc!r}: {mend}") from exc
+
+
+def is_ours(exc: Exception, call: str) -> None:
+    assert isinstance(exc, UploadError), (
+        f"{call} raised the store's own {exc!r}: raise SinkUnavailable, SinkError or what fits of "
+        "djust_uploads.exceptions, 'from exc'."
+    )
 
 
 class SinkTests:
@@ -154,6 +162,15 @@ class SinkTests:
             assert writer.offset >= before, (
                 f"write() took offset back from {before} to {writer.offset}: it must never go back."
             )
+
+    async def _flush(self, writer: SinkWriter, written: int) -> None:
+        before = writer.offset
+        with expect("flush()", "what the store does not take now may stay in the writer."):
+            await writer.flush()
+        assert before <= writer.offset <= written, (
+            f"flush() moved offset from {before} to {writer.offset} when {written} bytes were "
+            "written: add to it only what the store has taken by it."
+        )
 
     async def _finish(self, writer: SinkWriter, data: bytes) -> SinkFile:
         file = await writer.finish()
