@@ -84,6 +84,7 @@ class SinkTests:
 
     _runner: asyncio.Runner
     _before: set[str]
+    _others: list[Sink]
 
     # What you override.
 
@@ -113,9 +114,14 @@ class SinkTests:
         assert isinstance(sink, Sink), f"The fixture 'sink' must return a Sink. Got: {sink!r}"
         # A factory, so that nobody else's current event loop is replaced.
         with asyncio.Runner(loop_factory=asyncio.new_event_loop) as self._runner:
-            self._before = self._runner.run(self._in_store(sink))
+            self._before, self._others = self._runner.run(self._in_store(sink)), []
             yield
-            self._runner.run(sink.aclose())
+            for each in (*self._others, sink):
+                self._runner.run(each.aclose())
+
+    def _other(self, sink: Sink) -> Sink:
+        self._others.append(self.another_process(sink))
+        return self._others[-1]
 
     async def _in_store(self, sink: Sink) -> set[str]:
         names = self.leftovers(sink)

@@ -87,11 +87,10 @@ class Resuming(SinkTests):
         checkpoint, durable = await self._checkpoint(sink, writer), writer.offset
         await self._write(writer, [data[written : written + more]], start=written)
         await sink.aclose()
-        other = self.another_process(sink)
+        other = self._other(sink)
         resumed = await self._resumed(other, info, checkpoint, durable, written + more)
         await self._go_on(resumed, data, f"when it was resumed at {durable} of {len(data)}")
         await self._delete(other, await resumed.finish())
-        await other.aclose()
         await writer.release()
 
     @on_loop
@@ -109,18 +108,17 @@ class Resuming(SinkTests):
     @on_loop
     async def test_resume_after_release(self, sink: Sink) -> None:
         data = data_of(3 * self.part_size + 7)
-        info = upload_info(len(data))
         for written in (1, 2 * self.part_size + 1, len(data)):
+            info = upload_info(len(data))
             writer = await sink.open(info)
             await self._write(writer, chunks_of(data[:written], CHUNK_SIZE))
             await self._flush(writer, written)
             checkpoint, durable = await self._checkpoint(sink, writer), writer.offset
             await self._release(sink, writer)
-            other = self.another_process(sink)
+            other = self._other(sink)
             resumed = await self._resumed(other, info, checkpoint, durable, written)
             await self._go_on(resumed, data, f"when it was released at {durable}, and resumed")
             await self._delete(other, await resumed.finish())
-            await other.aclose()
 
     async def _release(self, sink: Sink, writer: SinkWriter) -> None:
         before = await self._in_store(sink)
@@ -141,16 +139,15 @@ class Resuming(SinkTests):
         await self._write(writer, [data[:written]])
         checkpoint, durable = await self._checkpoint(sink, writer), writer.offset
         await writer.release()
-        first, more = self.another_process(sink), written + 2 * self.part_size
+        first, more = self._other(sink), written + 2 * self.part_size
         resumed = await self._resumed(first, info, checkpoint, durable, written)
         await self._write(resumed, [data[resumed.offset : more]], start=resumed.offset)
         await resumed.release()
         await first.aclose()
-        second = self.another_process(sink)
+        second = self._other(sink)
         resumed = await self._resumed(second, info, checkpoint, durable, more)
         await self._go_on(resumed, data, "when one checkpoint was resumed twice")
         await self._delete(second, await resumed.finish())
-        await second.aclose()
 
     @on_loop
     async def test_resume_and_abort(self, sink: Sink) -> None:
@@ -158,10 +155,9 @@ class Resuming(SinkTests):
         writer = await sink.open(info)
         await self._write(writer, [data_of(2 * self.part_size)])
         checkpoint = await self._checkpoint(sink, writer)
-        other = self.another_process(sink)
+        other = self._other(sink)
         resumed = await other.resume(info, checkpoint)
         await self._abort(other, resumed, "resume()")
-        await other.aclose()
         await self._refuses(sink, info, checkpoint, "was aborted, and its bytes are gone")
         await self._refuses(sink, info, {}, "got what is no checkpoint of this sink")
         await writer.release()
@@ -180,7 +176,7 @@ class Resuming(SinkTests):
         if checkpoint == "after finish()":
             leading = await self._checkpoint(sink, writer)
         await sink.aclose()
-        other = self.another_process(sink)
+        other = self._other(sink)
         when = f"when it was resumed from the checkpoint {checkpoint}"
         resumed = await self._resumed(other, info, leading, len(data), len(data))
         await self._go_on(resumed, data, when)
@@ -192,7 +188,6 @@ class Resuming(SinkTests):
         await self._delete(other, await resumed.finish())
         if checkpoint == "after finish()":
             await self._refuses(other, info, leading, "was finished, and its file is deleted")
-        await other.aclose()
 
     # Who was replaced
 
@@ -207,7 +202,7 @@ class Resuming(SinkTests):
         await self._write(writer, [data[:written]])
         checkpoint, durable = await self._checkpoint(sink, writer), writer.offset
         replaced = Replaced(writer, data if bytes_of == "the file" else data[::-1])
-        other = self.another_process(sink)
+        other = self._other(sink)
         resumed = await self._resumed(other, info, checkpoint, durable, written)
         try:
             file = await self._contend(resumed, replaced, data, written)
@@ -226,7 +221,6 @@ class Resuming(SinkTests):
             )
             await self._delete(other, file)
         await writer.release()
-        await other.aclose()
 
     async def _contend(
         self, resumed: SinkWriter, replaced: Replaced, data: bytes, written: int
