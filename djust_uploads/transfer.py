@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import inspect
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,9 +27,17 @@ from asgiref.sync import sync_to_async
 from . import frames
 from .conf import upload_settings
 from .entries import Status
-from .exceptions import SinkError, SinkTimeout, UploadCancelled, UploadError, UploadExpired
+from .exceptions import (
+    LimitExceeded,
+    SinkError,
+    SinkTimeout,
+    UploadCancelled,
+    UploadError,
+    UploadExpired,
+)
 from .sinks.base import SinkWriter, UploadInfo
 from .validators import HEAD_SIZE, check_content, run_validators, xml_guard
+from .window import Window, budget, gather_size
 
 if TYPE_CHECKING:
     from .entries import UploadEntry
@@ -39,39 +48,19 @@ logger = logging.getLogger("djust_uploads")
 T = TypeVar("T")
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-#: Bytes that a client may be ahead of the sink. At 100 ms round trip this carries 40 MB/s.
-MAX_WINDOW = 4 * 1024 * 1024
-
 #: Seconds between two progress messages of one upload, unless its client is about to stall.
 PROGRESS_INTERVAL = 0.1
+
+#: Seconds that the limit may stand still while the client is beyond it, before the upload fails.
+OVERSTEPPING_TIMEOUT = 10.0
+
+#: Seconds between two messages to a client that is kept waiting, to find out whether it is there.
+LIFE_SIGN_INTERVAL = 1.0
 
 _validating = ThreadPoolExecutor(thread_name_prefix="upload-validator")
 
 #: Bytes to hash at once: hashlib lets other threads run meanwhile, and the hop is worth it.
 _HASH_BATCH = 1024 * 1024
-
-
-class Window:
-    """The bytes that the uploads of this process may hold, shared evenly."""
-
-    def __init__(self) -> None:
-        self._active = 0
-
-    @contextlib.contextmanager
-    def share(self) -> Iterator[None]:
-        self._active += 1
-        try:
-            yield
-        finally:
-            self._active -= 1
-
-    def size(self, chunk_size: int) -> int:
-        """Bytes for one upload now: never less than a chunk, or nothing would move."""
-        share = upload_settings().max_buffered_bytes // max(1, self._active)
-        return max(chunk_size, min(MAX_WINDOW, share))
-
-
-window = Window()
 
 
 class Transfer:
@@ -86,7 +75,9 @@ class Transfer:
     ) -> None:
         self.entry = entry
         self.slot = slot
-        self.limit = window.size(slot.chunk_size)
+        # Nothing is taken before the head is there, so the client must be allowed to send it.
+        least = max(slot.chunk_size, HEAD_SIZE)
+        self._window = Window(least, entry.client_size, entry.taken)
         self._send = send
         self._on_end = on_end
         self._chunks: deque[bytes] = deque()
@@ -94,19 +85,27 @@ class Transfer:
         self._drained = asyncio.Event()
         self._stopped: UploadError | None = None
         self._writer: SinkWriter | None = None
-        self._told_limit = self.limit
-        self._told_at = 0.0
         self._hash = _Hash() if upload_settings().sha256 else None
         self._task = asyncio.create_task(self._run(), name=f"upload {entry.ref}")
+        # Also that of a task which is cancelled before it begins.
+        self._task.add_done_callback(lambda _: self._window.close())
+
+    @property
+    def limit(self) -> int:
+        """The position up to which the client may send."""
+        return self._window.limit
 
     # The connection's side.
 
     def feed(self, index: int, data: bytes) -> None:
         """Take a chunk; never waits. One that is out of order, too long or too much ends the
-        transfer."""
+        transfer; those that come after its end are dropped."""
+        if self._stopped:
+            return
         with self._ending():
             self.entry.accept_chunk(index, len(data))
             self._chunks.append(data)
+            self._window.feed(len(data), self.entry.received)
             self._fed.set()
 
     def feed_end(self) -> None:
@@ -115,18 +114,37 @@ class Transfer:
             self.entry.accept_complete()
             self._fed.set()
 
-    async def room(self) -> None:
-        """Return when the client may send. Only a client that oversteps ``limit`` is kept waiting:
-        not reading its socket is the one way to slow it down."""
-        while self.entry.received > self.limit and not self._task.done():
+    async def room(self, *, slows: bool = True) -> None:
+        """Return when the next frame may be read, which is at once unless the client oversteps
+        ``limit``. Not to read its socket is the one way to slow such a client down; ``slows`` says
+        whether the server then stops reading too."""
+        if self.entry.received <= self.limit:
+            return
+        if slows:
+            await self._slow_down()
+        elif budget.overrun:
+            self.stop(LimitExceeded("more is buffered than MAX_BUFFERED_BYTES"))
+
+    async def _slow_down(self) -> None:
+        limit, stood_still = self.limit, 0.0
+        while self.entry.received > self.limit and not (self._stopped or self._task.done()):
             self._drained.clear()
-            await self._drained.wait()
+            if await _is_set_within(LIFE_SIGN_INTERVAL, self._drained):
+                continue
+            stood_still = stood_still + LIFE_SIGN_INTERVAL if limit == self.limit else 0.0
+            limit = self.limit
+            if stood_still >= OVERSTEPPING_TIMEOUT:
+                self.stop(LimitExceeded(f"at {limit} for {OVERSTEPPING_TIMEOUT} s"))
+            else:
+                # Who isn't read from isn't heard leaving either, but can't be told anything then.
+                await self._report()
 
     def stop(self, error: UploadError) -> None:
         """Ask for the end; :meth:`wait_ended` tells when nothing is left behind."""
         if self._stopped is None:
             self._stopped = error
         self._fed.set()
+        self._drained.set()
 
     async def wait_ended(self) -> None:
         await asyncio.wait([self._task])
@@ -143,8 +161,7 @@ class Transfer:
     async def _run(self) -> None:
         entry = self.entry
         try:
-            with window.share():
-                await self._store()
+            await self._store()
             self._on_end(entry)
             await self._report()
         except asyncio.CancelledError:
@@ -163,6 +180,7 @@ class Transfer:
             await self._fail(unexpected)
         finally:
             self._chunks.clear()
+            self._window.close()
             self._drained.set()
 
     async def _store(self) -> None:
@@ -187,7 +205,7 @@ class Transfer:
                 await self._hash.update(chunk)
             await self._bounded(writer.write(chunk))
             entry.take(len(chunk), writer.offset)
-            await self._move_limit()
+            await self._move_limit(len(chunk))
         if guard:
             await asyncio.to_thread(guard.feed, b"", final=True)
         if self._hash:
@@ -253,25 +271,17 @@ class Transfer:
         except TimeoutError as exc:
             raise SinkTimeout(f"the sink took longer than {seconds} s") from exc
 
-    async def _move_limit(self) -> None:
-        size = window.size(self.slot.chunk_size)
-        # Never backwards: the client may already have sent what it was promised.
-        self.limit = max(self.limit, self.entry.taken + size)
-        if self.entry.received <= self.limit:
+    async def _move_limit(self, size: int) -> None:
+        entry, window = self.entry, self._window
+        window.take(size, entry.taken)
+        if entry.received <= window.limit:
             self._drained.set()
-        now = asyncio.get_running_loop().time()
-        # A client that keeps to its limit and has used half of it stalls unless it hears at once.
-        about_to_stall = (
-            self.entry.received <= self._told_limit
-            and self._told_limit - self.entry.received <= size // 2
-            and self.limit - self._told_limit >= size // 4
-        )
-        if about_to_stall or now - self._told_at >= PROGRESS_INTERVAL:
+        due = window.told_at + PROGRESS_INTERVAL
+        if window.must_tell(entry.received) or time.monotonic() >= due:
             await self._report()
 
     async def _report(self) -> None:
         entry = self.entry
-        self._told_limit, self._told_at = self.limit, asyncio.get_running_loop().time()
         await self._tell(
             frames.progress(
                 entry.ref,
@@ -279,7 +289,7 @@ class Transfer:
                 str(entry.status),
                 progress=entry.progress,
                 offset=entry.offset,
-                limit=self.limit,
+                limit=self._window.tell(entry.taken),
             )
         )
 
@@ -326,6 +336,13 @@ class Transfer:
             logger.exception("%r could not be undone; a sweep may find its remains", self.entry)
 
 
+async def _is_set_within(seconds: float, event: asyncio.Event) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    return False
+
+
 class _Hash:
     """SHA-256 off the event loop, a batch at a time."""
 
@@ -337,7 +354,7 @@ class _Hash:
     async def update(self, chunk: bytes) -> None:
         self._batch.append(chunk)
         self._size += len(chunk)
-        if self._size >= _HASH_BATCH:
+        if self._size >= gather_size(_HASH_BATCH):
             batch, self._batch, self._size = self._batch, [], 0
             await asyncio.to_thread(self._update, batch)
 
