@@ -12,10 +12,9 @@ like to have more, each has an even share; nobody has less than a chunk.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from .conf import upload_settings
 
@@ -62,14 +61,12 @@ class Budget:
         """Whether a sink may have ``size`` bytes more on their way at once."""
         return self.sending + size <= self.half
 
-    @contextlib.contextmanager
-    def holding(self, size: int) -> Iterator[None]:
-        """Count ``size`` bytes as on their way to a store."""
+    def hold(self, size: int) -> None:
+        """Count ``size`` bytes as on their way to a store, until :meth:`release`."""
         self.sending += size
-        try:
-            yield
-        finally:
-            self.sending -= size
+
+    def release(self, size: int) -> None:
+        self.sending -= size
 
 
 budget = Budget()

@@ -212,10 +212,11 @@ def test_budget_is_overrun_by_more_than_all_of_it():
     page = Page(budget)
     for _ in range(8):
         page.send()
-    with budget.holding(MIB // 2):
-        assert not budget.overrun
-        page.send()
-        assert budget.overrun
+    budget.hold(MIB // 2)
+    assert not budget.overrun
+    page.send()
+    assert budget.overrun
+    budget.release(MIB // 2)
     assert not budget.overrun
 
 
@@ -226,10 +227,11 @@ def test_budget_is_overrun_by_more_than_all_of_it():
 def test_sinks_have_the_other_half():
     budget = Budget()
     assert budget.fits(10 * MIB)
-    with budget.holding(6 * MIB):
-        assert budget.fits(4 * MIB)
-        assert not budget.fits(4 * MIB + 1)
-    assert budget.sending == 0
+    budget.hold(6 * MIB)
+    assert budget.fits(4 * MIB)
+    assert not budget.fits(4 * MIB + 1)
+    budget.release(6 * MIB)
+    assert budget.fits(10 * MIB)
 
 
 @override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 20 * MIB})
