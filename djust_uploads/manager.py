@@ -156,9 +156,10 @@ class UploadManager:
             logger.warning("upload_register: %s", error)
             await self._tell(frames.failed(str(ref)[:64], error))
 
-    async def receive(self, data: bytes, send: Send) -> None:
+    async def receive(self, data: bytes, send: Send, *, slows: bool = True) -> None:
         """Take a binary frame. Returns when the next one may be read, which is at once unless the
-        client oversteps its limit. Whatever is wrong with the frame ends its entry, not us."""
+        client oversteps its limit and waiting ``slows`` it down. Whatever is wrong with the frame
+        ends its entry, not us."""
         self._send = send
         try:
             frame = frames.parse(data)
@@ -170,7 +171,7 @@ class UploadManager:
             await self._receive_late(frame)
         elif frame.type is FrameType.CHUNK:
             transfer.feed(frame.index, frame.data)
-            await transfer.room()
+            await transfer.room(slows=slows)
         elif frame.type is FrameType.COMPLETE:
             transfer.feed_end()
         else:
