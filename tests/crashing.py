@@ -42,6 +42,8 @@ def _mortal(writer: Any) -> Any:
 
 @functools.cache
 def __getattr__(name: str) -> type[djust_uploads.Sink]:
+    if not name.endswith("Sink"):
+        raise AttributeError(name)
     sink: type[djust_uploads.Sink] = getattr(djust_uploads, name)
 
     async def open(self: Any, *args: Any) -> Any:
@@ -50,4 +52,6 @@ def __getattr__(name: str) -> type[djust_uploads.Sink]:
     async def resume(self: Any, *args: Any) -> Any:
         return _mortal(await sink.resume(self, *args))
 
-    return type(name, (sink,), {"open": open, "resume": resume})
+    # ABCMeta, so not type(…).
+    mortal: type[djust_uploads.Sink] = type(sink)(name, (sink,), {"open": open, "resume": resume})
+    return mortal

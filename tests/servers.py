@@ -50,7 +50,9 @@ class Server:
         self._cwd = cwd
 
     def start(self) -> None:
-        """Returns when it listens."""
+        """Returns when it listens. The one before, if it killed itself, ends first."""
+        if hasattr(self, "process"):
+            self.process.wait(10)
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 self._command,

@@ -62,10 +62,11 @@ async def go_on(page, ref):
     assert await arrived(page, SLOT) == {ref: sha256(DATA)}
 
 
-async def told_locked(page, ref):
-    """Tell the page's upload that it is not the page's any more."""
+async def fails_locked(page, ref):
+    """The page goes on with what is not its own any more, is told so, and does no harm."""
     with pytest.raises(UploadFailed, match="locked: This upload goes on in another window"):
-        await page.ended(ref)
+        await page.send_chunks(ref, DATA)
+        await page.complete(ref)
 
 
 async def test_a_socket_that_is_half_open(sites):
@@ -77,26 +78,33 @@ async def test_a_socket_that_is_half_open(sites):
     ):
         ref = await begin(before)
         link.stall()
-        late = asyncio.create_task(before.send_chunks(ref, DATA, honour_limit=False))
+        late = asyncio.create_task(fails_locked(before, ref))
         async with asyncio.timeout(5):
             assert (await after.resume(ref))["status"] == "resumed"
         await after.send_chunks(ref, DATA, until=HALF + MIB)
         link.flow()
         await late
-        await told_locked(before, ref)
         await go_on(after, ref)
         assert len(before.endings(ref)) == 1
 
 
 async def test_two_tabs_with_one_ref(pages):
-    """The last one wins; what the other sends is dropped."""
+    """The last one wins."""
     first, second = pages
     ref = await begin(first)
     assert (await second.resume(ref))["status"] == "resumed"
+    await fails_locked(first, ref)
     await first.hostile.go_on_after_the_end(ref)
-    await told_locked(first, ref)
-    await go_on(second, ref)
+    await all_handled(first)
     assert len(first.endings(ref)) == 1
+    await go_on(second, ref)
+
+
+async def test_two_tabs_that_send_at_the_same_time(pages):
+    first, second = pages
+    ref = await begin(first)
+    assert (await second.resume(ref))["status"] == "resumed"
+    await asyncio.gather(fails_locked(first, ref), go_on(second, ref))
 
 
 async def test_the_upload_goes_back_and_forth(pages):
@@ -104,28 +112,29 @@ async def test_the_upload_goes_back_and_forth(pages):
     for n in range(1, 5):
         mine, theirs = pages[n % 2], pages[(n + 1) % 2]
         assert (await mine.resume(ref))["status"] == "resumed"
-        await told_locked(theirs, ref)
+        await fails_locked(theirs, ref)
         await mine.send_chunks(ref, DATA, until=HALF + n * 100_000)
     await go_on(mine, ref)
 
 
 @pytest.mark.parametrize("time", range(3))
 async def test_two_that_resume_in_the_same_moment(sites, time):
-    """One of them completes it, the other hears that it is locked, now or a moment later."""
+    """One completes it. The other is told at once that it is locked, or was a moment earlier, and
+    is told when it goes on."""
     first, second = sites
     async with pages_of_one(first.ws("/ws/"), first.ws("/ws/"), second.ws("/ws/")) as pages:
         ref = await begin(pages[0])
         await pages[0].drop()
-        statuses = await asyncio.gather(*(resume_and_send(page, ref) for page in pages[1:]))
-        assert sorted(statuses) == ["complete", "locked"]
-        winner = pages[1 + statuses.index("complete")]
+        answers = await asyncio.gather(*(page.resume(ref) for page in pages[1:]))
+        resumed = [p for p, a in zip(pages[1:], answers, strict=True) if a["status"] == "resumed"]
+        assert {answer["status"] for answer in answers} <= {"resumed", "locked"} and resumed
+        ends = await asyncio.gather(*(end_of(page, ref) for page in resumed))
+        assert sorted(ends) == ["complete", "locked"][: len(resumed)]
+        winner = resumed[ends.index("complete")]
         assert await arrived(winner, SLOT) == {ref: sha256(DATA)}
 
 
-async def resume_and_send(page, ref):
-    answer = await page.resume(ref)
-    if answer["status"] != "resumed":
-        return answer["status"]
+async def end_of(page, ref):
     try:
         await page.send_chunks(ref, DATA)
         return (await page.complete(ref))["status"]
