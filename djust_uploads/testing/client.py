@@ -296,7 +296,7 @@ class _Upload:
 
     def hear(self, message: dict[str, Any]) -> None:
         status = message.get("status")
-        if message.get("type") in _ANSWERS or status == "error":
+        if self.answer is None and (message.get("type") in _ANSWERS or status == "error"):
             self.answer = message
         if message.get("type") == "upload_registered" or status == "resumed":
             self._begin(message)
