@@ -206,6 +206,10 @@ class Transfer:
         if self.checkpoints:
             await self.checkpoints.consume()
 
+    async def superseded(self) -> bool:
+        """Whether another process has taken it over."""
+        return self.checkpoints is not None and await self.checkpoints.superseded()
+
     def answer_resume(self) -> Mapping[str, Any]:
         """``upload_resumed``, for the connection that was attached."""
         entry = self.entry
@@ -459,7 +463,7 @@ class Transfer:
     async def _fail(self, error: UploadError) -> None:
         entry = self.entry
         # A sink may be the first to notice that somebody else goes on.
-        if isinstance(error, SinkError) and await self._superseded():
+        if isinstance(error, SinkError) and await self.superseded():
             error = UploadLocked(f"another connection has resumed it: {error}")
         if isinstance(error, UploadLocked):
             await self._release()
@@ -481,9 +485,6 @@ class Transfer:
         level = logging.ERROR if isinstance(error, SinkError) else logging.WARNING
         logger.log(level, "%r failed (%s): %s", entry, error.code, error, exc_info=error.__cause__)
         await self._tell(frames.failed(entry.ref, error, entry.upload_name))
-
-    async def _superseded(self) -> bool:
-        return self.checkpoints is not None and await self.checkpoints.superseded()
 
     async def _undo(self) -> None:
         """Leave nothing in the store: a writer that finished has a file, any other is aborted."""
