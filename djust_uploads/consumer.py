@@ -19,6 +19,7 @@ from django.http.request import validate_host
 from . import frames
 from .handlers import is_event_handler
 from .manager import UploadManager
+from .resume import owner_of
 
 logger = logging.getLogger("djust_uploads")
 
@@ -69,13 +70,11 @@ class UploadMessages:
         if message["type"] == "upload_configs":
             await self.send_upload_message(frames.configs(self.client_configs()))
             return
-        ref = str(message.get("ref"))[:64]
-        if message["type"] == "upload_resume":
-            await self.send_upload_message(frames.not_resumed(ref))
-            return
         # Without a slot there is nobody to ask, but the client must hear of it.
         manager = self.upload_manager() or UploadManager()
-        await manager.register(message, self.send_upload_message)
+        manager.owner = manager.owner or owner_of(self.scope)  # type: ignore[attr-defined]
+        answer = manager.resume if message["type"] == "upload_resume" else manager.register
+        await answer(message, self.send_upload_message)
 
     def client_configs(self) -> dict[str, Any]:
         manager = self.upload_manager()

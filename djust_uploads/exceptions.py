@@ -26,6 +26,7 @@
     │   ├── SinkMisconfigured        storage_misconfigured  for example a wrong bucket name
     │   └── NotResumable             not_resumable        a checkpoint whose bytes are gone
     ├── UploadExpired                expired              nothing came for IDLE_TIMEOUT
+    ├── UploadLocked                 locked               another connection goes on with it
     ├── NotComplete                  not_complete         entry.file asked for too early
     └── UploadCancelled              cancelled            by the user, the application, a disconnect
 
@@ -171,6 +172,11 @@ class NotResumable(SinkError):
 class UploadExpired(UploadError):
     code = "expired"
     message = "The upload stood still for too long. Please try again."
+
+
+class UploadLocked(UploadError):
+    code = "locked"
+    message = "This upload goes on in another window."
 
 
 class NotComplete(UploadError):

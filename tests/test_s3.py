@@ -30,7 +30,6 @@ from djust_uploads import UploadInfo, checks
 from djust_uploads.conf import sinks
 from djust_uploads.exceptions import (
     InvalidSink,
-    NotResumable,
     SinkError,
     SinkMisconfigured,
     SinkUnavailable,
@@ -84,12 +83,6 @@ async def eventually(holds):
     async with asyncio.timeout(10):
         while not await asyncio.to_thread(holds):  # noqa: ASYNC110 (no event crosses processes)
             await asyncio.sleep(0.05)
-
-
-async def landed(writer):
-    """Wait until no part is on its way."""
-    while writer._tasks:
-        await asyncio.wait(writer._tasks)
 
 
 # What arrives
@@ -594,92 +587,7 @@ async def test_a_store_that_gives_no_etag_at_the_end(broken):
         assert await file.aread() == data
 
 
-# Resuming
-
-
-async def test_another_sink_goes_on_from_the_checkpoint(store):
-    data = os.urandom(4 * PART + 7)
-    first = info(len(data))
-    async with sink_for(store) as sink:
-        writer = await sink.open(first)
-        await write(writer, data[: 2 * PART + 100])
-        await landed(writer)
-        checkpoint = json.loads(json.dumps(await writer.checkpoint()))
-        assert writer.offset == checkpoint["offset"] == 2 * PART
-    async with sink_for(store, part_size=6 * MIB) as other:
-        resumed = await other.resume(info(len(data)), checkpoint)
-        assert resumed.offset == 2 * PART
-        await write(resumed, data[2 * PART :])
-        file = await resumed.finish()
-    assert store.object_keys() == [file.key] and file.key.startswith(first.key)
-    assert stored(store, file.key) == data
-
-
-async def test_parts_beyond_a_gap_are_not_in_the_checkpoint(broken, moto_store, monkeypatch):
-    monkeypatch.setattr(s3, "ATTEMPTS", 1)
-    broken.faults["UploadPart 2"] = ["InternalError"]
-    data = os.urandom(4 * PART)
-    async with sink_for(broken) as sink:
-        writer = await sink.open(info(len(data)))
-        with pytest.raises(SinkUnavailable):
-            await writer.write(data)
-            await writer.finish()
-        checkpoint = await writer.checkpoint()
-        assert checkpoint["offset"] == writer.offset == PART
-        assert len(checkpoint["parts"]) == 1
-        resumed = await sink.resume(info(len(data)), checkpoint)
-        await write(resumed, data[PART:])
-        file = await resumed.finish()
-    assert stored(moto_store, file.key) == data
-
-
-@pytest.mark.parametrize("size", [SMALL, 2 * PART])
-async def test_a_checkpoint_before_any_part_starts_at_0_under_the_same_key(store, size):
-    data = os.urandom(size)
-    async with sink_for(store) as sink:
-        writer = await sink.open(info(size))
-        await writer.write(data[:10])
-        checkpoint = json.loads(json.dumps(await writer.checkpoint()))
-        resumed = await sink.resume(info(size), checkpoint)
-        assert resumed.offset == 0
-        await write(resumed, data)
-        file = await resumed.finish()
-    assert file.key == writer.key
-    assert stored(store, file.key) == data
-
-
-async def test_a_part_that_the_store_lost_is_asked_for_again(store):
-    data = os.urandom(3 * PART)
-    async with sink_for(store) as sink:
-        writer = await sink.open(info(len(data)))
-        await writer.write(data[: 2 * PART])
-        await landed(writer)
-        checkpoint = await writer.checkpoint()
-        checkpoint["parts"][1]["ETag"] = '"another"'
-        resumed = await sink.resume(info(len(data)), checkpoint)
-        assert resumed.offset == PART
-        await resumed.write(data[PART:])
-        file = await resumed.finish()
-    assert stored(store, file.key) == data
-
-
-async def test_an_upload_that_was_aborted_is_not_resumed(store):
-    async with sink_for(store) as sink:
-        writer = await sink.open(info(2 * PART))
-        await writer.write(bytes(PART))
-        await landed(writer)
-        checkpoint = await writer.checkpoint()
-        await writer.abort()
-        with pytest.raises(NotResumable, match="its upload is gone"):
-            await sink.resume(info(2 * PART), checkpoint)
-
-
-async def test_what_is_no_checkpoint_of_the_file_is_not_resumed(moto_store):
-    async with sink_for(moto_store) as sink:
-        checkpoint = await (await sink.open(info(2 * PART))).checkpoint()
-        for wrong in ({}, {"key": "x"}, [], checkpoint | {"size": 1}):
-            with pytest.raises(NotResumable):
-                await sink.resume(info(2 * PART), wrong)
+# Closing
 
 
 async def test_closing_the_sink_ends_what_is_on_its_way(broken, moto_store):

@@ -352,7 +352,7 @@ async def test_socket_that_is_gone_ends_the_upload():
             raise ConnectionError
 
         transfer = page.manager._transfers[ref]
-        transfer._send = send
+        page.manager.send = send
         await page.chunks(ref, DATA)
         await transfer.wait_ended()
         assert page.entries() == []
