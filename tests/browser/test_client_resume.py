@@ -104,20 +104,51 @@ async def test_what_the_server_lost_starts_over_under_a_new_ref(fake_page):
     }
 
 
-async def test_a_locked_upload_ends_and_is_not_resumed_again(fake_page):
-    told = await run(
+async def test_a_lock_is_waited_for(fake_page):
+    await fake_page.clock.install()
+    await run(
         fake_page,
         """
-        const upload = await page.begin(textFile(100), {limit: 60});
+        window.upload = await page.begin(textFile(100), {limit: 60});
         socket.lose();
         page.connect();
         page.resumed(upload, "locked");
+        """,
+    )
+    assert await run(fake_page, "return [upload.status, ...resumes(socket)]") == ["waiting", 1]
+    await fake_page.clock.run_for(1000)
+    told = await run(
+        fake_page,
+        """
+        page.resumed(upload, "resumed", {bytes_received: 60, progress: 60});
+        await socket.wait("complete");
+        return [upload.status, ...resumes(socket)];
+        """,
+    )
+    assert told == ["uploading", 2]
+
+
+async def test_a_lock_that_lasts_ends_it_and_it_is_not_resumed_again(fake_page):
+    await fake_page.clock.install()
+    await run(
+        fake_page,
+        """
+        window.upload = await page.begin(textFile(100), {limit: 60});
+        socket.lose();
+        page.connect();
+        """,
+    )
+    for pause in (1, 2, 4, 8, 0):
+        assert await run(fake_page, "return upload.status") == "resuming"
+        await run(fake_page, "page.resumed(upload, 'locked')")
+        await fake_page.clock.run_for(1000 * pause)
+    told = await run(
+        fake_page,
+        """
         await drawn();
         const error = document.querySelector(".upload-error").textContent;
-        page.socket.lose();
-        const third = page.connect();
-        await drawn();
-        return {error, code: upload.code, sent: third.sent, records: records().length};
+        socket.lose();
+        return {error, code: upload.code, sent: page.connect().sent, records: records().length};
         """,
     )
     assert told == {

@@ -21,6 +21,9 @@ export class Upload {
   /** Whether the server keeps it when the connection is lost, as far as is known. */
   resumable = false;
 
+  /** How often the server said that somebody else has it, since it last went on. */
+  lockedCount = 0;
+
   /** Whether `file` has only the name: the page was loaded again after its bytes were sent. */
   standIn = false;
 

@@ -10,6 +10,10 @@ import { Wire } from "./wire.js";
 // Files on their way at once; more would only share the same link.
 const CONCURRENCY = 3;
 
+// Milliseconds between the questions for an upload that somebody has locked: a handler that reads its
+// file, or, for ten seconds at most, another process that died with it.
+const LOCKED_PAUSES = [1000, 2000, 4000, 8000];
+
 const UNKNOWN_SLOT = {
   code: "unknown_slot",
   message: "This page does not take files here. Please reload it.",
@@ -220,12 +224,13 @@ export class Uploads extends EventTarget {
     if (!upload?.active || upload.transfer) return;
     if (message.status === "resumed") this.#goOn(upload, message);
     else if (message.status === "not_found") this.#startOver(upload);
-    else this.#fail(upload, "locked", "This upload goes on in another window.");
+    else this.#askAgain(upload);
   }
 
   #goOn(upload, message) {
     const sent = message.bytes_received === upload.size;
     upload.moveTo(message.progress);
+    upload.lockedCount = 0;
     this.#move(upload, sent ? "finalizing" : "uploading");
     // The rest of it is in a file that only the user can choose again.
     if (upload.standIn && !sent) {
@@ -234,6 +239,17 @@ export class Uploads extends EventTarget {
     }
     this.#records.keep(upload, sent ? "sent" : "uploading");
     this.#send(upload, message);
+  }
+
+  #askAgain(upload) {
+    const pause = LOCKED_PAUSES[upload.lockedCount];
+    upload.lockedCount += 1;
+    if (pause) {
+      this.#move(upload, "waiting");
+      setTimeout(() => this.#admitWaiting(), pause);
+    } else {
+      this.#fail(upload, "locked", "This upload goes on in another window.");
+    }
   }
 
   #startOver(upload) {
@@ -359,7 +375,7 @@ export class Uploads extends EventTarget {
   #cancelLate({ ref, status }) {
     if (this.#records.get(ref)?.status !== "cancelled") return;
     if (status === "resumed") this.#wire.cancel(ref);
-    else this.#records.forget(ref);
+    if (status === "not_found") this.#records.forget(ref);
   }
 
   /** What the server says at the end of an upload that this page has taken away. */
