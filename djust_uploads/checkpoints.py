@@ -116,6 +116,14 @@ class Checkpoints:
         except UploadLocked:
             return False
 
+    async def superseded(self) -> bool:
+        """Whether it is certainly not ours any more."""
+        try:
+            await self._try(self._lease.check())
+        except UploadLocked:
+            return True
+        return False
+
     async def end(self) -> None:
         """Nobody can go on with the upload."""
         await self._end(self._lease.end())

@@ -37,6 +37,9 @@ class UploadMessages:
     for old database connections) costs more than the frame's bytes.
     """
 
+    #: Whether a client is slowed down by not receiving its frames.
+    _slows = True
+
     def upload_manager(self) -> UploadManager | None:
         """The manager that frames go to now, if there is one."""
         raise NotImplementedError
@@ -49,11 +52,16 @@ class UploadMessages:
         data = message.get("bytes") if message["type"] == "websocket.receive" else None
         manager = self.upload_manager() if data and frames.is_upload_frame(data) else None
         if manager:
-            await manager.receive(data, self.send_upload_message)  # type: ignore[arg-type]
+            await manager.receive(
+                data,  # type: ignore[arg-type]
+                self.send_upload_message,
+                slows=self._slows,
+            )
         else:
             await super().dispatch(message)  # type: ignore[misc]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self._slows = not _reads_ahead(receive)
         try:
             await super().__call__(scope, receive, send)  # type: ignore[misc]
         finally:
@@ -79,6 +87,14 @@ class UploadMessages:
     def client_configs(self) -> dict[str, Any]:
         manager = self.upload_manager()
         return manager.client_configs() if manager else {}
+
+
+def _reads_ahead(receive: Any) -> bool:
+    """Whether the server reads its sockets however little of it we receive. daphne does: it hands
+    out the ``get`` of a queue without bound. uvicorn stops reading, hypercorn's queue is bounded.
+    """
+    queue = getattr(receive, "__self__", None)
+    return isinstance(queue, asyncio.Queue) and queue.maxsize <= 0
 
 
 UPLOAD_MESSAGES = frozenset({"upload_register", "upload_resume", "upload_configs"})

@@ -156,9 +156,10 @@ class UploadManager:
             logger.warning("upload_register: %s", error)
             await self._tell(frames.failed(str(ref)[:64], error))
 
-    async def receive(self, data: bytes, send: Send) -> None:
+    async def receive(self, data: bytes, send: Send, *, slows: bool = True) -> None:
         """Take a binary frame. Returns when the next one may be read, which is at once unless the
-        client oversteps its limit. Whatever is wrong with the frame ends its entry, not us."""
+        client oversteps its limit and waiting ``slows`` it down. Whatever is wrong with the frame
+        ends its entry, not us."""
         self._send = send
         try:
             frame = frames.parse(data)
@@ -170,7 +171,7 @@ class UploadManager:
             await self._receive_late(frame)
         elif frame.type is FrameType.CHUNK:
             transfer.feed(frame.index, frame.data)
-            await transfer.room()
+            await transfer.room(slows=slows)
         elif frame.type is FrameType.COMPLETE:
             transfer.feed_end()
         else:
@@ -220,9 +221,7 @@ class UploadManager:
         upload_id = self._upload_id(ref)
         if upload_id is None:
             raise NotResumable("the connection has no user and no session")
-        if (transfer := parking.get(upload_id)) and transfer.suspending:
-            await transfer.wait_ended()
-        if transfer := parking.get(upload_id):
+        if transfer := await self._of_this_process(upload_id):
             self._check_resumable(transfer.entry)
             transfer.listener.surrender(transfer)
             await self._adopt(transfer)
@@ -242,6 +241,26 @@ class UploadManager:
         slot = self._check_resumable(entry)
         # It answers, when it has found out how much is there.
         self._add(Transfer(entry, slot, self, upload_id, (lease, saved)))
+
+    async def _of_this_process(self, upload_id: str) -> Transfer | None:
+        """The upload, if this process has it: as it is, not as it was before another process took
+        it over."""
+        while transfer := parking.get(upload_id):
+            if transfer.suspending:
+                await transfer.wait_ended()
+            elif await transfer.superseded():
+                self._let_go(transfer)
+            elif parking.get(upload_id) is transfer and not transfer.suspending:
+                return transfer
+        return None
+
+    def _let_go(self, transfer: Transfer) -> None:
+        parking.forget(transfer)
+        if transfer.entry.status is Status.COMPLETE:
+            transfer.listener.surrender(transfer)
+        else:
+            # Not waited for: its sink may hang.
+            transfer.stop(UploadLocked("another process has resumed it"))
 
     async def _supersede(self, upload_id: str) -> tuple[Lease, SavedUpload] | None:
         try:

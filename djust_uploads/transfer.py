@@ -20,6 +20,7 @@ import contextlib
 import hashlib
 import inspect
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ from .checkpoints import Checkpoints
 from .conf import upload_settings
 from .entries import Status
 from .exceptions import (
+    LimitExceeded,
     NotResumable,
     SinkError,
     SinkTimeout,
@@ -40,9 +42,10 @@ from .exceptions import (
     UploadExpired,
     UploadLocked,
 )
-from .parking import PARKED_SECONDS
+from .parking import PARKED_SECONDS, parking
 from .sinks.base import Sink, SinkWriter
 from .validators import HEAD_SIZE, check_content, run_validators, xml_guard
+from .window import Window, budget, gather_size
 
 if TYPE_CHECKING:
     from .entries import UploadEntry
@@ -54,42 +57,22 @@ logger = logging.getLogger("djust_uploads")
 
 T = TypeVar("T")
 
-#: Bytes that a client may be ahead of the sink. At 100 ms round trip this carries 40 MB/s.
-MAX_WINDOW = 4 * 1024 * 1024
-
 #: Seconds between two progress messages of one upload, unless its client is about to stall.
 PROGRESS_INTERVAL = 0.1
 
 #: Seconds between the attempts of a call to a sink that is unavailable.
 RETRY_PAUSES = (0.2, 1.0, 3.0)
 
+#: Seconds that the limit may stand still while the client is beyond it, before the upload fails.
+OVERSTEPPING_TIMEOUT = 10.0
+
+#: Seconds between two messages to a client that is kept waiting, to find out whether it is there.
+LIFE_SIGN_INTERVAL = 1.0
+
 _validating = ThreadPoolExecutor(thread_name_prefix="upload-validator")
 
 #: Bytes to hash at once: hashlib lets other threads run meanwhile, and the hop is worth it.
 _HASH_BATCH = 1024 * 1024
-
-
-class Window:
-    """The bytes that the uploads of this process may hold, shared evenly."""
-
-    def __init__(self) -> None:
-        self._active = 0
-
-    @contextlib.contextmanager
-    def share(self) -> Iterator[None]:
-        self._active += 1
-        try:
-            yield
-        finally:
-            self._active -= 1
-
-    def size(self, chunk_size: int) -> int:
-        """Bytes for one upload now: never less than a chunk, or nothing would move."""
-        share = upload_settings().max_buffered_bytes // max(1, self._active)
-        return max(chunk_size, min(MAX_WINDOW, share))
-
-
-window = Window()
 
 
 class Listener(Protocol):
@@ -125,30 +108,40 @@ class Transfer:
         self.slot = slot
         self.listener = listener
         self.upload_id = upload_id
-        self.limit = window.size(slot.chunk_size)
         self.checkpoints: Checkpoints | None = None
         #: Whether it is about to end by being suspended: too late to attach a connection.
         self.suspending = False
         self._resumed = resumed
+        # Nothing is taken before the head is there, so the client must be allowed to send it.
+        least = max(slot.chunk_size, HEAD_SIZE)
+        self._window = Window(least, entry.client_size, entry.taken)
         self._chunks: deque[bytes] = deque()
         self._fed = asyncio.Event()
         self._drained = asyncio.Event()
         self._stopped: UploadError | None = None
         self._writer: SinkWriter | None = None
-        self._told_limit = self.limit
-        self._told_at = 0.0
         self._hash = _Hash() if upload_settings().sha256 and not resumed else None
         self._task = asyncio.create_task(self._run(), name=f"upload {entry.ref}")
+        # Also that of a task which is cancelled before it begins.
+        self._task.add_done_callback(lambda _: self._window.close())
+
+    @property
+    def limit(self) -> int:
+        """The position up to which the client may send."""
+        return self._window.limit
 
     # The connection's side.
 
     def feed(self, index: int, data: bytes) -> None:
         """Take a chunk; never waits. One that is out of order, too long or too much ends the
-        transfer."""
+        transfer; those that come after its end are dropped."""
+        if self._stopped:
+            return
         with self._ending():
             if repeated := self.entry.accept_chunk(index, len(data)):
                 data = data[repeated:]
             self._chunks.append(data)
+            self._window.feed(len(data), self.entry.received)
             self._fed.set()
 
     def feed_end(self) -> None:
@@ -157,18 +150,40 @@ class Transfer:
             self.entry.accept_complete()
             self._fed.set()
 
-    async def room(self) -> None:
-        """Return when the client may send. Only a client that oversteps ``limit`` is kept waiting:
-        not reading its socket is the one way to slow it down."""
-        while self.entry.received > self.limit and not self._task.done():
+    async def room(self, *, slows: bool = True) -> None:
+        """Return when the next frame may be read, which is at once unless the client oversteps
+        ``limit``. Not to read its socket is the one way to slow such a client down; ``slows`` says
+        whether the server then stops reading too."""
+        if self.entry.received <= self.limit:
+            return
+        if slows:
+            await self._slow_down()
+        elif budget.overrun:
+            self.stop(LimitExceeded("more is buffered than MAX_BUFFERED_BYTES"))
+
+    async def _slow_down(self) -> None:
+        limit, stood_still, listener = self.limit, 0.0, self.listener
+        while self.entry.received > self.limit and not (self._stopped or self._task.done()):
+            if self.listener is not listener:
+                # The client goes on elsewhere.
+                return
             self._drained.clear()
-            await self._drained.wait()
+            if await _is_set_within(LIFE_SIGN_INTERVAL, self._drained):
+                continue
+            stood_still = stood_still + LIFE_SIGN_INTERVAL if limit == self.limit else 0.0
+            limit = self.limit
+            if stood_still >= OVERSTEPPING_TIMEOUT:
+                self.stop(LimitExceeded(f"at {limit} for {OVERSTEPPING_TIMEOUT} s"))
+            else:
+                # Who isn't read from isn't heard leaving either, but can't be told anything then.
+                await self.report()
 
     def stop(self, error: UploadError) -> None:
         """Ask for the end; :meth:`wait_ended` tells when nothing is left behind."""
         if self._stopped is None:
             self._stopped = error
         self._fed.set()
+        self._drained.set()
 
     async def wait_ended(self) -> None:
         await asyncio.wait([self._task])
@@ -178,6 +193,7 @@ class Transfer:
         self.listener = listener
         # How long to wait for the client depends on whether there is one.
         self._fed.set()
+        self._drained.set()
 
     async def discard(self) -> None:
         """Delete the file of a complete upload that nobody consumed, if it is still ours."""
@@ -190,17 +206,19 @@ class Transfer:
         if self.checkpoints:
             await self.checkpoints.consume()
 
+    async def superseded(self) -> bool:
+        """Whether another process has taken it over."""
+        return self.checkpoints is not None and await self.checkpoints.superseded()
+
     def answer_resume(self) -> Mapping[str, Any]:
         """``upload_resumed``, for the connection that was attached."""
         entry = self.entry
-        self.limit = max(self.limit, entry.received)
-        self._told_limit = self.limit
         return frames.resumed(
             entry.ref,
             entry.upload_name,
             position=entry.resume(),
             offset=entry.offset,
-            limit=self.limit,
+            limit=self._window.tell(entry.taken),
             chunk_size=entry.chunk_size,
             progress=entry.progress,
         )
@@ -217,8 +235,7 @@ class Transfer:
     async def _run(self) -> None:
         entry = self.entry
         try:
-            with window.share():
-                await self._store()
+            await self._store()
             self.listener.transfer_ended(self)
             await self.report()
         except asyncio.CancelledError:
@@ -237,6 +254,7 @@ class Transfer:
             await self._fail(unexpected)
         finally:
             self._chunks.clear()
+            self._window.close()
             self._drained.set()
 
     async def _store(self) -> None:
@@ -258,7 +276,7 @@ class Transfer:
                 await self._hash.update(chunk)
             await self._bounded(writer.write(chunk))
             await self._take(len(chunk))
-            await self._move_limit()
+            await self._move_limit(len(chunk))
         if guard:
             await asyncio.to_thread(guard.feed, b"", final=True)
         await self._finish(writer, sink)
@@ -290,7 +308,7 @@ class Transfer:
         self.checkpoints = Checkpoints(lease, saved)
         await self.checkpoints.save(self._writer, saved.status)
         entry.restore(self._writer.offset, complete=saved.status == "complete")
-        self.limit = entry.taken + window.size(slot.chunk_size)
+        self._window.start_at(entry.taken)
         await self._tell(self.answer_resume())
         return sink
 
@@ -397,26 +415,18 @@ class Transfer:
         except TimeoutError as exc:
             raise SinkTimeout(f"the sink took longer than {seconds} s") from exc
 
-    async def _move_limit(self) -> None:
-        size = window.size(self.slot.chunk_size)
-        # Never backwards: the client may already have sent what it was promised.
-        self.limit = max(self.limit, self.entry.taken + size)
-        if self.entry.received <= self.limit:
+    async def _move_limit(self, size: int) -> None:
+        entry, window = self.entry, self._window
+        window.take(size, entry.taken)
+        if entry.received <= window.limit:
             self._drained.set()
-        now = asyncio.get_running_loop().time()
-        # A client that keeps to its limit and has used half of it stalls unless it hears at once.
-        about_to_stall = (
-            self.entry.received <= self._told_limit
-            and self._told_limit - self.entry.received <= size // 2
-            and self.limit - self._told_limit >= size // 4
-        )
-        if about_to_stall or now - self._told_at >= PROGRESS_INTERVAL:
+        due = window.told_at + PROGRESS_INTERVAL
+        if window.must_tell(entry.received) or time.monotonic() >= due:
             await self.report()
 
     async def report(self) -> None:
         """Tell the page where the upload stands."""
         entry = self.entry
-        self._told_limit, self._told_at = self.limit, asyncio.get_running_loop().time()
         await self._tell(
             frames.progress(
                 entry.ref,
@@ -424,7 +434,7 @@ class Transfer:
                 str(entry.status),
                 progress=entry.progress,
                 offset=entry.offset,
-                limit=self.limit,
+                limit=self._window.tell(entry.taken),
             )
         )
 
@@ -434,7 +444,9 @@ class Transfer:
         except Exception as exc:
             # A client that oversteps its limit is not read from, so its end is not heard either:
             # that nobody can be told is then the only sign.
-            if not self.upload_id:
+            if self.upload_id:
+                parking.park(self)
+            else:
                 self.stop(UploadCancelled(f"the connection is gone: {exc!r}"))
 
     async def _call_on_complete(self) -> None:
@@ -450,6 +462,9 @@ class Transfer:
 
     async def _fail(self, error: UploadError) -> None:
         entry = self.entry
+        # A sink may be the first to notice that somebody else goes on.
+        if isinstance(error, SinkError) and await self.superseded():
+            error = UploadLocked(f"another connection has resumed it: {error}")
         if isinstance(error, UploadLocked):
             await self._release()
         else:
@@ -538,6 +553,13 @@ async def _sha256_of(file: SinkFile) -> str:
     return digest.hexdigest()
 
 
+async def _is_set_within(seconds: float, event: asyncio.Event) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    return False
+
+
 class _Hash:
     """SHA-256 off the event loop, a batch at a time."""
 
@@ -549,7 +571,7 @@ class _Hash:
     async def update(self, chunk: bytes) -> None:
         self._batch.append(chunk)
         self._size += len(chunk)
-        if self._size >= _HASH_BATCH:
+        if self._size >= gather_size(_HASH_BATCH):
             batch, self._batch, self._size = self._batch, [], 0
             await asyncio.to_thread(self._update, batch)
 

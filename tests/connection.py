@@ -13,9 +13,13 @@ from .servers import wait_until
 
 
 class Connection:
-    """``sent`` is what the page was told."""
+    """``sent`` is what the page was told. ``reads_ahead``: whether the server is one that can't
+    slow its clients down."""
 
-    def __init__(self, *, owner: str | None = None, **options: Any) -> None:
+    def __init__(
+        self, *, owner: str | None = None, reads_ahead: bool = False, **options: Any
+    ) -> None:
+        self.reads_ahead = reads_ahead
         self.sent: list[Any] = []
         self.manager = UploadManager()
         self.manager.owner = owner
@@ -60,7 +64,8 @@ class Connection:
     async def frame(
         self, frame_type: FrameType, ref: str, index: int = 0, data: bytes = b""
     ) -> None:
-        await self.manager.receive(serialize(Frame(frame_type, ref, index, data)), self.send)
+        frame = serialize(Frame(frame_type, ref, index, data))
+        await self.manager.receive(frame, self.send, slows=not self.reads_ahead)
 
     async def chunks(self, ref: str, data: bytes) -> None:
         size = self.slot.chunk_size

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import uuid
 
 import pytest
@@ -15,7 +16,7 @@ from djust_uploads import MemorySink, TemporaryFileSink, exceptions, manager, tr
 from djust_uploads.exceptions import SinkFull, UploadLocked
 from djust_uploads.frames import FrameType
 from djust_uploads.parking import Parking
-from djust_uploads.resume import Lease, SavedUpload, upload_id_of
+from djust_uploads.resume import Lease, SavedUpload
 from djust_uploads.sinks.temporary_file import PREFIX, TemporaryFileWriter
 from djust_uploads.testing import RecordingSink
 
@@ -109,7 +110,8 @@ class UnsavedWriter(TemporaryFileWriter):
         self._chunks.append(chunk)
 
     async def flush(self):
-        pass
+        if self._gathered == self._upload.size:
+            await super().flush()
 
 
 @pytest.mark.parametrize("start", ["offset", "bytes_received"])
@@ -381,16 +383,33 @@ async def test_consumed_one_is_told_as_consumed(sink, tmp_path, other_process, e
         assert page.entries() == []
 
 
-async def test_one_of_two_that_resume_at_once_wins(sink, parking, other_process):
-    async with connect(sink) as page:
-        ref = await send_some(page)
-    await settled(parking)
-    name = upload_id_of(ALICE, ref)
+class AllAtOnceCache:
+    """Lets all see the same holder before any of them goes on."""
+
+    def __init__(self, parties):
+        self.barrier = threading.Barrier(parties)
+
+    def get(self, name):
+        found = cache.get(name)
+        if name.count(":") == 1:
+            self.barrier.wait(10)
+        return found
+
+    def __getattr__(self, name):
+        return getattr(cache, name)
+
+
+async def test_one_of_those_who_resume_at_once_wins():
+    name = uuid.uuid4().hex
+    await Lease.begin(name, a_saved_upload())
+    leases = [Lease(name, f"token{number}") for number in range(5)]
+    at_once = AllAtOnceCache(len(leases))
     results = await asyncio.gather(
-        *(Lease.supersede(name) for _ in range(5)), return_exceptions=True
+        *(asyncio.to_thread(lease._supersede, at_once) for lease in leases), return_exceptions=True
     )
-    won = [result for result in results if not isinstance(result, UploadLocked)]
-    assert len(won) == 1
+    locked = [isinstance(result, UploadLocked) for result in results]
+    assert locked.count(False) == 1
+    await leases[locked.index(False)].check()
 
 
 async def test_claim_of_a_process_that_died_keeps_nobody_out_for_long(monkeypatch):
@@ -531,6 +550,9 @@ class BrokenCache:
     def __init__(self, *args, **kwargs):
         pass
 
+    def close(self, **kwargs):
+        pass
+
     def __getattr__(self, name):
         raise ConnectionError("the cache is down")
 
@@ -578,6 +600,6 @@ async def test_file_that_a_parser_reads_goes_on_in_its_process_only(
         await page.manager.aclose()
         other_process()
         assert (await page.resume(ref))["status"] == "not_found"
-    for held in parking._transfers.values():
+    for held in list(parking._transfers.values()):
         held.stop(exceptions.UploadCancelled())
         await held.wait_ended()

@@ -148,7 +148,7 @@ async def test_release_touches_nothing_in_the_store(broken, moto_store):
         await writer.release()
         await writer.release()
         assert broken.requests == before and moto_store.uploads() == [writer.key]
-        assert not (writer._tasks or writer._unsent or writer._gatherer._part.chunks)
+        assert not (writer._tasks or writer._unsent or writer._gatherer.part.chunks)
         gate.set()
         async with sink_for(broken) as sink:
             file = await (await resumed(sink, data, checkpoint)).finish()

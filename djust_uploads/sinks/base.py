@@ -121,8 +121,8 @@ class SinkWriter(abc.ABC):
         return None
 
     async def flush(self) -> None:  # noqa: B027 (optional)
-        """Make durable what can be: a checkpoint that may be the last one follows. If it raises, no
-        upload ends: what the store doesn't take now, the next ``write`` or ``finish`` tries again.
+        """Make durable what can be: a checkpoint that may be the last one follows. An error in it
+        ends no upload; what it means for one that goes on, the next ``write`` or ``finish`` tells.
         """
 
     async def release(self) -> None:  # noqa: B027 (optional)
