@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Self
 
 #: Linger for no time: the socket's end is a reset instead of a farewell, socket(7).
-_RESET = struct.pack("ii", 1, 0)
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 #: Seconds that a link which stood still may make up for: sleeping is not exact.
 _BURST = 0.01
@@ -125,8 +125,7 @@ class Link:
                 end.close()
         except* (OSError, asyncio.CancelledError):
             for end in writers:
-                end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-                end.transport.abort()
+                _reset(end)
         for end in writers:
             with contextlib.suppress(OSError):
                 await end.wait_closed()
@@ -182,6 +181,13 @@ class Link:
             return None
         last, self._left = self._left, None
         return last
+
+
+def _reset(end: asyncio.StreamWriter) -> None:
+    # The end whose own peer reset it has no socket any more.
+    with contextlib.suppress(OSError):
+        end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    end.transport.abort()
 
 
 async def _sleep_until(at: float) -> None:
