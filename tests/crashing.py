@@ -1,76 +1,57 @@
-"""A process that writes an upload into a sink, for others to kill: ``python -m tests.crashing``.
-
-It goes on from the checkpoint in a file and keeps that up to date, as a transfer does: what is
-durable is saved before anybody may count on it. It tells the offset after each chunk, and the end.
-"""
+"""Sinks whose process is killed at a point that a test chooses: ``tests.crashing.S3Sink``, … are
+the package's sinks of those names until the file ``die`` beside the uploads names a point."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import random
-import sys
+import functools
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
-MIB = 1024 * 1024
-CHUNK_SIZE = 64 * 1024
+import djust_uploads
 
-
-def made(backend, options):
-    """The sink. SDKs are slow to import: only the one that is needed."""
-    if backend == "temporary":
-        from djust_uploads import TemporaryFileSink
-
-        return TemporaryFileSink(**options)
-    if backend == "s3":
-        from djust_uploads.sinks.s3 import S3Sink
-
-        return S3Sink("media", part_size=5 * MIB, max_concurrency=2, **options)
-    from google.auth.credentials import AnonymousCredentials
-
-    from djust_uploads.sinks.gcs import GCSSink
-
-    options = {"credentials": AnonymousCredentials(), **options}
-    return GCSSink("media", chunk_size=512 * 1024, **options)
+BEFORE_FINISH = "before finish"
+AFTER_FINISH = "after finish"
 
 
-def data_of(size):
-    return random.Random(size).randbytes(size)
+def die_at(uploads: Path, point: str) -> None:
+    """The first server that gets to ``point`` and has its uploads there dies of it."""
+    (uploads.parent / "die").write_text(point)
 
 
-async def main(backend, options, info, path):
-    from djust_uploads import UploadInfo
-
-    sink, info = made(backend, options), UploadInfo(**info)
-    checkpoint = json.loads(Path(path).read_text())
-    writer = await (sink.resume(info, checkpoint) if checkpoint else sink.open(info))
-    data, saved = data_of(info.size), -1
-    starts = range(writer.offset, info.size, CHUNK_SIZE)
-    for count, start in enumerate([None, *starts]):
-        if start is not None:
-            await writer.write(data[start : start + CHUNK_SIZE])
-        if count % 100 == 0:
-            # A browser is slower than a store nearby, which has most of it by now.
-            await writer.flush()
-        if writer.offset > saved:
-            await save(writer, path)
-            saved = writer.offset
-        print(saved, flush=True)
-    await writer.finish()
-    await save(writer, path)
-    print("done", flush=True)
-    await asyncio.sleep(60)
+def _die_if_told(point: str) -> None:
+    told = Path(os.environ["UPLOAD_DIRECTORY"]).parent / "die"
+    if told.exists() and told.read_text() == point:
+        told.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def save(writer, path):
-    new = Path(f"{path}.new")
-    checkpoint = await writer.checkpoint()
-    new.write_text(json.dumps(checkpoint))
-    new.rename(path)
+def _mortal(writer: Any) -> Any:
+    finish = writer.finish
+
+    async def finish_or_die() -> Any:
+        _die_if_told(BEFORE_FINISH)
+        file = await finish()
+        _die_if_told(AFTER_FINISH)
+        return file
+
+    writer.finish = finish_or_die
+    return writer
 
 
-if __name__ == "__main__":
-    import django
+@functools.cache
+def __getattr__(name: str) -> type[djust_uploads.Sink]:
+    if not name.endswith("Sink"):
+        raise AttributeError(name)
+    sink: type[djust_uploads.Sink] = getattr(djust_uploads, name)
 
-    django.setup()
-    asyncio.run(main(*json.loads(sys.argv[1])))
+    async def open(self: Any, *args: Any) -> Any:
+        return _mortal(await sink.open(self, *args))
+
+    async def resume(self: Any, *args: Any) -> Any:
+        return _mortal(await sink.resume(self, *args))
+
+    # ABCMeta, so not type(…).
+    mortal: type[djust_uploads.Sink] = type(sink)(name, (sink,), {"open": open, "resume": resume})
+    return mortal

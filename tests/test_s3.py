@@ -37,6 +37,7 @@ from djust_uploads.exceptions import (
 from djust_uploads.sinks import S3Sink, s3
 from djust_uploads.sinks.keys import literal_prefix, object_key
 from djust_uploads.testing import UploadClient, UploadFailed
+from djust_uploads.window import budget
 from tests.faulty import DROPPED, ERROR_IN_200, LOST, NO_ETAG, TRUNCATED, faulty
 from tests.servers import ROOT, serve
 from tests.stores import empty, make_certificate
@@ -544,6 +545,27 @@ async def test_at_most_max_concurrency_parts_are_on_their_way(moto_store):
     ):
         await upload(sink, os.urandom(8 * PART))
         assert slow.most_in_flight == 3
+
+
+async def test_parts_beyond_the_first_share_the_budget(moto_store):
+    """Two uploads and place for three parts: each may always have one on its way."""
+    empty(moto_store)
+    buffered = {"MAX_BUFFERED_BYTES": 2 * 3 * PART}
+    async with (
+        faulty(moto_store.endpoint_url, rate=80 * MIB) as slow,
+        sink_for(slow, max_concurrency=3) as sink,
+    ):
+        with override_settings(DJUST_UPLOADS=buffered):
+            data = os.urandom(6 * PART)
+            files = await asyncio.gather(upload(sink, data), upload(sink, data))
+        assert 3 <= slow.most_in_flight <= 4
+        with override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 1}):
+            slow.most_in_flight = 0
+            files += [await upload(sink, data)]
+        assert slow.most_in_flight == 1
+        for file in files:
+            assert await file.aread() == data
+        assert budget.sending == 0
 
 
 async def test_write_waits_while_max_concurrency_parts_are_on_their_way(broken, moto_store):

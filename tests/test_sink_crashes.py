@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from djust_uploads import UploadInfo
-from tests.crashing import MIB, data_of, made
+from tests.crashing_writer import MIB, data_of, made
 from tests.gcs_uploads import gcs_emulator  # noqa: F401 (fixture)
 from tests.servers import ROOT
 from tests.stores import empty
@@ -41,7 +41,7 @@ def run_until_killed(arguments, chunks):
     done."""
     told = []
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.crashing", json.dumps(arguments)],
+        [sys.executable, "-m", "tests.crashing_writer", json.dumps(arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

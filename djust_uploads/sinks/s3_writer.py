@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import NotResumable, SinkError, SinkMisconfigured, UploadError
+from ..window import budget
 from .base import SinkWriter, UploadInfo
 from .parts import Part, PartGatherer, Prefix, part_size_for
 from .s3_errors import code_of, is_missing, status_of
@@ -28,7 +30,8 @@ OWNER = "djust-upload"
 
 
 class S3Writer(SinkWriter):
-    """Holds at most ``max_concurrency`` parts on their way and the one being gathered.
+    """Holds the part being gathered and one on its way; at most ``max_concurrency`` are on their
+    way while those of all uploads fit in the budget.
 
     A process that lost the upload to another one may have requests on their way that arrive late:
 
@@ -100,13 +103,25 @@ class S3Writer(SinkWriter):
         await self._begin()
         while self._unsent and self._etag is None:
             await self._places.acquire()
+            await self._wait_for_budget(self._unsent[0].size)
             if self._error:
                 self._places.release()
                 await self._raise_error()
                 continue
-            task = self._sink.start(self._send(self._unsent.pop(0)))
+            part = self._unsent.pop(0)
+            budget.hold(part.size)
+            task = self._sink.start(self._send(part))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(functools.partial(self._sent, part.size))
+
+    async def _wait_for_budget(self, size: int) -> None:
+        # One part may always be on its way, so that this upload waits for nobody else's.
+        while self._tasks and not budget.fits(size):
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    def _sent(self, size: int, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        budget.release(size)
 
     async def _raise_error(self) -> None:
         """Raise what befell a part, unless the file is stored all the same: the process before us

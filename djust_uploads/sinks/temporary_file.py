@@ -22,6 +22,7 @@ from django.core.checks import CheckMessage, Error
 from ..exceptions import NotResumable, SinkError, SinkFull, SinkMisconfigured, SinkUnavailable
 from ..files import LocalFile
 from ..names import extension_of
+from ..window import gather_size
 from .base import Sink, SinkWriter, UploadInfo
 
 try:
@@ -32,7 +33,8 @@ except ImportError:  # Windows
 #: Every file's name starts so: a sweep knows ours by it.
 PREFIX = "djust-upload-"
 
-#: Bytes to gather before a thread writes them: the hop costs more than the write of a chunk.
+#: Bytes to gather before a thread writes them, less where many uploads share what sinks may gather:
+#: the hop costs more than the write of a chunk.
 GATHER = 1024 * 1024
 
 #: Buffers that one pwritev() takes, https://pubs.opengroup.org/onlinepubs/9699919799/ (limits.h).
@@ -141,7 +143,7 @@ class TemporaryFileWriter(SinkWriter):
     async def write(self, chunk: bytes) -> None:
         self._gathered += len(chunk)
         self._chunks.append(chunk)
-        if self._gathered >= GATHER or len(self._chunks) >= _IOV_MAX:
+        if self._gathered >= gather_size(GATHER) or len(self._chunks) >= _IOV_MAX:
             await self.flush()
 
     async def flush(self) -> None:
