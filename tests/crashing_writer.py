@@ -1,4 +1,4 @@
-"""A process that writes an upload into a sink, for others to kill: ``python -m tests.crashing_writer``.
+"""A process that writes an upload into a sink, to be killed: ``python -m tests.crashing_writer``.
 
 It goes on from the checkpoint in a file and keeps that up to date, as a transfer does: what is
 durable is saved before anybody may count on it. It tells the offset after each chunk, and the end.
