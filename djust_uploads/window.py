@@ -18,8 +18,11 @@ from collections.abc import Callable
 
 from .conf import upload_settings
 
-#: Bytes that a client may be ahead before anything is known of it.
+#: Bytes that a client may be ahead before anything is known of it, …
 START_WINDOW = 256 * 1024
+#: … and what part of its even share at most. When all come at once, as after a restart, what they
+#: may send at once is read in a moment, and events don't wait for it.
+START_SHARE = 1 / 16
 
 #: Bytes that a client may be ahead at most. At 100 ms round trip this carries 160 MB/s.
 MAX_WINDOW = 16 * 1024 * 1024
@@ -98,11 +101,12 @@ class Window:
         self._budget, self._clock = budget, clock
         self._least = least
         self._most = max(least, min(MAX_WINDOW, size))
-        self._wanted = min(max(least, START_WINDOW), self._most)
+        budget.uploads += 1
+        start = min(START_WINDOW, int(budget.share * START_SHARE))
+        self._wanted = min(max(least, start), self._most)
+        budget.wanted += self._wanted
         self._buffered = 0
         self._closed = False
-        budget.uploads += 1
-        budget.wanted += self._wanted
         self.limit = self.told_limit = taken + self.size
         self.told_at = clock()
         #: Seconds, at least one round trip; 0 before it is known.

@@ -85,6 +85,14 @@ def test_window_starts_modest():
     assert page.budget.wanted == START_WINDOW
 
 
+def test_windows_start_smaller_when_many_come_at_once():
+    budget = Budget()
+    pages = [Page(budget) for _ in range(1000)]
+    assert pages[0].window.size == START_WINDOW
+    assert pages[-1].window.size == CHUNK
+    assert budget.wanted < 0.6 * budget.half
+
+
 def test_window_is_never_less_than_what_must_move():
     assert Page(chunk=MIB).window.size == MIB
     assert Page(chunk=100 * MIB).window.size == 100 * MIB
@@ -154,46 +162,37 @@ def test_limit_begins_behind_what_the_sink_has_already():
 # All windows
 
 
-@override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 4 * MIB})
+@override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 64 * MIB})
 def test_windows_are_shared_evenly_when_they_don_t_fit():
     budget = Budget()
-    pages = [Page(budget) for _ in range(8)]
-    assert {page.window.size for page in pages} == {2 * MIB // 8}
-    assert budget.wanted == 2 * MIB
-    pages.append(Page(budget))
-    assert {page.window.size for page in pages} == {2 * MIB // 9}
-    pages += [Page(budget) for _ in range(100)]
-    assert {page.window.size for page in pages} == {CHUNK}
-    for page in pages[1:]:
-        page.window.close()
-    assert pages[0].window.size == START_WINDOW
-
-
-@override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 16 * MIB})
-def test_one_that_wants_little_keeps_it():
-    budget = Budget()
-    modest, greedy = Page(budget), Page(budget)
-    greedy.rounds(12)
-    assert budget.wanted > budget.half
+    pages = [Page(budget) for _ in range(2)]
+    for page in pages:
+        page.rounds(12)
+    assert [page.window.size for page in pages] == [16 * MIB, 16 * MIB]
+    modest = Page(budget)
+    assert [page.window.size for page in pages] == [32 * MIB // 3, 32 * MIB // 3]
     assert modest.window.size == START_WINDOW
-    assert greedy.window.size == 4 * MIB
-    modest.window.close()
-    assert greedy.window.size == 8 * MIB
+    others = [Page(budget) for _ in range(1000)]
+    assert {page.window.size for page in [*pages, modest, *others]} == {CHUNK}
+    for page in [modest, *others]:
+        page.window.close()
+    assert [page.window.size for page in pages] == [16 * MIB, 16 * MIB]
 
 
+@override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 64 * MIB})
 def test_limit_does_not_go_back_when_others_come():
     budget = Budget()
     page = Page(budget)
     page.rounds(12)
     limit = page.window.limit
     others = [Page(budget) for _ in range(1000)]
-    assert page.window.size < MIB
+    assert page.window.size == CHUNK
     assert page.window.limit == limit
     page.send_all()
     page.take()
     assert page.window.limit == limit
     page.take_all()
-    assert page.window.limit == page.taken + page.window.size
+    assert page.window.limit == page.taken + CHUNK
     assert len(others) == 1000
 
 
