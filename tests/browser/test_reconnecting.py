@@ -17,7 +17,7 @@ from tests.servers import ROOT, Server, serve
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MB = 1_000_000
-SIZE = 60 * MB
+SIZE = 40 * MB
 
 #: Bytes that may have been on their way when the connection was lost, and are sent twice.
 ON_THE_WAY = 12 * MB

@@ -40,7 +40,7 @@ export class Records {
     });
     if (status === "uploading") keepHandle(ref, file);
     else forgetHandle(ref);
-    this.#sweep();
+    if (this.#keys().length > MOST) this.#sweep();
   }
 
   get(ref) {
@@ -96,8 +96,11 @@ export class Records {
 
   /** The oldest first. */
   #all() {
-    const keys = Object.keys(this.#records).filter((key) => key.startsWith(PREFIX));
-    return keys.map((key) => this.#record(key)).sort((one, other) => one.at - other.at);
+    return this.#keys().map((key) => this.#record(key)).sort((one, other) => one.at - other.at);
+  }
+
+  #keys() {
+    return Object.keys(this.#records).filter((key) => key.startsWith(PREFIX));
   }
 
   /** What can't be read expired long ago. */
