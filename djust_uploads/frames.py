@@ -14,6 +14,7 @@ what we add rides as extra keys.
 from __future__ import annotations
 
 import enum
+import functools
 import struct
 import uuid
 from collections.abc import Mapping
@@ -55,7 +56,7 @@ def parse(message: bytes) -> Frame:
     """Raises :class:`InvalidMessage` for anything that :func:`serialize` can't have made."""
     try:
         frame_type = FrameType(message[0])
-        ref = str(uuid.UUID(bytes=message[_REF]))
+        ref = _ref(message[_REF])
     except (ValueError, IndexError):
         raise InvalidMessage(f"not an upload frame: {message[:_BARE_SIZE].hex()}") from None
     if frame_type is not FrameType.CHUNK:
@@ -66,6 +67,12 @@ def parse(message: bytes) -> Frame:
         raise InvalidMessage(f"chunk frame of {len(message)} bytes")
     (index,) = _INDEX.unpack_from(message, _BARE_SIZE)
     return Frame(frame_type, ref, index, message[HEADER_SIZE:])
+
+
+@functools.lru_cache(4096)
+def _ref(raw: bytes) -> str:
+    """As JSON has it. Every frame of an upload asks for the same one."""
+    return str(uuid.UUID(bytes=raw))
 
 
 def serialize(frame: Frame) -> bytes:

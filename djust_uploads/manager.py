@@ -171,7 +171,8 @@ class UploadManager:
             await self._receive_late(frame)
         elif frame.type is FrameType.CHUNK:
             transfer.feed(frame.index, frame.data)
-            await transfer.room(slows=slows)
+            if transfer.overstepped:
+                await transfer.room(slows=slows)
         elif frame.type is FrameType.COMPLETE:
             transfer.feed_end()
         else:

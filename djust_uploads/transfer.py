@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import inspect
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -31,6 +30,7 @@ from asgiref.sync import sync_to_async
 from . import frames
 from .checkpoints import Checkpoints
 from .conf import upload_settings
+from .deadline import Deadline
 from .entries import Status
 from .exceptions import (
     LimitExceeded,
@@ -42,14 +42,14 @@ from .exceptions import (
     UploadExpired,
     UploadLocked,
 )
+from .hashing import RunningHash, sha256_of
 from .parking import PARKED_SECONDS
 from .sinks.base import Sink, SinkWriter
 from .validators import HEAD_SIZE, check_content, run_validators, xml_guard
-from .window import Window, budget, gather_size
+from .window import Window, budget
 
 if TYPE_CHECKING:
     from .entries import UploadEntry
-    from .files import SinkFile
     from .resume import Lease, SavedUpload
     from .slots import UploadSlot
 
@@ -70,9 +70,6 @@ OVERSTEPPING_TIMEOUT = 10.0
 LIFE_SIGN_INTERVAL = 1.0
 
 _validating = ThreadPoolExecutor(thread_name_prefix="upload-validator")
-
-#: Bytes to hash at once: hashlib lets other threads run meanwhile, and the hop is worth it.
-_HASH_BATCH = 1024 * 1024
 
 
 class Listener(Protocol):
@@ -123,7 +120,8 @@ class Transfer:
         self._drained = asyncio.Event()
         self._stopped: UploadError | None = None
         self._writer: SinkWriter | None = None
-        self._hash = _Hash() if upload_settings().sha256 and not resumed else None
+        self._deadline = Deadline()
+        self._hash = RunningHash() if upload_settings().sha256 and not resumed else None
         self._task = asyncio.create_task(self._run(), name=f"upload {entry.ref}")
         # Also that of a task which is cancelled before it begins.
         self._task.add_done_callback(lambda _: self._window.close())
@@ -140,25 +138,34 @@ class Transfer:
         transfer; those that come after its end are dropped."""
         if self._stopped:
             return
-        with self._ending():
-            if repeated := self.entry.accept_chunk(index, len(data)):
-                data = data[repeated:]
-            self._chunks.append(data)
-            self._window.feed(len(data), self.entry.received)
-            self._fed.set()
+        try:
+            repeated = self.entry.accept_chunk(index, len(data))
+        except UploadError as error:
+            self.stop(error)
+            return
+        if repeated:
+            data = data[repeated:]
+        self._chunks.append(data)
+        self._window.feed(len(data), self.entry.received)
+        self._fed.set()
 
     def feed_end(self) -> None:
         """The client says that it sent all. If it didn't, that ends the transfer."""
-        with self._ending():
+        try:
             self.entry.accept_complete()
-            self._fed.set()
+        except UploadError as error:
+            self.stop(error)
+        self._fed.set()
+
+    @property
+    def overstepped(self) -> bool:
+        """Whether the client sent more than it was allowed."""
+        return self.entry.received > self._window.limit
 
     async def room(self, *, slows: bool = True) -> None:
-        """Return when the next frame may be read, which is at once unless the client oversteps
-        ``limit``. Not to read its socket is the one way to slow such a client down; ``slows`` says
-        whether the server then stops reading too."""
-        if self.entry.received <= self.limit:
-            return
+        """Return when the next frame of a client that :attr:`overstepped` may be read. Not to read
+        its socket is the one way to slow it down; ``slows`` says whether the server then stops
+        reading too."""
         if slows:
             await self._slow_down()
         elif budget.overrun:
@@ -226,13 +233,6 @@ class Transfer:
             progress=entry.progress,
         )
 
-    @contextlib.contextmanager
-    def _ending(self) -> Iterator[None]:
-        try:
-            yield
-        except UploadError as error:
-            self.stop(error)
-
     # The sink's side: everything below runs in the one task.
 
     async def _run(self) -> None:
@@ -257,6 +257,7 @@ class Transfer:
             await self._fail(unexpected)
         finally:
             self._chunks.clear()
+            self._deadline.close()
             self._window.close()
             self._drained.set()
 
@@ -272,14 +273,13 @@ class Transfer:
             sink = await self._open(parsed=guard is not None)
         writer = self._writer
         assert writer
-        async for chunk in self._taken_chunks():
+        while await self._fed_on():
+            chunk = self._chunks.popleft()
             if guard:
                 await asyncio.to_thread(guard.feed, chunk)
             if self._hash:
                 await self._hash.update(chunk)
-            await self._bounded(writer.write(chunk))
-            await self._take(len(chunk))
-            await self._move_limit(len(chunk))
+            await self._write(writer, chunk)
         if guard:
             await asyncio.to_thread(guard.feed, b"", final=True)
         await self._finish(writer, sink)
@@ -315,15 +315,6 @@ class Transfer:
         await self._tell(self.answer_resume())
         return sink
 
-    async def _take(self, size: int) -> None:
-        assert self._writer
-        offset = self._writer.offset
-        if self.checkpoints:
-            # Only what a saved checkpoint has survives this process.
-            await self.checkpoints.save_if_due(self._writer)
-            offset = self.checkpoints.offset
-        self.entry.take(size, offset)
-
     async def _finish(self, writer: SinkWriter, sink: Sink) -> None:
         entry = self.entry
         entry.finalize()
@@ -333,7 +324,7 @@ class Transfer:
             await self.checkpoints.save(writer, self.checkpoints.status)
         file = await self._retried(writer.finish)
         if upload_settings().sha256:
-            entry.sha256 = await (self._hash.hexdigest() if self._hash else _sha256_of(file))
+            entry.sha256 = await (self._hash.hexdigest() if self._hash else sha256_of(file))
         entry.store(file, keeps_file=sink.keeps_files)
         if not self.checkpoints:
             await self._call_on_complete()
@@ -366,26 +357,25 @@ class Transfer:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(_validating, run_validators, self.slot, self.entry, head)
 
-    async def _taken_chunks(self) -> AsyncIterator[bytes]:
-        """Every chunk, in order, until the client said that it sent all and all are taken."""
-        while True:
-            while self._chunks:
-                if self._stopped:
-                    raise self._stopped
-                yield self._chunks.popleft()
+    async def _fed_on(self) -> bool:
+        """Wait for a chunk; false when the client said that it sent all and all are taken."""
+        while not self._chunks:
             if self.entry.all_received:
-                return
+                break
             if not self.listener.attached:
                 # The client may come back to another process.
                 await self._saved()
             await self._next_feed()
+        if self._stopped:
+            raise self._stopped
+        return bool(self._chunks)
 
     async def _next_feed(self) -> None:
         attached = self.listener.attached
         seconds = upload_settings().idle_timeout if attached else PARKED_SECONDS
         if not self._stopped:
             try:
-                async with asyncio.timeout(seconds):
+                with self._deadline.within(seconds):
                     await self._fed.wait()
             except TimeoutError as exc:
                 if not attached:
@@ -394,6 +384,22 @@ class Transfer:
             self._fed.clear()
         if self._stopped:
             raise self._stopped
+
+    async def _write(self, writer: SinkWriter, chunk: bytes) -> None:
+        entry, window, size = self.entry, self._window, len(chunk)
+        await self._bounded(writer.write(chunk))
+        if self.checkpoints:
+            # Only what a saved checkpoint has survives this process.
+            await self.checkpoints.save_if_due(writer)
+            entry.take(size, self.checkpoints.offset)
+        else:
+            entry.take(size, writer.offset)
+        window.take(size, entry.taken)
+        if entry.received <= window.limit:
+            self._drained.set()
+        due = window.told_at + PROGRESS_INTERVAL
+        if window.must_tell(entry.received) or time.monotonic() >= due:
+            await self.report()
 
     async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:
         """A call to the sink that may be made again when the store was not there."""
@@ -413,19 +419,10 @@ class Transfer:
         """A call to the sink, at most ``SINK_TIMEOUT`` seconds long."""
         seconds = upload_settings().sink_timeout
         try:
-            async with asyncio.timeout(seconds):
+            with self._deadline.within(seconds):
                 return await call
         except TimeoutError as exc:
             raise SinkTimeout(f"the sink took longer than {seconds} s") from exc
-
-    async def _move_limit(self, size: int) -> None:
-        entry, window = self.entry, self._window
-        window.take(size, entry.taken)
-        if entry.received <= window.limit:
-            self._drained.set()
-        due = window.told_at + PROGRESS_INTERVAL
-        if window.must_tell(entry.received) or time.monotonic() >= due:
-            await self.report()
 
     async def report(self) -> None:
         """Tell the page where the upload stands."""
@@ -547,41 +544,8 @@ class _Abandoned(Exception):
     """Nobody came back for a parked transfer."""
 
 
-async def _sha256_of(file: SinkFile) -> str:
-    """Of a file whose first bytes came to another process."""
-    digest = hashlib.sha256()
-    async for chunk in file.achunks(_HASH_BATCH):
-        await asyncio.to_thread(digest.update, chunk)
-    await asyncio.to_thread(file.close)
-    return digest.hexdigest()
-
-
 async def _is_set_within(seconds: float, event: asyncio.Event) -> bool:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             return await event.wait()
     return False
-
-
-class _Hash:
-    """SHA-256 off the event loop, a batch at a time."""
-
-    def __init__(self) -> None:
-        self._sha256 = hashlib.sha256()
-        self._batch: list[bytes] = []
-        self._size = 0
-
-    async def update(self, chunk: bytes) -> None:
-        self._batch.append(chunk)
-        self._size += len(chunk)
-        if self._size >= gather_size(_HASH_BATCH):
-            batch, self._batch, self._size = self._batch, [], 0
-            await asyncio.to_thread(self._update, batch)
-
-    def _update(self, batch: list[bytes]) -> None:
-        for chunk in batch:
-            self._sha256.update(chunk)
-
-    async def hexdigest(self) -> str:
-        await asyncio.to_thread(self._update, self._batch)
-        return self._sha256.hexdigest()
