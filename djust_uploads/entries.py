@@ -178,7 +178,7 @@ class UploadEntry:
         """Keep the entry for a later ``consume_uploaded_entries()`` instead of consuming it."""
         self._postponed = True
 
-    def info(self, key: str | None = None) -> UploadInfo:
+    def info(self, key: str | None = None, generation: int = 0) -> UploadInfo:
         """What its sink may know of it; ``key`` as it was when the upload was begun."""
         from .sinks.base import UploadInfo
 
@@ -189,6 +189,7 @@ class UploadEntry:
             client_type=self.client_type,
             content_type=self.content_type,
             size=self.client_size,
+            generation=generation,
             **({"key": key} if key else {}),
         )
 

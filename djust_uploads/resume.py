@@ -15,7 +15,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from channels.db import database_sync_to_async
@@ -70,6 +70,8 @@ class SavedUpload:
     #: Alias or class of the sink, which must be the same.
     sink: str
     checkpoint: dict[str, Any]
+    #: How often it was superseded.
+    generation: int = 0
     #: ``"uploading"``, ``"complete"``, ``"consumed"`` or ``"error"``, with the error's code and
     #: sentence.
     status: str = "uploading"
@@ -119,6 +121,7 @@ class Lease:
         if record is None:
             return None
         saved = SavedUpload(**record)
+        saved = replace(saved, generation=saved.generation + 1)
         self._set(cache, saved)
         cache.set(self._names.holder, self._token, _ttl())
         cache.delete(self._names.saved(before))

@@ -300,13 +300,16 @@ class Transfer:
         """Go on where another process was; the client waits for our answer."""
         entry, slot = self.entry, self.slot
         sink = slot.resolve_sink(entry)
-        info = entry.info(saved.key)
+        info = entry.info(saved.key, saved.generation)
         try:
             if slot.sink_name(sink) != saved.sink:
                 raise NotResumable(f"it went to {saved.sink}, not {slot.sink_name(sink)}")
             self._writer = await self._retried(lambda: sink.resume(info, saved.checkpoint))
-        except NotResumable:
-            await Checkpoints(lease, saved).end()
+        except NotResumable as error:
+            checkpoints = Checkpoints(lease, saved)
+            if await checkpoints.superseded():
+                raise UploadLocked(f"another process was faster: {error}") from error
+            await checkpoints.end()
             raise
         self.checkpoints = Checkpoints(lease, saved)
         await self.checkpoints.save(self._writer, saved.status)

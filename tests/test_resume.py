@@ -7,6 +7,7 @@ import asyncio
 import os
 import threading
 import uuid
+from dataclasses import replace
 
 import pytest
 from django.core.cache import cache
@@ -347,6 +348,66 @@ async def test_superseded_process_lets_go(sink, tmp_path, other_process, monkeyp
             assert new.entries()[0].data == DATA
 
 
+@pytest.mark.parametrize("size", [30 * CHUNK, len(DATA)], ids=["on its way", "complete"])
+async def test_what_another_process_took_over_is_not_adopted(
+    sink, parking, other_process, monkeypatch, size
+):
+    """The upload comes back to the process that had it before, which must not go back."""
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    await settled(parking)
+    other_process()
+    async with connect(sink) as there:
+        answer = await there.resume(ref)
+        if size == len(DATA):
+            await there.go_on(answer, DATA)
+        else:
+            await there.frame(FrameType.CHUNK, ref, 10, DATA[10 * CHUNK : 11 * CHUNK])
+            [entry] = there.entries()
+            assert await wait_until(lambda: entry.taken == 11 * CHUNK)
+    if size != len(DATA):
+        await settled(manager.parking)
+        size = 11 * CHUNK
+    monkeypatch.setattr(manager, "parking", parking)
+    async with connect(sink) as page:
+        answer = await page.resume(ref)
+        assert answer["offset"] == answer["bytes_received"] == size
+        assert (await page.go_on(answer, DATA))["status"] == "complete"
+        assert page.entries()[0].data == DATA
+
+
+class FirstResumeWaits(TemporaryFileSink):
+    """The first one waits for ``gate``."""
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.reached, self.gate = asyncio.Event(), asyncio.Event()
+
+    async def resume(self, upload, checkpoint):
+        if not self.reached.is_set():
+            self.reached.set()
+            await self.gate.wait()
+        return await super().resume(upload, checkpoint)
+
+
+async def test_process_that_is_overtaken_while_its_sink_resumes(tmp_path, other_process):
+    """It doesn't find the file where it was: that is no reason to begin anew."""
+    sink = FirstResumeWaits(tmp_path)
+    async with connect(sink) as page:
+        ref = await send_some(page, 20)
+        other_process()
+        async with connect(sink) as late:
+            answering = asyncio.create_task(late.resume(ref))
+            await sink.reached.wait()
+            other_process()
+            async with connect(sink) as new:
+                answer = await new.resume(ref)
+                sink.gate.set()
+                assert (await answering)["code"] == "locked"
+                assert (await new.go_on(answer, DATA))["status"] == "complete"
+                assert new.entries()[0].data == DATA
+
+
 @pytest.mark.parametrize("end", ["cancel", "disconnect", "finish"])
 async def test_superseded_process_deletes_nothing(sink, tmp_path, other_process, end):
     async with connect(sink) as old:
@@ -448,12 +509,13 @@ async def test_claim_of_a_process_that_died_keeps_nobody_out_for_long(monkeypatc
     with pytest.raises(UploadLocked):
         await Lease.supersede("name")
     await asyncio.sleep(1.1)
-    assert (await Lease.supersede("name"))[1] == saved
+    assert (await Lease.supersede("name"))[1] == replace(saved, generation=1)
 
 
 def a_saved_upload(**values):
     known = dict.fromkeys(SavedUpload.__dataclass_fields__, "x")
-    return SavedUpload(**{**known, "client_size": 5, "chunk_size": 2, "checkpoint": {}, **values})
+    numbers = {"client_size": 5, "chunk_size": 2, "generation": 0}
+    return SavedUpload(**{**known, **numbers, "checkpoint": {}, **values})
 
 
 async def test_lease_that_was_evicted_goes_on():

@@ -55,18 +55,21 @@ async def begin(page):
     return ref
 
 
+async def send_rest(page, ref):
+    await page.send_chunks(ref, DATA)
+    return await page.complete(ref)
+
+
 async def go_on(page, ref):
     """The rest of it, and what arrived."""
-    await page.send_chunks(ref, DATA)
-    await page.complete(ref)
+    await send_rest(page, ref)
     assert await arrived(page, SLOT) == {ref: sha256(DATA)}
 
 
 async def fails_locked(page, ref):
     """The page goes on with what is not its own any more, is told so, and does no harm."""
     with pytest.raises(UploadFailed, match="locked: This upload goes on in another window"):
-        await page.send_chunks(ref, DATA)
-        await page.complete(ref)
+        await send_rest(page, ref)
 
 
 async def test_a_socket_that_is_half_open(sites):
@@ -125,19 +128,17 @@ async def test_two_that_resume_in_the_same_moment(sites, time):
     async with pages_of_one(first.ws("/ws/"), first.ws("/ws/"), second.ws("/ws/")) as pages:
         ref = await begin(pages[0])
         await pages[0].drop()
-        answers = await asyncio.gather(*(page.resume(ref) for page in pages[1:]))
-        resumed = [p for p, a in zip(pages[1:], answers, strict=True) if a["status"] == "resumed"]
-        assert {answer["status"] for answer in answers} <= {"resumed", "locked"} and resumed
-        ends = await asyncio.gather(*(end_of(page, ref) for page in resumed))
-        assert sorted(ends) == ["complete", "locked"][: len(resumed)]
-        winner = resumed[ends.index("complete")]
-        assert await arrived(winner, SLOT) == {ref: sha256(DATA)}
+        told = await asyncio.gather(*(status_after(page.resume(ref)) for page in pages[1:]))
+        left = [page for page, status in zip(pages[1:], told, strict=True) if status == "resumed"]
+        assert set(told) <= {"resumed", "locked"} and left
+        ends = await asyncio.gather(*(status_after(send_rest(page, ref)) for page in left))
+        assert sorted(ends) == ["complete", "locked"][: len(left)]
+        assert await arrived(left[ends.index("complete")], SLOT) == {ref: sha256(DATA)}
 
 
-async def end_of(page, ref):
+async def status_after(call):
     try:
-        await page.send_chunks(ref, DATA)
-        return (await page.complete(ref))["status"]
+        return (await call)["status"]
     except UploadFailed as failed:
         return failed.code
 

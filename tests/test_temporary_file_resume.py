@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime
 import errno
 import json
@@ -138,6 +139,40 @@ async def test_a_file_that_lost_bytes_is_neither_resumed_nor_given_a_hole(sink, 
         with pytest.raises(SinkError, match=f"has {GATHER - 1} bytes, and had {GATHER}"):
             await call()
     assert (directory / NAME).read_bytes() == b"a" * (GATHER - 1)
+
+
+async def test_of_two_that_resume_the_later_one_has_the_file(sink, directory):
+    """Whichever comes first: that one knows the other's number, or finds it in the file's name."""
+    checkpoint, _ = await suspended(sink)
+    first, second = (dataclasses.replace(INFO, generation=number) for number in (9, 10))
+    lost = await sink.resume(first, checkpoint)
+    resumed = await sink.resume(second, checkpoint)
+    with pytest.raises(NotResumable, match="another process"):
+        await sink.resume(first, checkpoint)
+    with pytest.raises(SinkError, match="taken over"):
+        await lost.write(b"x" * GATHER)
+    await resumed.write(b"b" * GATHER)
+    await resumed.flush()
+    [path] = directory.iterdir()
+    assert path.read_bytes() == b"a" * GATHER + b"b" * GATHER
+
+
+async def test_who_is_overtaken_in_the_act_takes_over_again(sink, directory, monkeypatch):
+    """The file gets another name between the look and the leap."""
+    checkpoint, _ = await suspended(sink)
+    first, second = (dataclasses.replace(INFO, generation=number) for number in (1, 2))
+    taken_over, others = temporary_file._taken_over, [first]
+
+    def overtaken(path, upload):
+        if others:
+            taken_over(path, others.pop())
+        return taken_over(path, upload)
+
+    monkeypatch.setattr(temporary_file, "_taken_over", overtaken)
+    assert (await sink.resume(second, checkpoint)).offset == GATHER
+    others.append(dataclasses.replace(INFO, generation=3))
+    with pytest.raises(NotResumable, match="another process"):
+        await sink.resume(second, checkpoint)
 
 
 async def test_who_resumes_is_alone_with_the_file(sink, directory):

@@ -94,6 +94,9 @@ class UploadInfo:
     size: int
     #: Unguessable and unique, 32 hex digits.
     key: str = field(default_factory=lambda: secrets.token_hex(16))
+    #: How often another process has taken the upload over. Of two that resume it at the same time,
+    #: the one with the lower number has lost it already, though it may come later.
+    generation: int = 0
 
 
 class SinkWriter(abc.ABC):
@@ -144,7 +147,7 @@ class Sink(abc.ABC):
         """Go on from a :meth:`SinkWriter.checkpoint`, as :meth:`open` begins; the writer's
         ``offset`` says from where: what the store really has, contiguous from 0, and so never less
         than at the checkpoint, but more where bytes arrived after it. ``upload`` has the same
-        values as then. If it raises, it leaves the upload as it was.
+        values as then, but for ``generation``. If it raises, it leaves the upload as it was.
 
         A file that was finished meanwhile, by a process that ended before it could say so or
         before the checkpoint, is no error: the ``offset`` is then the size, and

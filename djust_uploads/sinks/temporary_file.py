@@ -8,6 +8,7 @@ import contextlib
 import datetime
 import errno
 import os
+import re
 import secrets
 import tempfile
 import time
@@ -32,6 +33,9 @@ except ImportError:  # Windows
 
 #: Every file's name starts so: a sweep knows ours by it.
 PREFIX = "djust-upload-"
+
+#: The name of one that was resumed has its key, its generation, and something random.
+_GENERATION = re.compile(rf"{PREFIX}[0-9a-f]+-(\d+)-")
 
 #: Bytes to gather before a thread writes them, less where many uploads share what sinks may gather:
 #: the hop costs more than the write of a chunk.
@@ -193,8 +197,8 @@ class TemporaryFile(LocalFile):
         _remaining.discard(self._path)
 
 
-def _name_for(upload: UploadInfo, generation: str = "") -> str:
-    return f"{PREFIX}{upload.key}{generation}{extension_of(upload.safe_client_name)}"
+def _name_for(upload: UploadInfo, suffix: str = "") -> str:
+    return f"{PREFIX}{upload.key}{suffix}{extension_of(upload.safe_client_name)}"
 
 
 def _create(path: Path, permissions: int | None) -> None:
@@ -216,19 +220,20 @@ def _remove_created(created: asyncio.Task[None], path: Path) -> None:
 def _resumed(directory: Path, upload: UploadInfo, offset: int, finished: bool) -> tuple[Path, int]:
     """The upload's file and its size. Raises :class:`NotResumable` if it has not the bytes up to
     ``offset``, or more than it can have."""
-    try:
+    while True:
         path = _found(directory, upload)
-        size = path.lstat().st_size
-        if not offset <= size <= upload.size:
-            raise NotResumable(f"{path} has {size} bytes, not {offset} to {upload.size}")
-        # To what is finished nobody writes, and its name may be in use.
-        if not finished:
-            path, size = _taken_over(path, upload)
-        # A sweep shall count from now on.
-        os.utime(path)
-    except FileNotFoundError as exc:
-        raise NotResumable(f"somebody else took {_name_for(upload)} over, or away") from exc
-    return path, size
+        # Of two that resume it, the other one may be faster; if it has lost the upload already, it
+        # is our turn then.
+        with contextlib.suppress(FileNotFoundError):
+            size = path.lstat().st_size
+            if not offset <= size <= upload.size:
+                raise NotResumable(f"{path} has {size} bytes, not {offset} to {upload.size}")
+            # To what is finished nobody writes, and its name may be in use.
+            if not finished:
+                path, size = _taken_over(path, upload)
+            # A sweep shall count from now on.
+            os.utime(path)
+            return path, size
 
 
 def _found(directory: Path, upload: UploadInfo) -> Path:
@@ -236,14 +241,22 @@ def _found(directory: Path, upload: UploadInfo) -> Path:
     with os.scandir(directory) as entries:
         for entry in entries:
             if entry.name.startswith(PREFIX + upload.key) and entry.is_file(follow_symlinks=False):
+                if _generation_of(entry.name) > upload.generation:
+                    raise NotResumable(f"{entry.name} is what another process made of it")
                 return directory / entry.name
     raise NotResumable(f"{directory} has no {_name_for(upload)}")
+
+
+def _generation_of(name: str) -> int:
+    found = _GENERATION.match(name)
+    return int(found[1]) if found else 0
 
 
 def _taken_over(found: Path, upload: UploadInfo) -> tuple[Path, int]:
     """The file under a new name, and its size. A process that still writes to it finds it no more
     by the old name, and what it is writing at the moment is waited for."""
-    path = found.with_name(_name_for(upload, f"-{secrets.token_hex(4)}"))
+    suffix = f"-{upload.generation}-{secrets.token_hex(4)}"
+    path = found.with_name(_name_for(upload, suffix))
     found.rename(path)
     with _alone(path) as fd:
         return path, os.fstat(fd).st_size
