@@ -42,7 +42,8 @@ class UploadSettings:
     """``settings.DJUST_UPLOADS`` with its defaults."""
 
     sinks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    #: Bytes that all uploads of this process together may hold between socket and sink.
+    #: Bytes that all uploads of this process together may hold, half before their sinks and half in
+    #: them.
     max_buffered_bytes: int = 256 * 1024 * 1024
     #: Seconds that one call to a sink may take.
     sink_timeout: float = 60.0

@@ -48,6 +48,7 @@ class UploadError(Exception):
 
     code = "upload_failed"
     message = "The upload failed. Please try again."
+    #: Whether the call that raised it may succeed if it is made again.
     retryable = False
 
     def __init__(self, detail: str = "", *, message: str = "") -> None:

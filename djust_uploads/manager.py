@@ -312,7 +312,7 @@ class UploadManager:
         transfers = list(self._transfers.values())
         for transfer in transfers:
             if transfer.upload_id:
-                self._park(transfer)
+                self.lose(transfer)
             else:
                 transfer.stop(UploadCancelled("the connection ended"))
         for transfer in transfers:
@@ -331,7 +331,8 @@ class UploadManager:
                 await _delete(entry)
         await self._discard(self._take_consumed())
 
-    def _park(self, transfer: Transfer) -> None:
+    def lose(self, transfer: Transfer) -> None:
+        """Its client is gone, but may come back."""
         self._entries.pop(transfer.entry.ref, None)
         self._transfers.pop(transfer.entry.ref, None)
         parking.park(transfer)

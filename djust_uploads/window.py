@@ -18,14 +18,18 @@ from collections.abc import Callable
 
 from .conf import upload_settings
 
-#: Bytes that a client may be ahead before anything is known of it.
+#: Bytes that a client may be ahead before anything is known of it, …
 START_WINDOW = 256 * 1024
+#: … and what part of its even share at most. When all come at once, as after a restart, what they
+#: may send at once is read in a moment, and events don't wait for it.
+START_SHARE = 1 / 16
 
 #: Bytes that a client may be ahead at most. At 100 ms round trip this carries 160 MB/s.
 MAX_WINDOW = 16 * 1024 * 1024
 
-#: A window that is used up within so many round trips is too small. One would do if word of the
-#: next one were sent for each byte, and the round trip were always the least that was measured.
+#: A window that is used up within so many round trips is too small. Two are what it takes, because
+#: word of the next one goes out when half of it is used up; and a round trip is not always as short
+#: as the shortest.
 _ROUND_TRIPS = 4
 
 
@@ -97,18 +101,19 @@ class Window:
         self._budget, self._clock = budget, clock
         self._least = least
         self._most = max(least, min(MAX_WINDOW, size))
-        self._wanted = min(max(least, START_WINDOW), self._most)
+        budget.uploads += 1
+        start = min(START_WINDOW, int(budget.share * START_SHARE))
+        self._wanted = min(max(least, start), self._most)
+        budget.wanted += self._wanted
         self._buffered = 0
         self._closed = False
-        budget.uploads += 1
-        budget.wanted += self._wanted
         self.limit = self.told_limit = taken + self.size
         self.told_at = clock()
         #: Seconds, at least one round trip; 0 before it is known.
         self._round_trip = 0.0
         #: A byte beyond this position was sent by a client that heard what we said at this time.
         self._probe, self._probed_at = float(taken), self.told_at
-        #: Since when the sink has taken how much of the window.
+        #: When the sink began to take the window that it takes now, and from which byte on.
         self._epoch_at, self._epoch_taken = self.told_at, taken
 
     def start_at(self, taken: int) -> None:
@@ -149,12 +154,11 @@ class Window:
         self.limit = max(self.limit, taken + self.size)
 
     def must_tell(self, received: int) -> bool:
-        """Whether a client that keeps to its limit stalls unless it hears of the new one now."""
-        ahead = self.told_limit - received
-        if self.limit - self.told_limit >= self.size // 4:
-            return 0 <= ahead <= max(self.size // 2, self._least - 1)
-        # Nobody will ask again.
-        return 0 <= ahead < self._least and not self._buffered
+        """Whether a client that keeps to its limit may stall unless it hears of the new one now."""
+        if not self._buffered and self.told_limit - received < self._least:
+            # It waits for us, and nobody will ask again. Also one that overstepped until now.
+            return True
+        return received <= self.told_limit and self.limit - self.told_limit >= self.size // 2
 
     def tell(self, taken: int) -> int:
         """The limit, to be told to the client at once."""
@@ -174,11 +178,12 @@ class Window:
 
     def _adapt(self, now: float, taken: int) -> None:
         size, used = self.size, taken - self._epoch_taken
-        if used < size // 2:
+        # What is buffered when an epoch begins may be taken in no time, so that is not the most.
+        if used < size or self._buffered > size // 2:
             return
-        round_trips = _ROUND_TRIPS * self._round_trip
-        # One that gets less than it would like to have says nothing about what it needs.
-        if size == self._wanted and (now - self._epoch_at) * size < round_trips * used:
+        too_soon = self._epoch_at + _ROUND_TRIPS * self._round_trip * used / size
+        # A window that is less than what it wants to be says nothing of what it needs.
+        if now < too_soon and size == self._wanted:
             self._grow()
         self._epoch_at, self._epoch_taken = now, taken
 

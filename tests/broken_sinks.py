@@ -257,6 +257,20 @@ class LeavesBytesWhenOpenIsCancelled(ShelfSink):
         return await super().open(upload)
 
 
+@broken("store_fails", "open.., called again after an error, raised SinkError")
+class OpensAKeyOnce(ShelfSink):
+    def __init__(self):
+        super().__init__()
+        self.opened = set()
+
+    async def open(self, upload):
+        if upload.key in self.opened:
+            raise SinkError("this key is taken")
+        self.opened.add(upload.key)
+        await self.reach()
+        return await super().open(upload)
+
+
 @broken("store_fails", "raise SinkUnavailable, SinkError or what fits")
 class PassesOnForeignErrors(ShelfSink):
     async def reach(self):

@@ -22,6 +22,7 @@ DJUST_UPLOADS = {"SINKS": json.loads(os.environ.get("SINKS", "{}"))}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
+    "formatters": {"timed": {"format": "%(asctime)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "timed"}},
     "loggers": {"djust_uploads": {"handlers": ["stderr"], "level": "INFO"}},
 }

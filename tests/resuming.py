@@ -14,7 +14,7 @@ from typing import Any
 from django.contrib.sessions.backends.signed_cookies import SessionStore
 
 from djust_uploads.testing import UploadClient
-from tests.servers import Server, serve
+from tests.servers import Server, serve, wait_until
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -100,11 +100,14 @@ async def all_handled(page: UploadClient) -> None:
 
 
 async def consumed(page: UploadClient, slot: str) -> dict[str, dict[str, Any]]:
-    """What the application gets from ``slot`` now, by ref."""
+    """What the application gets from ``slot`` now, by ref; returns when it has let go of it."""
     before = len(page.messages)
     await page.event("report", slot=slot)
     events = [m["payload"] for m in page.messages[before:] if m.get("event") == "consumed"]
-    return {event["ref"]: event for event in events}
+    got = {event["ref"]: event for event in events}
+    # Temporary files are deleted after the handler; then the page is told.
+    assert await wait_until(lambda: all(map(page.consumed, got)), 10)
+    return got
 
 
 async def arrived(page: UploadClient, slot: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ import pytest
 from django.http import SimpleCookie
 from websockets.asyncio.server import serve as serve_websocket
 
+from djust_uploads import frames
 from djust_uploads.testing import UploadClient, UploadFailed
 from tests.link import Link
 
@@ -167,21 +168,30 @@ async def until(condition):
             await asyncio.sleep(0.01)
 
 
+#: An answer: the connection ends.
+CLOSE = "close"
+
+
 @contextlib.asynccontextmanager
 async def scripted(*answers):
     """A client, and a server that gives one answer after another; ``ref`` is the asker's."""
     remaining = list(answers)
 
     async def handle(socket):
-        async for text in socket:
-            ref = json.loads(text)["ref"]
+        async for message in socket:
+            is_frame = isinstance(message, bytes)
+            ref = frames.parse(message).ref if is_frame else json.loads(message)["ref"]
             for answer in remaining.pop(0):
-                await socket.send(json.dumps(answer(ref) if callable(answer) else answer))
+                if answer is CLOSE:
+                    await socket.close()
+                else:
+                    await socket.send(json.dumps(answer(ref)))
 
     async with serve_websocket(handle, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with UploadClient(f"ws://127.0.0.1:{port}/") as page:
             yield page
+    assert remaining == []
 
 
 def registered(ref):
@@ -252,6 +262,31 @@ async def test_the_answer_to_a_resume_is_the_one_that_comes_after_it():
         ref = await page.register("files", "a.bin", 1000, resumable=True)
         assert (await page.resume(ref))["status"] == "locked"
         assert (await page.resume(ref))["status"] == "not_found"
+
+
+locked = progress(0, status="error", code="locked", error="This upload goes on in another window.")
+complete = progress(10, status="complete")
+
+
+async def test_a_resume_that_comes_late_is_not_another_window():
+    """The second connection's resume was handled after the third's, which lost the upload by it."""
+    async with scripted(
+        [registered, CLOSE], [CLOSE], [resumed(10), locked], [], [resumed(10)], [complete]
+    ) as page:
+        await page.upload("files", "a.bin", bytes(10), resumable=True)
+
+
+async def test_the_answer_that_it_is_locked_may_be_of_the_same_kind():
+    async with scripted(
+        [registered, CLOSE], [CLOSE], [resumed(0, "locked")], [resumed(10)], [complete]
+    ) as page:
+        await page.upload("files", "a.bin", bytes(10), resumable=True)
+
+
+async def test_what_another_window_has_is_not_taken_back():
+    async with scripted([registered, CLOSE], [resumed(10)], [locked]) as page:
+        with pytest.raises(UploadFailed, match="locked"):
+            await page.upload("files", "a.bin", bytes(10), resumable=True)
 
 
 # Verbs

@@ -153,6 +153,24 @@ async def test_half_open_connection_loses_the_upload_to_the_new_one(sink):
         assert [m.get("code") for m in old.sent if m.get("code")] == ["locked"]
 
 
+async def test_connection_that_is_gone_takes_nothing_back(sink):
+    async with connect(sink) as old:
+        ref = await send_some(old)
+
+        async def send(message):
+            raise ConnectionError
+
+        old.manager.send = send
+        held = old.manager._transfers[ref]
+        await held.report()
+        async with connect(sink) as new:
+            answer = await new.resume(ref)
+            await old.manager.aclose()
+            await old.frame(FrameType.CANCEL, ref)
+            assert (await new.go_on(answer, DATA))["status"] == "complete"
+            assert new.entries()[0].data == DATA
+
+
 async def test_resumed_again_and_again(sink):
     async with connect(sink) as page:
         ref = await send_some(page, 1)

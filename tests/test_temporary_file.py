@@ -210,6 +210,16 @@ async def test_missing_directory(tmp_path):
     assert str(tmp_path) not in caught.value.message
 
 
+async def test_a_file_system_without_permissions(directory, monkeypatch):
+    def refuse(path, mode):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    with pytest.raises(SinkMisconfigured):
+        await TemporaryFileSink(directory, 0o640).open(info())
+    assert list(directory.iterdir()) == []
+
+
 async def test_directory_that_is_a_file(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SinkMisconfigured):

@@ -93,9 +93,12 @@ class StorageSink(Sink):
         stored = StoredObject(self, upload)
         try:
             await self.call(stored.begin)
-        except BaseException:
+        except BaseException as exc:
             # It may still run in its thread; this comes after it.
-            self._submit(stored.delete)
+            deleting = self._submit(stored.delete)
+            if isinstance(exc, Exception):
+                # Whoever tries again must not meet what this one left.
+                await asyncio.gather(asyncio.wrap_future(deleting), return_exceptions=True)
             raise
         return StorageWriter(self, stored)
 

@@ -201,7 +201,11 @@ def _create(path: Path, permissions: int | None) -> None:
     # The key is unguessable, so nobody can have put a link there; O_EXCL makes sure.
     os.close(os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600))
     if permissions is not None:
-        path.chmod(permissions)
+        try:
+            path.chmod(permissions)
+        except OSError:
+            path.unlink()
+            raise
 
 
 def _remove_created(created: asyncio.Task[None], path: Path) -> None:

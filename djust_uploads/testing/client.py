@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -161,6 +162,7 @@ class UploadClient(Page):
         given = {"upload_name": upload_name, "client_name": name, "client_size": size}
         file = upload.file | {key: value for key, value in given.items() if value not in ("", None)}
         acknowledged, upload.answer = upload.acknowledged, None
+        upload.unanswered += 1
         await self.send({"type": "upload_resume", "ref": ref, **file})
         answer = await self._answer(ref)
         if answer["status"] == "resumed" and answer["offset"] < acknowledged:
@@ -270,13 +272,24 @@ class UploadClient(Page):
                 losses += 1
                 if not resumable or losses > reconnects:
                     raise
-            await self.reconnect_once(socket)
+                await self.reconnect_once(socket)
+            except UploadFailed as failed:
+                losses += 1
+                if losses > reconnects or not self._overtook_itself(ref, failed):
+                    raise
+                # It takes its time: a moment later ours is the last one.
+                await asyncio.sleep(0.2)
 
     async def _resume_or_register(self, ref: str, announce: Callable[[], Awaitable[str]]) -> str:
         status = (await self.resume(ref))["status"]
         if status == "locked":
             raise UploadFailed({"code": status, "error": "Somebody else goes on with it."})
         return await announce() if status == "not_found" and not self.consumed(ref) else ref
+
+    def _overtook_itself(self, ref: str, failed: UploadFailed) -> bool:
+        """Whether the somebody else may be us: a resume that was never answered, as its connection
+        was lost, and which another process handled after the one that we sent next."""
+        return failed.code == "locked" and self._upload(ref).unanswered > 0
 
 
 @dataclass
@@ -293,11 +306,14 @@ class _Upload:
     position: int = 0
     next_index: int = 0
     consumed: bool = False
+    #: Resumes whose connection was lost before their answer came.
+    unanswered: int = 0
 
     def hear(self, message: dict[str, Any]) -> None:
         status = message.get("status")
         if self.answer is None and (message.get("type") in _ANSWERS or status == "error"):
             self.answer = message
+            self.unanswered = max(0, self.unanswered - 1)
         if message.get("type") == "upload_registered" or status == "resumed":
             self._begin(message)
         self.limit = max(self.limit, message.get("limit", 0))

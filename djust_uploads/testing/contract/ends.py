@@ -108,18 +108,20 @@ class Ends(SinkTests):
             writer = await self._open(sink, len(data))
             await self._write(writer, [data] if call != "write" else [])
             await self._fail_in(failing, writer, call, data)
-        if writer:
-            await self._abort(sink, writer, f"{call}() failed")
+        await self._abort(sink, writer, f"{call}() failed")
         await self._nothing_left(sink, f"{call}() failed", "delete what the failed call stored.")
         await self._still_works(sink, f"{call}() failed")
 
-    async def _open_in(self, failing: Fault, sink: Sink) -> SinkWriter | None:
+    async def _open_in(self, failing: Fault, sink: Sink) -> SinkWriter:
+        info = upload_info(1)
         with failing:
             try:
-                return await sink.open(upload_info(1))
+                return await sink.open(info)
             except Exception as exc:
                 is_ours(exc, "open()")
-                return None
+        await self._nothing_left(sink, "open() failed", "delete what the failed call stored.")
+        with expect("open(), called again after an error,", "it left something in its own way."):
+            return await sink.open(info)
 
     async def _fail_in(self, failing: Fault, writer: SinkWriter, call: str, data: bytes) -> None:
         with failing:
