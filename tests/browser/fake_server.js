@@ -86,7 +86,8 @@ export class Page {
     await this.socket.wait("upload_register", known + 1);
     const { ref } = upload;
     this.socket.hear({
-      type: "upload_registered", ref, upload_name: "files", offset: 0, limit, chunk_size: 10, resumable,
+      type: "upload_registered", ref, upload_name: "files", offset: 0, limit, chunk_size: 10,
+      resumable,
     });
     if (limit >= file.size) await this.socket.wait("complete");
     else await this.socket.wait("chunk", limit / 10);

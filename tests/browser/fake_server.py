@@ -29,6 +29,7 @@ PROLOGUE = """
 const {Page, textFile, records, drawn} = await import("/fake_server.js");
 const page = window.fakePage ??= new Page();
 const socket = page.socket ?? page.connect();
+await drawn();
 const resumes = (...sockets) => sockets.map((socket) => socket.of("upload_resume").length);
 """
 

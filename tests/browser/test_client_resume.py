@@ -312,10 +312,10 @@ async def test_a_close_while_resuming_and_two_closes(fake_page):
         page.resumed(upload, "resumed", {bytes_received: 60, progress: 60});
         await third.wait("complete");
         await drawn();
-        return [resumes(second, third), third.of("chunk").length, third.of("complete").length];
+        return [resumes(second, third), third.sent.map(({type}) => type)];
         """,
     )
-    assert told == [[1, 1], 4, 1]
+    assert told == [[1, 1], ["upload_resume", *["chunk"] * 4, "complete"]]
 
 
 async def test_the_slots_told_twice_ask_once(fake_page):
@@ -451,6 +451,24 @@ async def test_only_what_can_be_resumed_is_given_up_lightly(fake_page):
         """,
     )
     assert told == [[False, False], [True, False], [False, True], [True, False]]
+
+
+async def test_cancelled_by_who_hears_that_it_goes_on(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        socket.lose();
+        const second = page.connect();
+        addEventListener("djust:upload:progress", ({detail: {ref, status}}) => {
+          if (status === "uploading") page.uploads.cancel(ref);
+        });
+        page.resumed(upload, "resumed", {bytes_received: 60, progress: 60});
+        await drawn();
+        return [second.sent.map(({type}) => type), records().map(({status}) => status)];
+        """,
+    )
+    assert told == [["upload_resume", "cancel"], ["cancelled"]]
 
 
 # The page is loaded again
@@ -715,6 +733,51 @@ async def test_another_tab_takes_nothing_by_itself(fake_context, fake_page):
         """,
     )
     assert told == [["upload_resume", "notes.txt"], ["upload_register", "photo.png"]]
+
+
+async def test_they_come_back_in_their_order(fake_page):
+    refs = await run(
+        fake_page,
+        """
+        const slow = await page.begin(textFile(10, "slow.txt"), {limit: 10});
+        const fast = await page.begin(textFile(10, "fast.txt"), {limit: 10});
+        page.progress(fast, "complete", 100);
+        page.progress(slow, "complete", 100);
+        return [slow.ref, fast.ref];
+        """,
+    )
+    await fake_page.reload()
+    asked = await run(fake_page, "return socket.of('upload_resume').map(({ref}) => ref)")
+    assert asked == refs
+
+
+async def test_what_was_not_all_sent_after_all_is_cancelled(fake_page):
+    ref = await run(fake_page, COMPLETE)
+    await fake_page.reload()
+    told = await run(
+        fake_page,
+        """
+        page.resumed(page.all[0], "resumed", {bytes_received: 60, progress: 60});
+        return [page.all.length, socket.of("cancel").map(({ref}) => ref), records()[0].status];
+        """,
+    )
+    assert told == [0, [ref], "cancelled"]
+
+
+async def test_another_view_leaves_them_for_its_return(fake_page):
+    ref = await run(fake_page, COMPLETE)
+    told = await run(
+        fake_page,
+        """
+        const slots = page.uploads.slots;
+        page.uploads.setSlots({other: {...slots.files, name: "other"}});
+        const away = page.all.length;
+        page.uploads.setSlots(slots);
+        await drawn();
+        return [away, socket.of("cancel").length, page.all.map(({ref}) => ref)];
+        """,
+    )
+    assert told == [0, 0, [ref]]
 
 
 # Handles

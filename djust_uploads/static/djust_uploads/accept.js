@@ -4,8 +4,8 @@
 const MOST_REFUSALS = 20;
 
 /**
- * Which of `files` the slot takes, `free` at most, and why not the others, as {file, code, message}.
- * A slot that is not known yet takes anything.
+ * Which of `files` the slot takes, at most `free`, and why not the others: {file, code, message}. A
+ * slot that is not known yet takes anything.
  */
 export function sort(files, slot, free) {
   const judged = files.map((file) => ({ file, ...(slot && refusal(file, slot)) }));

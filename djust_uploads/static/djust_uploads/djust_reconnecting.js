@@ -1,5 +1,5 @@
-// How djust's client reconnects, while uploads wait for it: djust itself gives up after ten attempts.
-// Only what its own code sets and reads is touched: `enabled`, `reconnectAttempts` and `connect()`.
+// How djust's client reconnects while uploads wait for it. djust itself gives up after ten attempts.
+// Only what its own code sets and calls is touched: `enabled`, `reconnectAttempts`, `connect()`.
 
 import { abandon, offline } from "./network.js";
 import { CALM, Pulse, URGENT } from "./pulse.js";

@@ -15,8 +15,8 @@ const MOST = 1000;
 
 /**
  * A record is {ref, path, uploadName, name, size, type, lastModified, relativePath, status, at}.
- * `status` is "uploading"; "sent", when the server has all of it; or "cancelled", until the server has
- * heard of that.
+ * `status` is "uploading"; "sent", when the server has all of it; or "cancelled", until the server
+ * has heard of that.
  */
 export class Records {
   #records = storage("localStorage");
@@ -71,15 +71,16 @@ export class Records {
   }
 
   /**
-   * What this tab had on this page when it left it: told once. Another tab's are not among them; it
-   * may still have them on their way.
+   * What this tab had in these slots of this page when it left it, in the order of then: told once.
+   * Another tab's are not among them; it may still have them on their way.
    */
-  takeLeft() {
-    const here = this.#here();
-    const refs = this.#left();
-    const isHere = (ref) => here.some((record) => record.ref === ref);
-    this.#setLeft(refs.filter((ref) => this.get(ref) && !isHere(ref)));
-    return here.filter(({ ref, status }) => refs.includes(ref) && status !== "cancelled");
+  takeLeft(uploadNames) {
+    const left = this.#left().map((ref) => this.get(ref)).filter(Boolean);
+    const taken = left.filter(({ path, uploadName }) => {
+      return path === location.pathname && uploadNames.includes(uploadName);
+    });
+    this.#setLeft(left.filter((record) => !taken.includes(record)).map(({ ref }) => ref));
+    return taken.filter(({ status }) => status !== "cancelled");
   }
 
   #left() {

@@ -6,8 +6,8 @@ const ENDED = new Set(["complete", "error", "cancelled", "consumed"]);
 const ACTIVE = new Set(["uploading", "finalizing", "resuming"]);
 
 /**
- * `status` is what the server says ("uploading", "finalizing", "complete", "error", "cancelled"), or
- * "waiting" (for the connection), "chosen" (waits for the form's submit), "queued", or "resuming"
+ * `status` is what the server says ("uploading", "finalizing", "complete", "error", "cancelled"),
+ * or "waiting" (for the connection), "chosen" (waits for the form's submit), "queued", or "resuming"
  * (the server was asked where it stands).
  */
 export class Upload {
@@ -37,8 +37,9 @@ export class Upload {
   /** What a page that is gone had begun; without its file if that is `null`. */
   static restored(record, file) {
     const { name, type, lastModified } = record;
-    const upload = new Upload(record.uploadName, file ?? new File([], name, { type, lastModified }));
-    upload.standIn = file === null;
+    const standIn = new File([], name, { type, lastModified });
+    const upload = new Upload(record.uploadName, file ?? standIn);
+    upload.standIn = !file;
     upload.size = record.size;
     upload.resumeAs(record.ref);
     return upload;

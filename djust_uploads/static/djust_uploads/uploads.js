@@ -1,8 +1,8 @@
 // The files of a page: chosen, waiting, on their way, there. No DOM but the events on `window`.
 
 import { refusal, sort } from "./accept.js";
-import { heldFile } from "./handles.js";
-import { Records, isOf } from "./records.js";
+import { Leftovers } from "./leftovers.js";
+import { Records } from "./records.js";
 import { Transfer } from "./transfer.js";
 import { Upload } from "./upload.js";
 import { Wire } from "./wire.js";
@@ -10,8 +10,8 @@ import { Wire } from "./wire.js";
 // Files on their way at once; more would only share the same link.
 const CONCURRENCY = 3;
 
-// Milliseconds between the questions for an upload that somebody has locked: a handler that reads its
-// file, or, for ten seconds at most, another process that died with it.
+// Milliseconds between the questions for an upload that is locked: by a handler that reads its file,
+// or, for ten seconds at most, by a process that died.
 const LOCKED_PAUSES = [1000, 2000, 4000, 8000];
 
 const UNKNOWN_SLOT = {
@@ -24,6 +24,7 @@ export class Uploads extends EventTarget {
   slots = {};
   #uploads = [];
   #records = new Records();
+  #leftovers = new Leftovers(this.#records);
   #socket = null;
   #wire = null;
 
@@ -40,14 +41,16 @@ export class Uploads extends EventTarget {
 
   constructor() {
     super();
-    window.addEventListener("pagehide", () => this.#leave());
+    window.addEventListener("pagehide", () => this.#leftovers.leave(this.#uploads));
   }
 
   /** Talk over this socket from now on. Returns whether it is another one than before. */
   connect(socket) {
     if (socket === this.#socket) return false;
     this.#socket = socket;
-    this.#wire = new Wire(socket, this.#heard);
+    this.#wire = new Wire(socket, (message) => {
+      if (socket === this.#socket) this.#heard[message.type]?.(message);
+    });
     this.#ready = false;
     socket.addEventListener("close", () => {
       if (socket === this.#socket) this.#disconnected();
@@ -57,6 +60,7 @@ export class Uploads extends EventTarget {
 
   /** The server declared its slots: at the start, after a reconnect, for another view. */
   setSlots(slots) {
+    // A second view on the same connection: the first one's files went with it.
     if (this.#ready) this.#leaveView();
     this.#slotsChanged(slots ?? {});
   }
@@ -83,11 +87,29 @@ export class Uploads extends EventTarget {
 
   /** The view has these slots now; what is on its way goes on. */
   #slotsChanged(slots) {
-    const connected = !this.#ready;
+    const first = !this.#ready;
     this.slots = slots;
     this.#ready = true;
-    if (connected) this.#pickUp();
+    if (first) {
+      this.#leftovers.askForCancelled(this.#wire);
+      this.#restore();
+    }
     this.#admitWaiting();
+  }
+
+  async #restore() {
+    for await (const upload of this.#leftovers.uploads(Object.keys(this.slots))) {
+      // The user may have chosen it, or others, meanwhile.
+      if (this.#find(upload.ref) || this.#free(upload.uploadName) < 1) continue;
+      this.#uploads.push(upload);
+      this.#admitWaiting();
+    }
+  }
+
+  #leaveView() {
+    this.#leftovers.leave(this.#uploads);
+    for (const upload of this.#uploads) this.#drop(upload);
+    this.#ready = false;
   }
 
   /** Add files to a slot; those that it can't take are refused visibly. */
@@ -220,7 +242,7 @@ export class Uploads extends EventTarget {
 
   #resumed(message) {
     const upload = this.#find(message.ref);
-    if (!upload) this.#cancelLate(message);
+    if (!upload) this.#leftovers.resumed(message, this.#wire);
     if (!upload?.active || upload.transfer) return;
     if (message.status === "resumed") this.#goOn(upload, message);
     else if (message.status === "not_found") this.#startOver(upload);
@@ -233,10 +255,9 @@ export class Uploads extends EventTarget {
     upload.lockedCount = 0;
     this.#move(upload, sent ? "finalizing" : "uploading");
     // The rest of it is in a file that only the user can choose again.
-    if (upload.standIn && !sent) {
-      this.cancel(upload.ref);
-      return;
-    }
+    if (upload.standIn && !sent) this.cancel(upload.ref);
+    // Here, or by who heard of the move.
+    if (upload.ended) return;
     this.#records.keep(upload, sent ? "sent" : "uploading");
     this.#send(upload, message);
   }
@@ -278,7 +299,7 @@ export class Uploads extends EventTarget {
 
   #progressed(message) {
     const upload = this.#find(message.ref);
-    if (!upload) this.#heardCancel(message);
+    if (!upload) this.#leftovers.progressed(message);
     if (!upload || upload.error) return;
     upload.transfer?.allow(message.limit);
     if (message.status === "error") {
@@ -341,47 +362,6 @@ export class Uploads extends EventTarget {
       else upload.startOver();
     }
     this.#changed();
-  }
-
-  // What outlives a connection or the page.
-
-  /** On a new connection: what an earlier one could not say, and what another page left here. */
-  async #pickUp() {
-    for (const record of this.#records.cancelled()) this.#wire.resume(record);
-    for (const record of this.#records.takeLeft()) {
-      const sent = record.status === "sent";
-      const file = sent ? null : await heldFile(record.ref);
-      if (!sent && !(file && isOf(record, file))) continue;
-      // The user may have chosen it, or others, meanwhile.
-      if (this.#find(record.ref) || this.#free(record.uploadName) < 1) continue;
-      if (this.slots[record.uploadName]) this.#uploads.push(Upload.restored(record, file));
-    }
-    this.#admitWaiting();
-  }
-
-  /** A second view on the same connection: the first one's files went with it. */
-  #leaveView() {
-    this.#leave();
-    [...this.#uploads].forEach((upload) => this.#drop(upload));
-    this.#ready = false;
-  }
-
-  #leave() {
-    const kept = this.#uploads.filter((upload) => upload.resumable && upload.live);
-    this.#records.leave(kept.map(({ ref }) => ref));
-  }
-
-  /** It was cancelled when the server could not hear it. */
-  #cancelLate({ ref, status }) {
-    if (this.#records.get(ref)?.status !== "cancelled") return;
-    if (status === "resumed") this.#wire.cancel(ref);
-    if (status === "not_found") this.#records.forget(ref);
-  }
-
-  /** What the server says at the end of an upload that this page has taken away. */
-  #heardCancel({ ref, status }) {
-    const over = status === "cancelled" || status === "error";
-    if (over && this.#records.get(ref)?.status === "cancelled") this.#records.forget(ref);
   }
 
   #remove(matches) {

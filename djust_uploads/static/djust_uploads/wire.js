@@ -5,14 +5,12 @@ import { cancelFrame } from "./frames.js";
 import { Line } from "./line.js";
 
 export class Wire {
-  /** `heard` has a function for each type of message that matters. */
-  constructor(socket, heard) {
+  /** `hear` is called with every message on uploads. */
+  constructor(socket, hear) {
     this.line = new Line(socket);
     socket.addEventListener("message", ({ data }) => {
       // Most messages are the host's, and may be long: don't parse those.
-      if (typeof data !== "string" || !data.includes('"upload_')) return;
-      const message = JSON.parse(data);
-      heard[message.type]?.(message);
+      if (typeof data === "string" && data.includes('"upload_')) hear(JSON.parse(data));
     });
   }
 
