@@ -158,7 +158,7 @@ class Window:
         if not self._buffered and self.told_limit - received < self._least:
             # It waits for us, and nobody will ask again. Also one that overstepped until now.
             return True
-        return received <= self.told_limit and self.limit - self.told_limit >= self.size // 2
+        return self.limit - self.told_limit >= self.size // 2
 
     def tell(self, taken: int) -> int:
         """The limit, to be told to the client at once."""
@@ -178,8 +178,8 @@ class Window:
 
     def _adapt(self, now: float, taken: int) -> None:
         size, used = self.size, taken - self._epoch_taken
-        # What is buffered when an epoch begins may be taken in no time, so that is not the most.
-        if used < size or self._buffered > size // 2:
+        # All of a window: what is buffered when an epoch begins may be taken in no time.
+        if used < size:
             return
         too_soon = self._epoch_at + _ROUND_TRIPS * self._round_trip * used / size
         # A window that is less than what it wants to be says nothing of what it needs.

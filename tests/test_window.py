@@ -53,7 +53,8 @@ class Page:
         size = self.buffer.popleft()
         self.taken += size
         self.window.take(size, self.taken)
-        if self.window.must_tell(self.received):
+        due = self.clock.now >= self.window.told_at + 0.1
+        if self.window.must_tell(self.received) or due:
             self.limits.append(self.window.tell(self.taken))
 
     def send_all(self):
@@ -137,6 +138,27 @@ def test_window_of_a_slow_client_stays():
     assert page.window.size == START_WINDOW
 
 
+def test_window_of_a_sink_that_takes_much_at_once_stays():
+    page = Page()
+    for _ in range(40):
+        page.clock.now += 0.1
+        page.send_all()
+        # The last chunk that it gathers; then it waits for its store.
+        page.take()
+        page.clock.now += 1.0
+        page.send_all()
+        page.take_all()
+    assert page.window.size == START_WINDOW
+
+
+def test_round_trip_is_the_least_that_was_measured():
+    page = Page()
+    page.rounds(1, away=0.01)
+    size = page.window.size
+    page.rounds(20, away=0.2)
+    assert page.window.size <= 2 * size
+
+
 def test_client_that_oversteps_gets_no_larger_window():
     page = Page()
     page.send()
@@ -172,6 +194,13 @@ def test_windows_are_shared_evenly_when_they_don_t_fit():
     modest = Page(budget)
     assert [page.window.size for page in pages] == [32 * MIB // 3, 32 * MIB // 3]
     assert modest.window.size == START_WINDOW
+    # It may want more when the others are gone.
+    wanted = budget.wanted
+    others = [Page(budget) for _ in range(1000)]
+    modest.rounds(10)
+    for page in others:
+        page.window.close()
+    assert budget.wanted == wanted
     others = [Page(budget) for _ in range(1000)]
     assert {page.window.size for page in [*pages, modest, *others]} == {CHUNK}
     for page in [modest, *others]:
@@ -192,7 +221,8 @@ def test_limit_does_not_go_back_when_others_come():
     page.take()
     assert page.window.limit == limit
     page.take_all()
-    assert page.window.limit == page.taken + CHUNK
+    page.rounds(3)
+    assert limit < page.window.limit == page.taken + CHUNK
     assert len(others) == 1000
 
 
