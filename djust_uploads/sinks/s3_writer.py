@@ -13,20 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import InvalidSink, SinkError, SinkMisconfigured, UploadError
 from .base import SinkWriter, UploadInfo
+from .keys import OWNER, key_taken
 from .parts import Part, PartGatherer, Prefix, part_size_for
 from .s3_errors import code_of, is_missing, status_of
 from .s3_file import S3File
+from .s3_rules import MAX_PARTS
 
 if TYPE_CHECKING:
     from .s3 import S3Sink
 
 logger = logging.getLogger("djust_uploads")
-
-#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-MAX_PARTS = 10_000
-
-#: Metadata of every object that we write: whose it is, when the answer to a request got lost.
-OWNER = "djust-upload"
 
 Chunks = Sequence[bytes | memoryview]
 
@@ -117,7 +113,7 @@ class S3Writer(SinkWriter):
         if self._owner not in self.key:
             stored = await self._head()
             if stored is not None and not self._is_ours(stored):
-                raise _taken(self.key)
+                raise key_taken(self.key)
 
     async def _send(self, part: Part) -> None:
         try:
@@ -228,7 +224,7 @@ class S3Writer(SinkWriter):
             raise (unknown if refused else error) from error.__cause__
         if etag is not None:
             return etag
-        raise (_taken(self.key) if refused else error) from error.__cause__
+        raise (key_taken(self.key) if refused else error) from error.__cause__
 
     async def _head(self) -> dict[str, Any] | None:
         try:
@@ -313,13 +309,6 @@ class S3Writer(SinkWriter):
             self._prefix.land(Part(number, offset, min(self._part_size, size - offset), []))
         self.offset = self._prefix.offset
         self._gatherer = PartGatherer(self._upload.size, self._part_size, self.offset)
-
-
-def _taken(key: str) -> SinkError:
-    return SinkMisconfigured(
-        f"There is an object {key!r} already, and it stays. Check upload_to: it must return "
-        f"another key for each upload."
-    )
 
 
 def load_checksum(name: str | None) -> Callable[[Chunks], bytes]:
