@@ -1,0 +1,36 @@
+"""The contract of a sink, by ObjectStoreSink on real stores."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from djust_uploads.exceptions import SinkUnavailable
+from djust_uploads.testing import SinkContract
+from tests.object_store_uploads import PART, make_sink
+
+
+class OnStore(SinkContract):
+    part_size = PART
+
+    @contextlib.contextmanager
+    def failing_store(self, sink):
+        async def unreachable():
+            raise SinkUnavailable("nobody there")
+
+        aget, sink._store.aget = sink._store.aget, unreachable
+        yield
+        sink._store.aget = aget
+
+
+class TestObjectStoreSinkOnS3(OnStore):
+    @pytest.fixture
+    def sink(self, store):
+        # When the test has ended, its teardown asserts that no multipart upload is left.
+        self.store = store
+        return make_sink(store)
+
+    def leftovers(self, sink):
+        # Marks are objects too. Of a process that crashed, obstore can't find multipart uploads.
+        return self.store.object_keys()
