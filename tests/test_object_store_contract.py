@@ -8,7 +8,9 @@ import pytest
 
 from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.testing import SinkContract
+from tests.google_xml import google
 from tests.object_store_uploads import PART, make_sink
+from tests.stores import empty
 
 
 class OnStore(SinkContract):
@@ -33,4 +35,17 @@ class TestObjectStoreSinkOnS3(OnStore):
 
     def leftovers(self, sink):
         # Marks are objects too. Of a process that crashed, obstore can't find multipart uploads.
+        return self.store.object_keys()
+
+
+class TestObjectStoreSinkOnGoogle(OnStore):
+    @pytest.fixture
+    def sink(self, moto_store):
+        empty(moto_store)
+        self.store = moto_store
+        with google(moto_store.endpoint_url) as proxy:
+            yield make_sink(proxy, "gs://media")
+        assert moto_store.uploads() == []
+
+    def leftovers(self, sink):
         return self.store.object_keys()

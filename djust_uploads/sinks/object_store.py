@@ -157,6 +157,10 @@ class ObjectStoreSink(Sink):
         # Azure wants identifiers: https://learn.microsoft.com/rest/api/storageservices/
         # naming-and-referencing-containers--blobs--and-metadata
         self.owner = OWNER.replace("-", "_") if scheme == "az" else OWNER
+        #: Whether blocks stay when a multipart upload is aborted: Azure knows no such thing, and
+        #: keeps them for a week, or until something else is stored under their key,
+        #: https://learn.microsoft.com/rest/api/storageservices/put-block#remarks
+        self.keeps_blocks = scheme == "az"
         self._attributes = {
             **metadata,
             **({"Cache-Control": cache_control} if cache_control else {}),

@@ -162,15 +162,13 @@ class ObjectStoreWriter(SinkWriter):
         """Hold the place of a key that somebody else may use: with an empty object, as a multipart
         upload by obstore overwrites what there is."""
         try:
-            await self._put([])
+            await self._put([], "create")
         except SinkError as error:
             await self._despite(error, 0)
 
-    async def _put(self, chunks: list[bytes | memoryview]) -> str:
+    async def _put(self, chunks: list[bytes | memoryview], mode: str) -> str:
         """One request; returns the ETag, which some stores leave empty."""
         self._committing = True
-        # Only "overwrite" is repeated when a connection breaks. Where it can do no harm:
-        mode = "overwrite" if self._is_unguessable else "create"
         attributes = self._sink.attributes(self._upload)
         options = {"attributes": attributes, "use_multipart": False, "mode": mode}
         result = await self._call("put_async", self.key, chunks, **options)
@@ -199,7 +197,9 @@ class ObjectStoreWriter(SinkWriter):
 
     async def _put_all(self) -> str:
         await self._mark()
-        return await self._put(self._unsent[0].chunks if self._unsent else [])
+        # What never overwrites is not repeated when a connection breaks; what may, is.
+        mode = "overwrite" if self._is_unguessable else "create"
+        return await self._put(self._unsent[0].chunks if self._unsent else [], mode)
 
     async def _complete(self) -> str:
         await self._hand_over()
@@ -253,6 +253,7 @@ class ObjectStoreWriter(SinkWriter):
     async def abort(self) -> None:
         if self._stream:
             await self._abort_stream(self._stream)
+            self._stream = None
         # What is on its way could make the object appear after we looked for it.
         await self._quiet()
         self._gatherer.clear()
@@ -272,3 +273,5 @@ class ObjectStoreWriter(SinkWriter):
         error = stream.outcome.exception()
         if error and not was_done and not isinstance(error, Aborted):
             logger.warning("%s was aborted, but parts of it may remain: %s", self.key, error)
+        if error and self._sink.keeps_blocks:
+            await self._put([], "overwrite")
