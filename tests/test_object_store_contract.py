@@ -21,9 +21,9 @@ class OnStore(SinkContract):
         async def unreachable():
             raise SinkUnavailable("nobody there")
 
-        aget, sink._store.aget = sink._store.aget, unreachable
+        aget, sink._client.aget = sink._client.aget, unreachable
         yield
-        sink._store.aget = aget
+        sink._client.aget = aget
 
 
 class TestObjectStoreSinkOnS3(OnStore):

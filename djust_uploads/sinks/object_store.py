@@ -1,8 +1,9 @@
 """Uploads as objects in S3, Google Cloud Storage or Azure, by a library in Rust. The only importer
 of obstore.
 
-The sink, its options and its store are here; ``object_store_writer`` has one file on its way into
-it, ``object_store_file`` the stored object, ``object_store_errors`` what can go wrong.
+The sink and its options are here; ``object_store_client`` has what differs between the stores,
+``object_store_writer`` one file on its way, ``object_store_file`` the stored object,
+``object_store_errors`` what can go wrong.
 """
 
 from __future__ import annotations
@@ -12,17 +13,15 @@ import contextlib
 import datetime
 import posixpath
 import re
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage, Error, Warning
 
 from ..exceptions import InvalidSink, SinkError, SinkMisconfigured
 from .base import Sink, UploadInfo
-from .keys import OWNER, UploadTo, check_upload_to, object_key, public_url
+from .keys import UploadTo, check_upload_to, object_key, public_url
 from .marks import name_in
 from .options import DISPOSITIONS, MAX_URL_EXPIRES, disposition_of, is_encrypted, refuse_wrong
 from .parts import MIB
@@ -30,34 +29,22 @@ from .s3_rules import MAX_PART, MIN_PART
 
 try:
     import obstore
-    from obstore import store as stores
 except ImportError as exc:
     raise InvalidSink(
         f"ObjectStoreSink needs obstore: pip install 'djust-uploads[obstore]' ({exc})"
     ) from exc
 
+from .object_store_client import (
+    CHECKSUMS,
+    PROVIDERS,
+    STYLES,
+    Client,
+    config_of,
+    foreign,
+    split,
+)
 from .object_store_errors import is_missing, translated
 from .object_store_writer import ObjectStoreWriter
-
-CHECKSUMS = ("CRC64NVME", "SHA256")
-STYLES = ("auto", "path", "virtual")
-
-#: Scheme → the store, and the options that have its credentials.
-STORES = {
-    "s3": (stores.S3Store, "aws_access_key_id"),
-    "gs": (stores.GCSStore, "credentials"),
-    "az": (stores.AzureStore, "account_name and account_key"),
-}
-
-_URL = re.compile(r"(s3|gs|az)://([^/@:?#]+)/?")
-
-#: How often a request is sent, with a pause of up to 0.5, 1, 2 and 4 seconds before it is repeated.
-ATTEMPTS = 5
-PAUSE = 0.5
-
-#: Seconds for a connection, and for a request with its body and answer. Both are the SDKs'.
-CONNECT_TIMEOUT = 10
-TIMEOUT = 60
 
 
 class ObjectStoreSink(Sink):
@@ -117,26 +104,27 @@ class ObjectStoreSink(Sink):
         client_options: Mapping[str, Any] | None = None,
     ) -> None:
         metadata, disposition = dict(metadata or {}), content_disposition
-        scheme, bucket = _split(url)
+        scheme, bucket = split(url)
+        provider = PROVIDERS[scheme]
         own = {
-            "s3": {
-                "region": region_name,
-                "access_key_id": aws_access_key_id,
-                "secret_access_key": aws_secret_access_key,
-                "session_token": aws_session_token,
-            },
-            "gs": {"service_account": credentials},
-            "az": {"account_name": account_name, "account_key": account_key},
+            "region_name": region_name,
+            "aws_access_key_id": aws_access_key_id,
+            "aws_secret_access_key": aws_secret_access_key,
+            "aws_session_token": aws_session_token,
+            "checksum": checksum,
+            "addressing_style": addressing_style,
+            "credentials": credentials,
+            "account_name": account_name,
+            "account_key": account_key,
         }
-        ours = [value for value in own[scheme].values() if value]
-        all_given = [value for options in own.values() for value in options.values() if value]
+        others = foreign(scheme, own)
         keys = bool(aws_access_key_id) == bool(aws_secret_access_key)
         texts = all(isinstance(text, str) for pair in metadata.items() for text in pair)
         folder = marks is None or (bool(marks) and posixpath.normpath(f"/{marks}") == f"/{marks}")
         expires = 0 < url_expires <= MAX_URL_EXPIRES
         endpoint = endpoint_url is None or bool(re.match(r"https?://[^/]+", endpoint_url))
         refuse_wrong(
-            ("credentials", "another store's", ours == all_given, f"those of {scheme}://"),
+            ("url", url, not others, f"of a store that takes {', '.join(others)}"),
             ("endpoint_url", endpoint_url, endpoint, "https://host"),
             ("aws_secret_access_key", "…", keys, "given with aws_access_key_id"),
             ("account_key", "…", not account_key or account_name, "given with account_name"),
@@ -154,13 +142,8 @@ class ObjectStoreSink(Sink):
         self.upload_to = upload_to
         self.part_size = part_size
         self.max_concurrency = max_concurrency
-        # Azure wants identifiers: https://learn.microsoft.com/rest/api/storageservices/
-        # naming-and-referencing-containers--blobs--and-metadata
-        self.owner = OWNER.replace("-", "_") if scheme == "az" else OWNER
-        #: Whether blocks stay when a multipart upload is aborted: Azure knows no such thing, and
-        #: keeps them for a week, or until something else is stored under their key,
-        #: https://learn.microsoft.com/rest/api/storageservices/put-block#remarks
-        self.keeps_blocks = scheme == "az"
+        self.owner = provider.owner
+        self.keeps_blocks = provider.keeps_blocks
         self._attributes = {
             **metadata,
             **({"Cache-Control": cache_control} if cache_control else {}),
@@ -174,13 +157,9 @@ class ObjectStoreSink(Sink):
         self._where = f"bucket {scheme}://{bucket}"
         if endpoint_url:
             self._where += f" of {endpoint_url}"
-        self._credentials = STORES[scheme][1]
-        if scheme == "s3":
-            own["s3"] |= _s3_config(bucket, endpoint_url, checksum, addressing_style)
-        elif endpoint_url:
-            own[scheme]["base_url" if scheme == "gs" else "endpoint"] = endpoint_url
-        given = {name: value for name, value in own[scheme].items() if value is not None}
-        self._store = _Store(scheme, bucket, {**given, **(config or {})}, client_options or {})
+        self._credentials = provider.credentials
+        given = config_of(scheme, bucket, {**own, "endpoint_url": endpoint_url})
+        self._client = Client(scheme, bucket, {**given, **(config or {})}, client_options or {})
 
     # The contract
 
@@ -223,7 +202,7 @@ class ObjectStoreSink(Sink):
                 )
             )
         try:
-            self._store.made()
+            self._client.made()
         except SinkMisconfigured as error:
             messages.append(Error(f"{error}", id="djust_uploads.E001"))
         return messages
@@ -232,14 +211,14 @@ class ObjectStoreSink(Sink):
         """Whether the bucket is there and lets us in: ``manage.py check --deploy``. Blocking."""
         try:
             with self.translated("list"):
-                next(iter(obstore.list(self._store.get(), self._marks, chunk_size=1)), None)
+                next(iter(obstore.list(self._client.get(), self._marks, chunk_size=1)), None)
         except SinkError as error:
             return [Error(f"{error}", id="djust_uploads.E006")]
         return []
 
     async def aclose(self) -> None:
         # Requests under way have the store until they end.
-        self._store.forget()
+        self._client.forget()
 
     # What the writer and the file ask for
 
@@ -249,7 +228,7 @@ class ObjectStoreSink(Sink):
     async def start(self, operation: str, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
         """Begin a request. Who waits for it by :func:`asyncio.wait` may be cancelled, and it goes
         on; if the future is cancelled, nobody knows what the store made of the request."""
-        store = await self._store.aget()
+        store = await self._client.aget()
         with self.translated(operation):
             future: asyncio.Future[Any] = getattr(obstore, operation)(store, *args, **kwargs)
         # One that nobody waits for any more has failed in silence.
@@ -276,14 +255,14 @@ class ObjectStoreSink(Sink):
         """The bytes ``start`` to ``end`` (excluded). Blocking."""
         options = {"range": (start, end), "if_match": etag or None}
         with self.translated("get"):
-            return bytes(obstore.get(self._store.get(), key, options=options).bytes())
+            return bytes(obstore.get(self._client.get(), key, options=options).bytes())
 
     def url(self, key: str) -> str:
         if self._custom_domain:
             return public_url(self._custom_domain, key)
         expires_in = datetime.timedelta(seconds=self._url_expires)
         with self.translated("signing a URL"):
-            url: str = obstore.sign(self._store.get(), "GET", key, expires_in)
+            url: str = obstore.sign(self._client.get(), "GET", key, expires_in)
             return url
 
     async def delete(self, key: str) -> None:
@@ -306,7 +285,7 @@ class ObjectStoreSink(Sink):
 
     async def _names(self, folder: str) -> list[str]:
         with self.translated("list"):
-            pages = obstore.list(await self._store.aget(), folder)
+            pages = obstore.list(await self._client.aget(), folder)
             return [stored["path"] async for page in pages for stored in page]
 
     async def _marked(self, mark: str, before: float) -> str | None:
@@ -320,83 +299,3 @@ class ObjectStoreSink(Sink):
             if not is_missing(error):
                 raise
             return None
-
-
-class _Store:
-    """obstore's store, made when it is first used. It is for all threads and event loops."""
-
-    def __init__(
-        self,
-        scheme: str,
-        bucket: str,
-        config: Mapping[str, Any],
-        client_options: Mapping[str, Any],
-    ) -> None:
-        self._class = STORES[scheme][0]
-        self._bucket = bucket
-        self._config = config
-        self._client_options = client_options
-        self._lock = threading.Lock()
-        self._store: Any = None
-
-    def made(self) -> Any:
-        """A new one. Reads files: certificates, credentials. Raises :class:`SinkMisconfigured`."""
-        seconds = {"connect_timeout": CONNECT_TIMEOUT, "timeout": TIMEOUT}
-        timeouts = {name: f"{value}s" for name, value in seconds.items()}
-        retries = {
-            "max_retries": ATTEMPTS - 1,
-            "backoff": {"init_backoff": datetime.timedelta(seconds=PAUSE)},
-        }
-        try:
-            return self._class(
-                self._bucket,
-                config=self._config,
-                # Whoever gives such an endpoint_url means it; check() warns.
-                client_options={"allow_http": True, **timeouts, **self._client_options},
-                retry_config=retries,
-            )
-        except (obstore.exceptions.BaseError, ValueError, TypeError, OSError) as exc:
-            said = str(exc).partition("\n\nDebug source")[0].strip().rstrip(".")
-            raise SinkMisconfigured(
-                f"{said}. Check the credentials, config and client_options of the sink."
-            ) from exc
-
-    def get(self) -> Any:
-        """For any thread. Blocks for the files the first time."""
-        with self._lock:
-            if self._store is None:
-                self._store = self.made()
-            return self._store
-
-    async def aget(self) -> Any:
-        return self._store or await asyncio.to_thread(self.get)
-
-    def forget(self) -> None:
-        self._store = None
-
-
-def _split(url: str) -> tuple[str, str]:
-    found = _URL.fullmatch(url)
-    refuse_wrong(("url", url, found, "s3://bucket, gs://bucket or az://container, without a path"))
-    assert found
-    return found[1], found[2]
-
-
-def _s3_config(
-    bucket: str, endpoint_url: str | None, checksum: str | None, style: str
-) -> dict[str, Any]:
-    # As the SDK chooses: a certificate for *.s3.amazonaws.com is none for a.b.s3.amazonaws.com.
-    virtual = style == "virtual" or (style == "auto" and not endpoint_url and "." not in bucket)
-    if virtual and endpoint_url:
-        # obstore adds the bucket to AWS's own endpoint only.
-        url = urlsplit(endpoint_url)
-        endpoint_url = url._replace(netloc=f"{bucket}.{url.netloc}").geturl()
-    return {
-        "endpoint": endpoint_url,
-        "virtual_hosted_style_request": virtual,
-        "checksum_algorithm": checksum,
-        # TLS and the checksum keep the body whole; over plain http only a signature does.
-        "unsigned_payload": not (endpoint_url or "").startswith("http://"),
-        # A request for many objects, which some stores don't know. We delete one at a time.
-        "disable_bulk_delete": True,
-    }

@@ -156,7 +156,11 @@ class ObjectStoreWriter(SinkWriter):
     async def _mark(self) -> None:
         if mark := self._sink.mark(self._upload.key):
             self._marked = True
-            await self._call("put_async", mark, mark_of(self.key), use_multipart=False)
+            try:
+                await self._call("put_async", mark, mark_of(self.key), use_multipart=False)
+            except SinkError as error:
+                self._marked = not 400 <= status_of(error) < 500
+                raise
 
     async def _claim(self) -> None:
         """Hold the place of a key that somebody else may use: with an empty object, as a multipart
