@@ -6,7 +6,7 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint unit unit-django6 libmagic browser clean
+.PHONY: demo test bench lint unit unit-django6 libmagic azurite browser clean
 
 demo: $(VENV)/installed libmagic
 	$(BIN)/python examples/demo.py $(PORT)
@@ -18,7 +18,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(VENV)/installed libmagic browser
+unit: $(VENV)/installed libmagic azurite browser
 	$(BIN)/pytest
 
 bench: $(VENV)/installed libmagic
@@ -37,6 +37,9 @@ $(VENV)/installed: pyproject.toml
 
 libmagic:
 	sh tests/system-package.sh libmagic1 "$(PYTHON) -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library(\"magic\"))'"
+
+azurite: $(VENV)/installed
+	sh tests/azurite.sh $(VENV)
 
 browser:
 	sh tests/system-package.sh chromium "command -v chromium || command -v chromium-browser || command -v google-chrome"

@@ -97,10 +97,12 @@ async def test_every_body_has_its_checksum_and_over_tls_no_signature(
     assert bodies == 5
 
 
-async def test_over_plain_http_bodies_are_signed(broken):
-    async with sink_for(broken) as sink:
+@pytest.mark.parametrize("checksum", ["CRC64NVME", None])
+async def test_over_plain_http_a_body_without_a_checksum_is_signed(broken, checksum):
+    async with sink_for(broken, checksum=checksum) as sink:
         await upload(sink, bytes(SMALL))
-    expected = hashlib.sha256(bytes(SMALL)).hexdigest()
+    signed = hashlib.sha256(bytes(SMALL)).hexdigest()
+    expected = "UNSIGNED-PAYLOAD" if checksum else signed
     assert broken.headers[-1]["x-amz-content-sha256"] == expected
 
 

@@ -101,13 +101,16 @@ def config_of(scheme: str, bucket: str, options: Mapping[str, Any]) -> dict[str,
     """The options as obstore has them."""
     named = {theirs: options[ours] for ours, theirs in PROVIDERS[scheme].options.items()}
     if scheme == "s3":
-        named |= _s3_config(bucket, options["endpoint_url"], options["addressing_style"])
+        named |= _s3_config(bucket, options)
     return {name: value for name, value in named.items() if value is not None}
 
 
-def _s3_config(bucket: str, endpoint_url: str | None, style: str) -> dict[str, Any]:
+def _s3_config(bucket: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    endpoint_url = options["endpoint_url"]
+    is_plain = (endpoint_url or "").startswith("http://")
     # As the SDK chooses: a certificate for *.s3.amazonaws.com is none for a.b.s3.amazonaws.com.
-    virtual = style == "virtual" or (style == "auto" and not endpoint_url and "." not in bucket)
+    auto = not endpoint_url and "." not in bucket
+    virtual = {"auto": auto, "path": False, "virtual": True}[options["addressing_style"]]
     if virtual and endpoint_url:
         # obstore adds the bucket to AWS's own endpoint only.
         url = urlsplit(endpoint_url)
@@ -115,8 +118,8 @@ def _s3_config(bucket: str, endpoint_url: str | None, style: str) -> dict[str, A
     return {
         "endpoint": endpoint_url,
         "virtual_hosted_style_request": virtual,
-        # TLS and the checksum keep the body whole; over plain http only a signature does.
-        "unsigned_payload": not (endpoint_url or "").startswith("http://"),
+        # A signature hashes the body, with SHA-256. TLS or a checksum keep it whole for less.
+        "unsigned_payload": bool(options["checksum"]) or not is_plain,
         # Otherwise it is a request for many objects, which some stores don't know.
         "disable_bulk_delete": True,
     }
