@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,11 +54,14 @@ class Store:
         listing = self._ask("GET", "", "comp=list&restype=container")
         return re.findall("<Name>([^<]*)</Name>", listing)
 
-    def uploads(self) -> list[str]:
-        """The names of blobs that have blocks only, which nobody put together."""
-        query = "comp=list&include=uncommittedblobs&restype=container"
-        found = re.findall("<Name>([^<]*)</Name>", self._ask("GET", "", query))
-        return sorted(set(found) - set(self.object_keys()))
+    def blocks(self, key: str) -> int:
+        """How many blocks there are that nobody put together."""
+        try:
+            listing = self._ask("GET", f"/{key}", "blocklisttype=uncommitted&comp=blocklist")
+        except urllib.error.HTTPError as error:
+            assert error.code == 404
+            return 0
+        return listing.count("<Block>")
 
     def empty(self) -> None:
         self._ask("DELETE", "", "restype=container")

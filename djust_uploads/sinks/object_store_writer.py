@@ -83,7 +83,8 @@ class Stream:
 
 
 class ObjectStoreWriter(SinkWriter):
-    """Holds at most ``max_concurrency`` parts on their way, the one being gathered, and two pieces.
+    """Holds at most ``max_concurrency`` parts, on their way or being gathered, and three pieces:
+    one gathered here, one in the stream, and one that obstore keeps while it has enough.
 
     Its ``offset`` is 0 until it finishes: which parts have landed, obstore doesn't say. For the
     same reason a multipart upload that failed can't go on; obstore has aborted it then.
