@@ -1,12 +1,14 @@
 # make demo: the examples, at http://localhost:8000/ and the ports after it; PORT=9000 chooses others.
 # make test: everything that CI checks.
+# make test-rounds: what CI does a few times, more often.
 
 PYTHON ?= python3
 PORT ?= 8000
+ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint unit unit-django6 libmagic azurite browser clean
+.PHONY: demo test bench lint unit unit-django6 test-rounds libmagic azurite browser redis clean
 
 demo: $(VENV)/installed libmagic
 	$(BIN)/python examples/demo.py $(PORT)
@@ -18,8 +20,12 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(VENV)/installed libmagic azurite browser
+unit: $(VENV)/installed libmagic azurite browser redis
 	$(BIN)/pytest
+
+# What the unit tests do a few times, ROUNDS times: kill the server at a random moment, and go on.
+test-rounds: $(VENV)/installed libmagic redis
+	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/test_sigkill.py
 
 bench: $(VENV)/installed libmagic
 	$(BIN)/python -m benchmarks.loop_lag
@@ -43,6 +49,9 @@ azurite: $(VENV)/installed
 
 browser:
 	sh tests/system-package.sh chromium "command -v chromium || command -v chromium-browser || command -v google-chrome"
+
+redis:
+	sh tests/system-package.sh redis-server "command -v redis-server"
 
 clean:
 	rm -rf $(VENV) .venv-django6 .mypy_cache .pytest_cache .ruff_cache dist

@@ -12,6 +12,8 @@
         "SINK_TIMEOUT": 60,                        # seconds for one call to a sink
         "IDLE_TIMEOUT": 300,                       # seconds that a client may send nothing
         "SHA256": False,                           # compute entry.sha256
+        "RESUME_CACHE": "default",                 # alias in CACHES, for resumable slots
+        "RESUME_TTL": 86400,                       # seconds that an upload may be interrupted
     }
 """
 
@@ -48,6 +50,10 @@ class UploadSettings:
     idle_timeout: float = 300.0
     #: Whether to compute the SHA-256 of every upload while it arrives.
     sha256: bool = False
+    #: Alias in ``CACHES`` of the cache in which interrupted uploads are remembered.
+    resume_cache: str = "default"
+    #: Seconds for which they are.
+    resume_ttl: float = 24 * 3600
 
     @classmethod
     def names(cls) -> dict[str, str]:

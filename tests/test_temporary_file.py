@@ -93,6 +93,16 @@ def test_permissions_that_cannot_be(permissions):
         TemporaryFileSink(permissions=permissions)
 
 
+async def test_less_is_gathered_where_the_budget_is_small(sink):
+    writer = await sink.open(info(500_000))
+    await writer.write(bytes(200_000))
+    assert writer.offset == 0
+    with override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 600_000}):
+        await writer.write(bytes(100_000))
+        assert writer.offset == 300_000
+    await writer.abort()
+
+
 def test_check(directory):
     assert TemporaryFileSink(directory).check() == []
     [message] = TemporaryFileSink(directory / "missing").check()

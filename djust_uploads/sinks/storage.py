@@ -22,6 +22,7 @@ from django.utils.asyncio import async_unsafe
 
 from ..exceptions import InvalidSink, SinkError, UploadError
 from ..files import SinkFile
+from ..window import gather_size
 from .base import Sink, SinkWriter, UploadInfo
 from .keys import UploadTo, check_upload_to, object_key
 from .links import save_link
@@ -191,7 +192,7 @@ class StorageWriter(SinkWriter):
     async def write(self, chunk: bytes) -> None:
         self._gathered += len(chunk)
         self._chunks.append(chunk)
-        if self._gathered >= GATHER:
+        if self._gathered >= gather_size(GATHER):
             await self._flush()
 
     async def _flush(self) -> None:
