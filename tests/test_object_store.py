@@ -12,10 +12,12 @@ import urllib.request
 
 import pytest
 from django.core.exceptions import SynchronousOnlyOperation
+from django.test import override_settings
 
 from djust_uploads.exceptions import SinkError, SinkMisconfigured
 from djust_uploads.sinks import object_store_writer
 from djust_uploads.sinks.marks import mark_of
+from djust_uploads.window import budget
 from tests.faulty import faulty
 from tests.google_xml import google
 from tests.object_store_uploads import MARKS, kept, sink_for
@@ -362,6 +364,25 @@ async def test_at_most_max_concurrency_parts_are_on_their_way(moto_store):
     ):
         await upload(sink, os.urandom(8 * PART))
         assert slow.most_in_flight == 3
+
+
+async def test_parts_that_do_not_fit_in_the_budget_wait(moto_store):
+    empty(moto_store)
+    async with (
+        faulty(moto_store.endpoint_url, rate=80 * MIB) as slow,
+        sink_for(slow, max_concurrency=4) as sink,
+    ):
+        # A half of it is for what sinks have on their way.
+        with override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 2 * 3 * PART}):
+            await upload(sink, bytes(8 * PART))
+            assert slow.most_in_flight == 3 and budget.sending == 0
+            writers = [await sink.open(info(8 * PART)) for _ in range(2)]
+            for writer, held in zip(writers, (3 * PART, 4 * PART), strict=True):
+                await writer.write(bytes(MIB))
+                assert budget.sending == held
+            for writer in writers:
+                await writer.abort()
+    assert budget.sending == 0
 
 
 async def test_write_waits_while_the_store_takes_nothing(broken, moto_store):

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import SinkError, SinkMisconfigured
+from ..window import budget
 from .base import SinkWriter, UploadInfo
 from .keys import key_taken
 from .marks import mark_of
@@ -45,8 +47,11 @@ class Stream:
         self._taken = asyncio.Event()
         self._taken.set()
 
-    def watch(self, outcome: asyncio.Future[dict[str, str | None]]) -> None:
+    def watch(self, outcome: asyncio.Future[dict[str, str | None]], held: int) -> None:
+        """``held``: bytes of the budget that it may have on its way."""
         self.outcome = outcome
+        budget.hold(held)
+        outcome.add_done_callback(lambda _: budget.release(held))
         # Nobody asks for pieces any more.
         outcome.add_done_callback(lambda _: self._taken.set())
 
@@ -83,8 +88,9 @@ class Stream:
 
 
 class ObjectStoreWriter(SinkWriter):
-    """Holds at most ``max_concurrency`` parts, on their way or being gathered, and three pieces:
-    one gathered here, one in the stream, and one that obstore keeps while it has enough.
+    """Holds at most ``max_concurrency`` parts, on their way or being gathered, fewer where they
+    don't fit in the budget of all uploads, and three pieces: one gathered here, one in the stream,
+    and one that obstore keeps while it has enough.
 
     Its ``offset`` is 0 until it finishes: which parts have landed, obstore doesn't say. For the
     same reason a multipart upload that failed can't go on; obstore has aborted it then.
@@ -135,20 +141,27 @@ class ObjectStoreWriter(SinkWriter):
             await self._mark()
             if not self._is_unguessable:
                 await self._claim()
-            stream = Stream()
-            stream.watch(
-                await self._sink.start(
-                    "put_async",
-                    self.key,
-                    stream,
-                    attributes=self._sink.attributes(self._upload),
-                    use_multipart=True,
-                    chunk_size=self._part_size,
-                    max_concurrency=self._sink.max_concurrency,
-                )
+            stream, concurrency = Stream(), self._concurrency()
+            outcome = await self._sink.start(
+                "put_async",
+                self.key,
+                stream,
+                attributes=self._sink.attributes(self._upload),
+                use_multipart=True,
+                chunk_size=self._part_size,
+                max_concurrency=concurrency,
             )
+            stream.watch(outcome, concurrency * self._part_size)
             self._stream = stream
         return self._stream
+
+    def _concurrency(self) -> int:
+        """As many parts at once as fit in the budget now; obstore can't be told later. One part may
+        always be on its way, so that this upload waits for nobody else's."""
+        most = min(self._sink.max_concurrency, math.ceil(self._upload.size / self._part_size))
+        while most > 1 and not budget.fits(most * self._part_size):
+            most -= 1
+        return most
 
     @property
     def _is_unguessable(self) -> bool:
