@@ -13,7 +13,15 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any
 
 from . import frames
@@ -44,6 +52,9 @@ logger = logging.getLogger("djust_uploads")
 _REMEMBERED_REFS = 4096
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+#: Seconds that a connection that ended waits until its uploads are saved. daphne gives it 10.
+SETTLE_TIMEOUT = 8.0
 
 #: asyncio holds tasks weakly; these must end even if their manager is gone.
 _background: set[asyncio.Task[Any]] = set()
@@ -319,6 +330,7 @@ class UploadManager:
         for transfer in transfers:
             if not transfer.upload_id:
                 await transfer.wait_ended()
+        await self._wait_settled([transfer for transfer in transfers if transfer.upload_id])
         if self._turns:
             # A handler that outlives its connection still reads its files; it calls us again.
             self._closing = True
@@ -331,6 +343,14 @@ class UploadManager:
             else:
                 await _delete(entry)
         await self._discard(self._take_consumed())
+
+    async def _wait_settled(self, parked: Sequence[Transfer]) -> None:
+        """A server that is told to end waits for us, and then cancels whatever still runs: parked
+        transfers, and what their sinks are sending."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_TIMEOUT):
+                for transfer in parked:
+                    await transfer.wait_settled()
 
     def lose(self, transfer: Transfer) -> None:
         """Its client is gone, but may come back."""

@@ -118,6 +118,7 @@ class Transfer:
         self._chunks: deque[bytes] = deque()
         self._fed = asyncio.Event()
         self._drained = asyncio.Event()
+        self._settled = asyncio.Event()
         self._stopped: UploadError | None = None
         self._writer: SinkWriter | None = None
         self._deadline = Deadline()
@@ -204,6 +205,15 @@ class Transfer:
         # How long to wait for the client depends on whether there is one.
         self._fed.set()
         self._drained.set()
+        if listener.attached:
+            self._settled.set()
+        else:
+            self._settled.clear()
+
+    async def wait_settled(self) -> None:
+        """Return when all that came is where another process can go on with it, as far as it will
+        be; or when another connection has taken the upload."""
+        await self._settled.wait()
 
     async def discard(self) -> None:
         """Delete the file of a complete upload that nobody consumed, if it is still ours."""
@@ -260,6 +270,7 @@ class Transfer:
             self._deadline.close()
             self._window.close()
             self._drained.set()
+            self._settled.set()
 
     async def _store(self) -> None:
         entry, slot = self.entry, self.slot
@@ -375,6 +386,8 @@ class Transfer:
 
     async def _next_feed(self) -> None:
         attached = self.listener.attached
+        if not attached:
+            self._settled.set()
         seconds = upload_settings().idle_timeout if attached else PARKED_SECONDS
         if not self._stopped:
             try:

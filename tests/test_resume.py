@@ -637,6 +637,24 @@ class BrokenCache:
         raise ConnectionError("the cache is down")
 
 
+async def test_connection_that_ends_waits_until_its_uploads_are_saved(sink, parking):
+    """A server that shuts down cancels the rest when its connections have ended."""
+    async with connect(sink) as page:
+        await page.register(len(DATA))
+        ref = await page.register(len(DATA))
+        await page.chunks(ref, DATA[: 10 * CHUNK])
+    [saved] = [t for t in parking._transfers.values() if t.checkpoints]
+    assert saved.checkpoints.offset == 10 * CHUNK
+
+
+async def test_connection_that_ends_does_not_wait_for_long(monkeypatch, parking):
+    monkeypatch.setattr(manager, "SETTLE_TIMEOUT", 0.01)
+    async with connect(RecordingSink(delay=60)) as page:
+        ref = await page.register(len(DATA))
+        await page.chunks(ref, DATA[:CHUNK])
+    assert len(parking._transfers) == 1
+
+
 async def test_shutdown_suspends(sink, tmp_path, parking, other_process):
     """The loop cancels its tasks when the server ends."""
     async with connect(sink) as page:
