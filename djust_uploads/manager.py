@@ -292,6 +292,13 @@ class UploadManager:
         if entry.status is Status.COMPLETE:
             await transfer.report()
 
+    def lost(self, transfer: Transfer) -> None:
+        """The connection is gone, though nobody said so yet. Whoever resumes the upload must not
+        share it with us."""
+        if self._transfers.get(transfer.entry.ref) is transfer:
+            self._remember(transfer.entry.ref)
+            self._park(transfer)
+
     def surrender(self, transfer: Transfer) -> None:
         """Another connection of the same owner takes the upload. Raises ``UploadLocked`` while a
         handler of ours has its file."""

@@ -60,6 +60,9 @@ class Parking:
         else:
             self.forget(transfer)
 
+    def lost(self, transfer: Transfer) -> None:
+        """Nobody was there."""
+
     def surrender(self, transfer: Transfer) -> None:
         """A connection resumes it."""
         self._stop_timer(transfer.upload_id or "")

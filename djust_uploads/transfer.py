@@ -42,7 +42,7 @@ from .exceptions import (
     UploadExpired,
     UploadLocked,
 )
-from .parking import PARKED_SECONDS, parking
+from .parking import PARKED_SECONDS
 from .sinks.base import Sink, SinkWriter
 from .validators import HEAD_SIZE, check_content, run_validators, xml_guard
 from .window import Window, budget, gather_size
@@ -84,6 +84,9 @@ class Listener(Protocol):
     async def send(self, message: Mapping[str, Any]) -> None: ...
 
     def transfer_ended(self, transfer: Transfer) -> None: ...
+
+    def lost(self, transfer: Transfer) -> None:
+        """Its page can't be told anything any more."""
 
     def surrender(self, transfer: Transfer) -> None:
         """Another listener takes it. Raises :class:`UploadLocked` if that can't be now."""
@@ -439,13 +442,14 @@ class Transfer:
         )
 
     async def _tell(self, message: Mapping[str, Any]) -> None:
+        listener = self.listener
         try:
-            await self.listener.send(message)
+            await listener.send(message)
         except Exception as exc:
             # A client that oversteps its limit is not read from, so its end is not heard either:
             # that nobody can be told is then the only sign.
             if self.upload_id:
-                parking.park(self)
+                listener.lost(self)
             else:
                 self.stop(UploadCancelled(f"the connection is gone: {exc!r}"))
 

@@ -153,6 +153,23 @@ async def test_half_open_connection_loses_the_upload_to_the_new_one(sink):
         assert [m.get("code") for m in old.sent if m.get("code")] == ["locked"]
 
 
+async def test_page_that_can_not_be_told_anything_has_lost_the_upload(sink):
+    async def gone(message):
+        raise ConnectionError
+
+    async with connect(sink) as old, connect(sink) as new:
+        ref = await send_some(old)
+        held = old.manager._transfers[ref]
+        old.manager._send = gone
+        await held.report()
+        answer = await new.resume(ref)
+        # Neither its late frames nor its end concern the new one.
+        await old.frame(FrameType.CHUNK, ref, 0, b"late")
+        await old.manager.aclose()
+        assert (await new.go_on(answer, DATA))["status"] == "complete"
+        assert new.entries()[0].data == DATA
+
+
 async def test_resumed_again_and_again(sink):
     async with connect(sink) as page:
         ref = await send_some(page, 1)
