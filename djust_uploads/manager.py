@@ -109,6 +109,12 @@ class UploadManager:
     def _upload_id(self, ref: str) -> str | None:
         return upload_id_of(self.owner, ref) if self.owner else None
 
+    def _resumable(self, entry: UploadEntry) -> Transfer | None:
+        """What others may resume of it. The client may have given its ref to another upload too, of
+        another connection or one that is not resumable."""
+        transfer = parking.get(self._upload_id(entry.ref))
+        return transfer if transfer and transfer.entry is entry else None
+
     def _add(self, transfer: Transfer) -> None:
         self._entries[transfer.entry.ref] = transfer.entry
         self._transfers[transfer.entry.ref] = transfer
@@ -332,7 +338,7 @@ class UploadManager:
         unconsumed = [entry for entry in self._entries.values() if entry.complete]
         self._entries.clear()
         for entry in unconsumed:
-            if resumable := parking.get(self._upload_id(entry.ref)):
+            if resumable := self._resumable(entry):
                 parking.park(resumable)
             else:
                 await _delete(entry)
@@ -411,7 +417,7 @@ class UploadManager:
         self._spawn(lambda: self._discard_cancelled(entry))
 
     async def _discard_cancelled(self, entry: UploadEntry) -> None:
-        if transfer := parking.get(self._upload_id(entry.ref)):
+        if transfer := self._resumable(entry):
             parking.forget(transfer)
             await transfer.discard()
         else:
@@ -469,7 +475,7 @@ class UploadManager:
     async def _discard(self, consumed: list[UploadEntry]) -> None:
         for entry in consumed:
             await (_keep(entry) if entry.keeps_file else _delete(entry))
-            if transfer := parking.get(self._upload_id(entry.ref)):
+            if transfer := self._resumable(entry):
                 parking.forget(transfer)
                 await transfer.consumed()
         for name in {entry.upload_name for entry in consumed}:

@@ -202,6 +202,28 @@ async def test_ref_of_a_parked_upload_is_taken(sink):
         assert page.sent[-1]["code"] == "duplicate_ref"
 
 
+@pytest.mark.parametrize("end", ["disconnect", "cancel", "consume"])
+async def test_ref_of_two_uploads_of_which_one_is_resumable(sink, tmp_path, end):
+    """What happens to the one does not concern the other."""
+    async with connect(sink) as page, Connection(owner=ALICE, sink=sink) as other:
+        ref = await send_some(page)
+        message = {"upload_name": "files", "ref": ref, "client_name": "a", "client_size": 1}
+        await other.manager.register(message, other.send)
+        await other.chunks(ref, b"a")
+        await other.frame(FrameType.COMPLETE, ref)
+        assert (await other.ended(ref))["status"] == "complete"
+        if end == "cancel":
+            await other.frame(FrameType.CANCEL, ref)
+        elif end == "consume":
+            with other.manager.turn():
+                assert [entry.data for entry in other.manager.consume("files")] == [b"a"]
+        await other.manager.aclose()
+        assert await wait_until(lambda: len(files(tmp_path)) == 1)
+        rest = {"ref": ref, "chunk_size": CHUNK, "bytes_received": 10 * CHUNK}
+        assert (await page.go_on(rest, DATA))["status"] == "complete"
+        assert page.entries()[0].data == DATA
+
+
 async def test_parked_upload_that_has_all_ends_by_itself_and_comes_back_complete(sink, tmp_path):
     async with connect(sink) as page:
         ref = await page.register(len(DATA))
