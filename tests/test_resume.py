@@ -611,6 +611,98 @@ async def test_shutdown_suspends(sink, tmp_path, parking, other_process):
         assert (await page.go_on(answer, DATA))["status"] == "complete"
 
 
+class SilentSink(TemporaryFileSink):
+    """``fault`` is what its checkpoints come to, from the second on."""
+
+    fault = None
+
+    async def open(self, upload):
+        writer = await super().open(upload)
+        writer.__class__, writer.sink = SilentWriter, self
+        return writer
+
+
+class SilentWriter(TemporaryFileWriter):
+    async def checkpoint(self):
+        if self.sink.fault == "hangs":
+            await asyncio.Event().wait()
+        elif self.sink.fault:
+            raise RuntimeError("no checkpoint")
+        return await super().checkpoint()
+
+
+@pytest.mark.parametrize("fault", ["raises", "hangs"])
+async def test_upload_whose_last_checkpoint_fails_goes_on_at_the_one_before(
+    tmp_path, monkeypatch, fault
+):
+    monkeypatch.setattr("djust_uploads.checkpoints.CHECKPOINT_TIMEOUT", 0.05)
+    sink = SilentSink(tmp_path)
+    async with connect(sink) as page:
+        ref = await send_some(page)
+        [entry] = page.entries()
+        sink.fault = fault
+        held = page.manager._transfers[ref]
+        held._task.cancel()
+        await held.wait_ended()
+        acknowledged = entry.offset
+    sink.fault = None
+    async with connect(sink) as page:
+        answer = await page.resume(ref)
+        assert answer["offset"] >= acknowledged
+        assert (await page.go_on(answer, DATA))["status"] == "complete"
+        assert page.entries()[0].data == DATA
+
+
+async def test_shutdown_while_the_cache_is_down_deletes_nothing(sink, tmp_path, monkeypatch):
+    """What was acknowledged before is still in there."""
+    monkeypatch.setattr("djust_uploads.checkpoints.SAVE_INTERVAL", 0)
+    async with connect(sink) as page:
+        ref = await send_some(page, 20)
+        [entry] = page.entries()
+        acknowledged = entry.offset
+        held = page.manager._transfers[ref]
+        monkeypatch.setattr(Lease, "save", _cache_is_down)
+        held._task.cancel()
+        await held.wait_ended()
+        monkeypatch.undo()
+    async with connect(sink) as page:
+        answer = await page.resume(ref)
+        assert answer["offset"] >= acknowledged > 0
+        await page.frame(FrameType.CANCEL, ref)
+
+
+async def _cache_is_down(*args):
+    raise ConnectionError("the cache is down")
+
+
+async def test_shutdown_when_the_application_was_told_tells_it_no_second_time(
+    sink, monkeypatch, other_process
+):
+    completed, saved = [], asyncio.Event()
+
+    async def save(lease, upload):
+        await real(lease, upload)
+        if upload.status == "complete" and not saved.is_set():
+            saved.set()
+            await asyncio.Event().wait()
+
+    real = Lease.save
+    monkeypatch.setattr(Lease, "save", save)
+    async with connect(sink, on_complete=completed.append) as page:
+        ref = await page.register(len(DATA))
+        await page.chunks(ref, DATA)
+        await page.frame(FrameType.COMPLETE, ref)
+        held = page.manager._transfers[ref]
+        await saved.wait()
+        held._task.cancel()
+        await held.wait_ended()
+    other_process()
+    async with connect(sink, on_complete=completed.append) as page:
+        assert (await page.resume(ref))["status"] == "resumed"
+        assert (await page.ended(ref))["status"] == "complete"
+        assert len(completed) == 1
+
+
 async def test_sha256_of_a_resumed_file_is_right(sink, parking, other_process):
     import hashlib
 
