@@ -6,9 +6,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .exceptions import DuplicateRef, UploadError, UploadLocked
+from .exceptions import DuplicateRef, SinkTimeout, UploadError, UploadLocked
 from .resume import Lease, SavedUpload
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ SAVE_INTERVAL = 1.0
 #: Seconds that a writer may take to make durable what it gathered, when its upload is suspended. A
 #: server that is told to end gives its connections about as many.
 FLUSH_TIMEOUT = 5.0
+
+#: Seconds that it may take a writer to say what it knows.
+CHECKPOINT_TIMEOUT = 5.0
 
 
 class Checkpoints:
@@ -39,11 +42,6 @@ class Checkpoints:
         self._saved_at = 0.0
         self._failed = False
 
-    @property
-    def status(self) -> str:
-        """``"uploading"`` or ``"complete"``."""
-        return self._saved.status
-
     @classmethod
     async def begin(
         cls, upload_id: str, entry: UploadEntry, info: UploadInfo, sink: str, writer: SinkWriter
@@ -52,7 +50,7 @@ class Checkpoints:
 
         Raises :class:`DuplicateRef` if there is another upload of that name.
         """
-        checkpoint = await writer.checkpoint()
+        checkpoint = await _checkpoint_of(writer)
         if checkpoint is None:
             return None
         saved = SavedUpload(
@@ -90,7 +88,7 @@ class Checkpoints:
         offset = writer.offset
         saved = replace(
             self._saved,
-            checkpoint=await writer.checkpoint() or self._saved.checkpoint,
+            checkpoint=await _checkpoint_of(writer) or self._saved.checkpoint,
             status=status,
         )
         if not await self._try(self._lease.save(saved)):
@@ -99,8 +97,9 @@ class Checkpoints:
         return True
 
     async def suspend(self, writer: SinkWriter) -> bool:
-        """Save as much as the writer can make durable. Whether somebody can go on with it. Raises
-        :class:`UploadLocked` if somebody already does; then the writer was left alone."""
+        """Save as much as the writer can make durable. Whether that is saved. Raises
+        :class:`UploadLocked` if somebody already goes on with it; then the writer was left alone.
+        """
         await self._try(self._lease.check())
         try:
             async with asyncio.timeout(FLUSH_TIMEOUT):
@@ -156,3 +155,11 @@ class Checkpoints:
             return False
         self._failed = False
         return True
+
+
+async def _checkpoint_of(writer: SinkWriter) -> dict[str, Any] | None:
+    try:
+        async with asyncio.timeout(CHECKPOINT_TIMEOUT):
+            return await writer.checkpoint()
+    except TimeoutError as exc:
+        raise SinkTimeout(f"no checkpoint within {CHECKPOINT_TIMEOUT} s") from exc

@@ -120,6 +120,12 @@ class UploadManager:
     def _upload_id(self, ref: str) -> str | None:
         return upload_id_of(self.owner, ref) if self.owner else None
 
+    def _resumable(self, entry: UploadEntry) -> Transfer | None:
+        """What others may resume of it. The client may have given its ref to another upload too, of
+        another connection or one that is not resumable."""
+        transfer = parking.get(self._upload_id(entry.ref))
+        return transfer if transfer and transfer.entry is entry else None
+
     def _add(self, transfer: Transfer) -> None:
         self._entries[transfer.entry.ref] = transfer.entry
         self._transfers[transfer.entry.ref] = transfer
@@ -304,6 +310,13 @@ class UploadManager:
         if entry.status is Status.COMPLETE:
             await transfer.report()
 
+    def lost(self, transfer: Transfer) -> None:
+        """The connection is gone, though nobody said so yet. Whoever resumes the upload must not
+        share it with us."""
+        if self._transfers.get(transfer.entry.ref) is transfer:
+            self._remember(transfer.entry.ref)
+            self._park(transfer)
+
     def surrender(self, transfer: Transfer) -> None:
         """Another connection of the same owner takes the upload. Raises ``UploadLocked`` while a
         handler of ours has its file."""
@@ -324,7 +337,7 @@ class UploadManager:
         transfers = list(self._transfers.values())
         for transfer in transfers:
             if transfer.upload_id:
-                self.lose(transfer)
+                self._park(transfer)
             else:
                 transfer.stop(UploadCancelled("the connection ended"))
         for transfer in transfers:
@@ -338,7 +351,7 @@ class UploadManager:
         unconsumed = [entry for entry in self._entries.values() if entry.complete]
         self._entries.clear()
         for entry in unconsumed:
-            if resumable := parking.get(self._upload_id(entry.ref)):
+            if resumable := self._resumable(entry):
                 parking.park(resumable)
             else:
                 await _delete(entry)
@@ -352,7 +365,7 @@ class UploadManager:
                 for transfer in parked:
                     await transfer.wait_settled()
 
-    def lose(self, transfer: Transfer) -> None:
+    def _park(self, transfer: Transfer) -> None:
         """Its client is gone, but may come back."""
         self._entries.pop(transfer.entry.ref, None)
         self._transfers.pop(transfer.entry.ref, None)
@@ -426,7 +439,7 @@ class UploadManager:
         self._spawn(lambda: self._discard_cancelled(entry))
 
     async def _discard_cancelled(self, entry: UploadEntry) -> None:
-        if transfer := parking.get(self._upload_id(entry.ref)):
+        if transfer := self._resumable(entry):
             parking.forget(transfer)
             await transfer.discard()
         else:
@@ -484,7 +497,7 @@ class UploadManager:
     async def _discard(self, consumed: list[UploadEntry]) -> None:
         for entry in consumed:
             await (_keep(entry) if entry.keeps_file else _delete(entry))
-            if transfer := parking.get(self._upload_id(entry.ref)):
+            if transfer := self._resumable(entry):
                 parking.forget(transfer)
                 await transfer.consumed()
         for name in {entry.upload_name for entry in consumed}:

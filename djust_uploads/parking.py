@@ -60,8 +60,8 @@ class Parking:
         else:
             self.forget(transfer)
 
-    def lose(self, transfer: Transfer) -> None:
-        """Nothing is sent from here."""
+    def lost(self, transfer: Transfer) -> None:
+        """Nobody was there."""
 
     def surrender(self, transfer: Transfer) -> None:
         """A connection resumes it."""

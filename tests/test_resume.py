@@ -154,22 +154,21 @@ async def test_half_open_connection_loses_the_upload_to_the_new_one(sink):
         assert [m.get("code") for m in old.sent if m.get("code")] == ["locked"]
 
 
-async def test_connection_that_is_gone_takes_nothing_back(sink):
-    async with connect(sink) as old:
+async def test_page_that_can_not_be_told_anything_has_lost_the_upload(sink):
+    async def gone(message):
+        raise ConnectionError
+
+    async with connect(sink) as old, connect(sink) as new:
         ref = await send_some(old)
-
-        async def send(message):
-            raise ConnectionError
-
-        old.manager.send = send
         held = old.manager._transfers[ref]
+        old.manager._send = gone
         await held.report()
-        async with connect(sink) as new:
-            answer = await new.resume(ref)
-            await old.manager.aclose()
-            await old.frame(FrameType.CANCEL, ref)
-            assert (await new.go_on(answer, DATA))["status"] == "complete"
-            assert new.entries()[0].data == DATA
+        answer = await new.resume(ref)
+        # Neither its late frames nor its end concern the new one.
+        await old.frame(FrameType.CHUNK, ref, 0, b"late")
+        await old.manager.aclose()
+        assert (await new.go_on(answer, DATA))["status"] == "complete"
+        assert new.entries()[0].data == DATA
 
 
 async def test_resumed_again_and_again(sink):
@@ -202,6 +201,28 @@ async def test_ref_of_a_parked_upload_is_taken(sink):
         message = {"upload_name": "files", "ref": ref, "client_name": "a", "client_size": 1}
         await page.manager.register({**message, "resumable": True}, page.send)
         assert page.sent[-1]["code"] == "duplicate_ref"
+
+
+@pytest.mark.parametrize("end", ["disconnect", "cancel", "consume"])
+async def test_ref_of_two_uploads_of_which_one_is_resumable(sink, tmp_path, end):
+    """What happens to the one does not concern the other."""
+    async with connect(sink) as page, Connection(owner=ALICE, sink=sink) as other:
+        ref = await send_some(page)
+        message = {"upload_name": "files", "ref": ref, "client_name": "a", "client_size": 1}
+        await other.manager.register(message, other.send)
+        await other.chunks(ref, b"a")
+        await other.frame(FrameType.COMPLETE, ref)
+        assert (await other.ended(ref))["status"] == "complete"
+        if end == "cancel":
+            await other.frame(FrameType.CANCEL, ref)
+        elif end == "consume":
+            with other.manager.turn():
+                assert [entry.data for entry in other.manager.consume("files")] == [b"a"]
+        await other.manager.aclose()
+        assert await wait_until(lambda: len(files(tmp_path)) == 1)
+        rest = {"ref": ref, "chunk_size": CHUNK, "bytes_received": 10 * CHUNK}
+        assert (await page.go_on(rest, DATA))["status"] == "complete"
+        assert page.entries()[0].data == DATA
 
 
 async def test_parked_upload_that_has_all_ends_by_itself_and_comes_back_complete(sink, tmp_path):
@@ -668,6 +689,98 @@ async def test_shutdown_suspends(sink, tmp_path, parking, other_process):
         answer = await page.resume(ref)
         assert answer["offset"] == 10 * CHUNK
         assert (await page.go_on(answer, DATA))["status"] == "complete"
+
+
+class SilentSink(TemporaryFileSink):
+    """``fault`` is what its checkpoints come to, from the second on."""
+
+    fault = None
+
+    async def open(self, upload):
+        writer = await super().open(upload)
+        writer.__class__, writer.sink = SilentWriter, self
+        return writer
+
+
+class SilentWriter(TemporaryFileWriter):
+    async def checkpoint(self):
+        if self.sink.fault == "hangs":
+            await asyncio.Event().wait()
+        elif self.sink.fault:
+            raise RuntimeError("no checkpoint")
+        return await super().checkpoint()
+
+
+@pytest.mark.parametrize("fault", ["raises", "hangs"])
+async def test_upload_whose_last_checkpoint_fails_goes_on_at_the_one_before(
+    tmp_path, monkeypatch, fault
+):
+    monkeypatch.setattr("djust_uploads.checkpoints.CHECKPOINT_TIMEOUT", 0.05)
+    sink = SilentSink(tmp_path)
+    async with connect(sink) as page:
+        ref = await send_some(page)
+        [entry] = page.entries()
+        sink.fault = fault
+        held = page.manager._transfers[ref]
+        held._task.cancel()
+        await held.wait_ended()
+        acknowledged = entry.offset
+    sink.fault = None
+    async with connect(sink) as page:
+        answer = await page.resume(ref)
+        assert answer["offset"] >= acknowledged
+        assert (await page.go_on(answer, DATA))["status"] == "complete"
+        assert page.entries()[0].data == DATA
+
+
+async def test_shutdown_while_the_cache_is_down_deletes_nothing(sink, tmp_path, monkeypatch):
+    """What was acknowledged before is still in there."""
+    monkeypatch.setattr("djust_uploads.checkpoints.SAVE_INTERVAL", 0)
+    async with connect(sink) as page:
+        ref = await send_some(page, 20)
+        [entry] = page.entries()
+        acknowledged = entry.offset
+        held = page.manager._transfers[ref]
+        monkeypatch.setattr(Lease, "save", _cache_is_down)
+        held._task.cancel()
+        await held.wait_ended()
+        monkeypatch.undo()
+    async with connect(sink) as page:
+        answer = await page.resume(ref)
+        assert answer["offset"] >= acknowledged > 0
+        await page.frame(FrameType.CANCEL, ref)
+
+
+async def _cache_is_down(*args):
+    raise ConnectionError("the cache is down")
+
+
+async def test_shutdown_when_the_application_was_told_tells_it_no_second_time(
+    sink, monkeypatch, other_process
+):
+    completed, saved = [], asyncio.Event()
+
+    async def save(lease, upload):
+        await real(lease, upload)
+        if upload.status == "complete" and not saved.is_set():
+            saved.set()
+            await asyncio.Event().wait()
+
+    real = Lease.save
+    monkeypatch.setattr(Lease, "save", save)
+    async with connect(sink, on_complete=completed.append) as page:
+        ref = await page.register(len(DATA))
+        await page.chunks(ref, DATA)
+        await page.frame(FrameType.COMPLETE, ref)
+        held = page.manager._transfers[ref]
+        await saved.wait()
+        held._task.cancel()
+        await held.wait_ended()
+    other_process()
+    async with connect(sink, on_complete=completed.append) as page:
+        assert (await page.resume(ref))["status"] == "resumed"
+        assert (await page.ended(ref))["status"] == "complete"
+        assert len(completed) == 1
 
 
 async def test_sha256_of_a_resumed_file_is_right(sink, parking, other_process):
