@@ -294,6 +294,9 @@ class UploadManager:
             self._entries[entry.ref] = entry
         else:
             self._add(transfer)
+        if not entry.restored:
+            # It answers, when it has found out how much is there.
+            return
         await self._tell(transfer.answer_resume())
         if entry.status is Status.COMPLETE:
             await transfer.report()

@@ -341,6 +341,52 @@ async def test_goes_on_in_another_process(sink, tmp_path, parking, other_process
     assert len(files(tmp_path)) == 1
 
 
+class SlowToResume(TemporaryFileSink):
+    """Says when it was asked to, and waits until ``found``."""
+
+    async def resume(self, upload, checkpoint):
+        self.found = asyncio.Event()
+        await self.found.wait()
+        return await super().resume(upload, checkpoint)
+
+
+@pytest.fixture
+async def half_resumed(tmp_path, parking, other_process):
+    """A sink that another process is resuming from, the page that asked for it, and its ref."""
+    sink = SlowToResume(tmp_path)
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    await settled(parking)
+    other_process()
+    async with connect(sink) as page:
+        await page.manager.resume({"ref": ref}, page.send)
+        assert await wait_until(lambda: hasattr(sink, "found"))
+        yield sink, page, ref
+        sink.found.set()
+
+
+@pytest.mark.parametrize("frame", [FrameType.CHUNK, FrameType.COMPLETE])
+async def test_client_that_does_not_wait_for_the_answer(half_resumed, frame):
+    sink, page, ref = half_resumed
+    await page.frame(frame, ref, 0, DATA[:CHUNK] if frame is FrameType.CHUNK else b"")
+    sink.found.set()
+    assert (await page.ended(ref))["code"] == "chunk_out_of_order"
+    assert page.entries()[0].error_code == "chunk_out_of_order"
+
+
+async def test_second_page_that_resumes_before_the_first_was_answered(half_resumed):
+    sink, page, ref = half_resumed
+    async with connect(sink) as second:
+        answer = asyncio.create_task(second.resume(ref))
+        assert await wait_until(lambda: second.manager._transfers)
+        sink.found.set()
+        assert (await answer)["offset"] == 10 * CHUNK
+        assert (await second.go_on(await answer, DATA))["status"] == "complete"
+        assert second.entries()[0].data == DATA
+        assert [m["status"] for m in second.sent].count("resumed") == 1
+        assert (await page.ended(ref))["code"] == "locked"
+
+
 async def test_only_what_is_saved_is_acknowledged(sink, monkeypatch):
     monkeypatch.setattr("djust_uploads.checkpoints.SAVE_INTERVAL", 0)
     async with connect(sink) as page:
