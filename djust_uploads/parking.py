@@ -47,7 +47,7 @@ class Parking:
         """Its connection is gone."""
         transfer.attach(self)
         if transfer.entry.status is Status.COMPLETE:
-            self._start_timer(transfer)
+            self._keep(transfer)
 
     # The listener
 
@@ -56,7 +56,7 @@ class Parking:
 
     def transfer_ended(self, transfer: Transfer) -> None:
         if transfer.entry.status is Status.COMPLETE:
-            self._start_timer(transfer)
+            self._keep(transfer)
         else:
             self.forget(transfer)
 
@@ -69,8 +69,13 @@ class Parking:
 
     # A complete upload waits for RESUME_TTL.
 
-    def _start_timer(self, transfer: Transfer) -> None:
+    def _keep(self, transfer: Transfer) -> None:
         assert transfer.upload_id
+        if self._transfers.get(transfer.upload_id) is not transfer:
+            # It was let go of before it was complete.
+            self._expire(transfer)
+            return
+        self._stop_timer(transfer.upload_id)
         loop = asyncio.get_running_loop()
         # What only this process knows of is not kept for so long: it may be in its memory.
         seconds = upload_settings().resume_ttl if transfer.checkpoints else PARKED_SECONDS
