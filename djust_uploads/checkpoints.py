@@ -115,10 +115,14 @@ class Checkpoints:
         except UploadLocked:
             return False
 
+    async def check(self) -> None:
+        """Raises :class:`UploadLocked` if the upload is certainly not ours any more."""
+        await self._try(self._lease.check())
+
     async def superseded(self) -> bool:
         """Whether it is certainly not ours any more."""
         try:
-            await self._try(self._lease.check())
+            await self.check()
         except UploadLocked:
             return True
         return False

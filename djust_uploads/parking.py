@@ -6,11 +6,13 @@ A connection that resumes one of them takes it as it is, with all that its write
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .conf import upload_settings
 from .entries import Status
+from .exceptions import UploadLocked
 
 if TYPE_CHECKING:
     from .transfer import Transfer
@@ -28,6 +30,7 @@ class Parking:
         self._transfers: dict[str, Transfer] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._expiring: set[asyncio.Task[None]] = set()
+        self._resuming: set[str] = set()
 
     def add(self, transfer: Transfer) -> None:
         """Others may resume it from now on."""
@@ -36,6 +39,17 @@ class Parking:
 
     def get(self, upload_id: str | None) -> Transfer | None:
         return self._transfers.get(upload_id or "")
+
+    @contextlib.contextmanager
+    def alone(self, upload_id: str) -> Iterator[None]:
+        """Resume it here. Raises :class:`UploadLocked` while another connection does."""
+        if upload_id in self._resuming:
+            raise UploadLocked("another connection resumes it")
+        self._resuming.add(upload_id)
+        try:
+            yield
+        finally:
+            self._resuming.discard(upload_id)
 
     def forget(self, transfer: Transfer) -> None:
         upload_id = transfer.upload_id or ""

@@ -98,6 +98,18 @@ class Lease:
         return begun
 
     @classmethod
+    async def find(cls, upload_id: str) -> SavedUpload | None:
+        """What is saved of an upload, for one who may not want it."""
+        names = _Names(upload_id)
+
+        def find(cache: BaseCache) -> SavedUpload | None:
+            token = cache.get(names.holder)
+            record = cache.get(names.saved(token)) if token else None
+            return SavedUpload(**record) if record else None
+
+        return await _in_cache(find)
+
+    @classmethod
     async def supersede(cls, upload_id: str) -> tuple[Lease, SavedUpload] | None:
         """Go on with a saved upload; ``None`` if there is none.
 

@@ -303,15 +303,23 @@ class Transfer:
         entry, slot = self.entry, self.slot
         sink = slot.resolve_sink(entry)
         info = entry.info(saved.key)
+        checkpoints = Checkpoints(lease, saved)
+
+        async def resume() -> SinkWriter:
+            # A sink takes the upload away from who had it, and that may be the one after us.
+            await checkpoints.check()
+            return await sink.resume(info, saved.checkpoint)
+
         try:
             if slot.sink_name(sink) != saved.sink:
                 raise NotResumable(f"it went to {saved.sink}, not {slot.sink_name(sink)}")
-            self._writer = await self._retried(lambda: sink.resume(info, saved.checkpoint))
+            self._writer = await self._retried(resume)
         except NotResumable:
-            await Checkpoints(lease, saved).end()
+            await checkpoints.check()
+            await checkpoints.end()
             raise
-        self.checkpoints = Checkpoints(lease, saved)
-        await self.checkpoints.save(self._writer, self._saved_status)
+        self.checkpoints = checkpoints
+        await checkpoints.save(self._writer, self._saved_status)
         entry.restore(self._writer.offset, complete=saved.status == "complete")
         self._window.start_at(entry.taken)
         await self._tell(self.answer_resume())

@@ -588,6 +588,62 @@ async def test_slot_must_still_take_it(sink, options, parking, other_process):
             assert answer.get("code") in (None, "file_too_large", "type_not_accepted")
 
 
+@pytest.mark.parametrize("options", [{"max_file_size": 5}, {"resumable": False}])
+async def test_page_that_may_not_resume_takes_nothing_away(sink, other_process, options):
+    async with connect(sink) as page:
+        ref = await send_some(page)
+        [entry] = page.entries()
+        other_process()
+        async with Connection(**{"owner": ALICE, "sink": sink, "resumable": True, **options}) as no:
+            answer = await no.resume(ref)
+            assert (answer["status"], answer.get("code")) in [
+                ("not_found", None),
+                ("error", "file_too_large"),
+            ]
+        rest = {"ref": ref, "chunk_size": CHUNK, "bytes_received": 10 * CHUNK}
+        assert (await page.go_on(rest, DATA))["status"] == "complete"
+
+
+async def test_two_connections_of_a_process_that_resume_at_once(sink, parking, other_process):
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    await settled(parking)
+    other_process()
+    async with connect(sink) as one, connect(sink) as two:
+        answers = await asyncio.gather(one.resume(ref), two.resume(ref))
+        assert [answer["status"] for answer in answers] == ["resumed", "locked"]
+        assert (await one.go_on(answers[0], DATA))["status"] == "complete"
+        assert one.entries()[0].data == DATA
+
+
+async def test_who_was_superseded_before_it_resumed_takes_nothing_away(
+    sink, tmp_path, parking, other_process, monkeypatch
+):
+    """A process that is slow must not take the file from the one that resumed after it."""
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    await settled(parking)
+    before, asked = files(tmp_path), asyncio.Event()
+
+    async def retried(transfer, call):
+        asked.set()
+        await superseded.wait()
+        return await call()
+
+    superseded = asyncio.Event()
+    other_process()
+    async with connect(sink) as page:
+        with monkeypatch.context() as patch:
+            patch.setattr(transfer.Transfer, "_retried", retried)
+            answer = asyncio.create_task(page.resume(ref))
+            await asked.wait()
+        held = page.manager._transfers[ref]
+        await Lease.supersede(held.upload_id)
+        superseded.set()
+        assert (await answer)["code"] == "locked"
+    assert files(tmp_path) == before
+
+
 async def test_another_sink_is_another_place(sink, tmp_path, parking, other_process):
     async with connect(sink) as page:
         ref = await send_some(page)
@@ -747,6 +803,18 @@ async def test_shutdown_when_the_application_was_told_tells_it_no_second_time(
         assert (await page.resume(ref))["status"] == "resumed"
         assert (await page.ended(ref))["status"] == "complete"
         assert len(completed) == 1
+
+
+async def test_cache_that_fails_at_the_last_question(monkeypatch, parking):
+    """It costs the answer, not the connection."""
+    async with connect(sink := BrokenSink()) as page:
+        ref = await send_some(page)
+        sink.broken = True
+        await page.frame(FrameType.CHUNK, ref, 10, b"x")
+    assert await wait_until(lambda: not parking._transfers)
+    monkeypatch.setattr(Lease, "end", _cache_is_down)
+    async with connect(sink) as page:
+        assert (await page.resume(ref))["code"] == "storage_unavailable"
 
 
 async def test_sha256_of_a_resumed_file_is_right(sink, parking, other_process):
