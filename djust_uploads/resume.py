@@ -164,6 +164,9 @@ class Lease:
 
     def _end(self, cache: BaseCache) -> None:
         self._check(cache)
+        # As one who goes on with it: from here on, nobody else can.
+        if not cache.add(self._names.claim(self._token), True, _CLAIM_TIMEOUT):
+            raise UploadLocked("another connection has resumed it")
         cache.delete_many([self._names.holder, self._names.saved(self._token)])
 
     def _set(self, cache: BaseCache, saved: SavedUpload) -> None:

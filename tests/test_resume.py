@@ -436,6 +436,65 @@ async def test_superseded_process_deletes_nothing(sink, tmp_path, other_process,
             assert new.entries()[0].data == DATA
 
 
+class SlowToEnd(TemporaryFileSink):
+    """``calls`` that its writers have begun; each returns when it may."""
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.calls, self.may_return = [], asyncio.Event()
+
+    async def open(self, upload):
+        writer = await super().open(upload)
+        writer.__class__, writer.sink = SlowToEndWriter, self
+        return writer
+
+    async def begun(self, call):
+        self.calls.append(call)
+        await self.may_return.wait()
+
+
+class SlowToEndWriter(TemporaryFileWriter):
+    async def abort(self):
+        await self.sink.begun("abort")
+        await super().abort()
+
+    async def finish(self):
+        file = await super().finish()
+        await self.sink.begun("finish")
+        return file
+
+
+async def test_what_is_being_deleted_can_not_be_resumed(tmp_path, other_process):
+    sink = SlowToEnd(tmp_path)
+    async with connect(sink) as old:
+        ref = await send_some(old)
+        await old.frame(FrameType.CANCEL, ref)
+        assert await wait_until(lambda: sink.calls == ["abort"])
+        other_process()
+        async with connect(sink) as new:
+            assert (await new.resume(ref))["status"] == "not_found"
+        sink.may_return.set()
+        assert (await old.ended(ref))["status"] == "cancelled"
+    assert files(tmp_path) == []
+
+
+async def test_one_of_two_that_finish_tells_the_application(tmp_path, other_process):
+    sink, completed = SlowToEnd(tmp_path), []
+    async with connect(sink, on_complete=completed.append) as old:
+        ref = await old.register(len(DATA))
+        await old.chunks(ref, DATA)
+        await old.frame(FrameType.COMPLETE, ref)
+        assert await wait_until(lambda: sink.calls == ["finish"])
+        other_process()
+        async with connect(sink, on_complete=completed.append) as new:
+            answer = await new.resume(ref)
+            sink.may_return.set()
+            assert (await old.ended(ref))["code"] == "locked"
+            assert (await new.go_on(answer, DATA))["status"] == "complete"
+            assert new.entries()[0].data == DATA
+    assert [entry.client_size for entry in completed] == [len(DATA)]
+
+
 async def test_complete_one_comes_back_complete_in_another_process(sink, parking, other_process):
     calls = []
     async with connect(sink, on_complete=calls.append) as page:
@@ -592,7 +651,6 @@ async def test_slot_must_still_take_it(sink, options, parking, other_process):
 async def test_page_that_may_not_resume_takes_nothing_away(sink, other_process, options):
     async with connect(sink) as page:
         ref = await send_some(page)
-        [entry] = page.entries()
         other_process()
         async with Connection(**{"owner": ALICE, "sink": sink, "resumable": True, **options}) as no:
             answer = await no.resume(ref)
