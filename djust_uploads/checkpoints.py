@@ -120,7 +120,7 @@ class Checkpoints:
             return True
         return False
 
-    # The ends. They return whether nobody else certainly has it: only then may its bytes be deleted.
+    # The ends return whether it is certainly nobody else's: only then may its bytes be deleted.
 
     async def end(self) -> bool:
         """Nobody can go on with the upload."""

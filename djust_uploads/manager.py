@@ -231,6 +231,10 @@ class UploadManager:
             raise NotResumable("the connection has no user and no session")
         with parking.alone(upload_id):
             if transfer := await self._of_this_process(upload_id):
+                if transfer.entry.status is Status.CONSUMED:
+                    # Its handler has returned in this moment, or goes on with other entries.
+                    await self._tell(frames.consumed(transfer.entry.upload_name, [ref]))
+                    raise NotResumable("the application has the file")
                 self._check_resumable(transfer.entry)
                 transfer.listener.surrender(transfer)
                 await self._adopt(transfer)
@@ -315,7 +319,7 @@ class UploadManager:
         """Another connection of the same owner takes the upload. Raises ``UploadLocked`` while a
         handler of ours has its file."""
         entry = transfer.entry
-        if entry.ref in self._in_hand or entry in self._consumed:
+        if entry.ref in self._in_hand:
             raise UploadLocked("an event handler has it")
         self._entries.pop(entry.ref, None)
         self._transfers.pop(entry.ref, None)
@@ -480,10 +484,11 @@ class UploadManager:
 
     async def _discard(self, consumed: list[UploadEntry]) -> None:
         for entry in consumed:
-            await (_keep(entry) if entry.keeps_file else _delete(entry))
             if transfer := self._resumable(entry):
-                parking.forget(transfer)
+                # First of all: nobody may resume a file that the application has.
                 await transfer.consumed()
+                parking.forget(transfer)
+            await (_keep(entry) if entry.keeps_file else _delete(entry))
         for name in {entry.upload_name for entry in consumed}:
             refs = [entry.ref for entry in consumed if entry.upload_name == name]
             await self._tell(frames.consumed(name, refs))

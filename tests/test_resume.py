@@ -527,6 +527,23 @@ async def test_consumed_one_is_told_as_consumed(sink, tmp_path, other_process, e
         assert page.entries() == []
 
 
+@pytest.mark.parametrize("again", [False, True])
+async def test_consumed_one_is_consumed_before_the_handler_returns(sink, again):
+    async with connect(sink) as page, connect(sink) as other:
+        refs = [(await page.upload(DATA))["ref"] for _ in range(2)]
+        with page.manager.turn():
+            consumed = page.manager.consume("files")
+            assert next(consumed).ref == refs[0]
+            assert next(consumed).ref == refs[1]
+            assert (await other.resume(refs[0]))["status"] == "not_found"
+            assert other.sent[0]["refs"] == [refs[0]]
+            assert (await other.resume(refs[1]))["status"] == "locked"
+        if again:
+            assert await wait_until(lambda: page.sent[-1]["type"] == "upload_consumed")
+        assert (await other.resume(refs[1]))["status"] == "not_found"
+        assert other.sent[-2]["refs"] == [refs[1]]
+
+
 class AllAtOnceCache:
     """Lets all see the same holder before any of them goes on."""
 
