@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -32,6 +33,9 @@ CACHE_TIMEOUT = 5.0
 #: Seconds in which somebody who superseded a token must have written the next one. Then a process
 #: that died in between no longer keeps others out.
 _CLAIM_TIMEOUT = 10
+
+
+_asking = ThreadPoolExecutor(thread_name_prefix="upload-cache")
 
 
 def owner_of(scope: Mapping[str, Any]) -> str | None:
@@ -193,11 +197,11 @@ def _ttl() -> int:
 
 
 async def _in_cache(function: Callable[..., T], *args: Any) -> T:
-    """In a thread: caches block. Raises what ``function`` raises and ``TimeoutError``."""
+    """In a thread of their own: a cache that hangs must not take those that write files. Raises what ``function`` raises and ``TimeoutError``."""
 
     def call() -> T:
         return function(caches[upload_settings().resume_cache], *args)
 
     async with asyncio.timeout(CACHE_TIMEOUT):
-        result: T = await database_sync_to_async(call, thread_sensitive=False)()
+        result: T = await database_sync_to_async(call, thread_sensitive=False, executor=_asking)()
         return result

@@ -762,6 +762,37 @@ async def test_cache_that_fails_later_costs_no_upload(sink, monkeypatch, caplog)
     assert caplog.text.count("the resume cache failed") == 1
 
 
+async def test_cache_that_hangs_keeps_no_file_waiting(sink, monkeypatch):
+    """However many uploads ask it."""
+    monkeypatch.setattr("djust_uploads.resume.CACHE_TIMEOUT", 0.2)
+    released = threading.Event()
+    hanging = {"default": {"BACKEND": "tests.test_resume.HangingCache", "LOCATION": released}}
+    try:
+        with override_settings(CACHES=hanging):
+            asked = [asyncio.create_task(_ask_and_give_up()) for _ in range(100)]
+            await asyncio.gather(*asked)
+            async with asyncio.timeout(5):
+                await asyncio.to_thread(os.getpid)
+    finally:
+        released.set()
+
+
+async def _ask_and_give_up():
+    with pytest.raises(TimeoutError):
+        await Lease.find("name")
+
+
+class HangingCache:
+    def __init__(self, released, params):
+        self.released = released
+
+    def close(self, **kwargs):
+        pass
+
+    def get(self, name):
+        self.released.wait(30)
+
+
 class BrokenCache:
     def __init__(self, *args, **kwargs):
         pass
