@@ -108,40 +108,40 @@ class Checkpoints:
             logger.warning("%s: not all was flushed: %r", self._saved.ref, exc)
         return await self.save(writer)
 
-    async def hold(self) -> bool:
-        """Whether the upload is certainly still ours, to be finished or deleted."""
-        try:
-            return await self._try(self._lease.check())
-        except UploadLocked:
-            return False
+    async def check(self) -> None:
+        """Raises :class:`UploadLocked` if the upload is certainly not ours any more."""
+        await self._try(self._lease.check())
 
     async def superseded(self) -> bool:
         """Whether it is certainly not ours any more."""
         try:
-            await self._try(self._lease.check())
+            await self.check()
         except UploadLocked:
             return True
         return False
 
-    async def end(self) -> None:
-        """Nobody can go on with the upload."""
-        await self._end(self._lease.end())
+    # The ends return whether it is certainly nobody else's: only then may its bytes be deleted.
 
-    async def end_with(self, error: UploadError) -> None:
+    async def end(self) -> bool:
+        """Nobody can go on with the upload."""
+        return await self._end(self._lease.end())
+
+    async def end_with(self, error: UploadError) -> bool:
         """Nobody can go on, and whoever wants to is told why."""
         saved = replace(self._saved, status="error", code=error.code, error=error.message)
-        await self._end(self._lease.save(saved))
+        return await self._end(self._lease.save(saved))
 
-    async def consume(self) -> None:
+    async def consume(self) -> bool:
         """The application has the file; whoever wants to go on is told so."""
-        await self._end(self._lease.save(replace(self._saved, status="consumed")))
+        return await self._end(self._lease.save(replace(self._saved, status="consumed")))
 
-    async def _end(self, call: Awaitable[None]) -> None:
+    async def _end(self, call: Awaitable[None]) -> bool:
         try:
-            await self._try(call)
+            return await self._try(call)
         except UploadLocked:
             # Then it is somebody else's to end.
             logger.info("%s ended, but another connection has it", self._saved.ref)
+            return False
 
     async def _try(self, call: Awaitable[None]) -> bool:
         try:

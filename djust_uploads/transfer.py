@@ -219,9 +219,10 @@ class Transfer:
 
     async def discard(self) -> None:
         """Delete the file of a complete upload that nobody consumed, if it is still ours."""
-        await self._undo()
-        if self.checkpoints:
-            await self.checkpoints.end()
+        if self.checkpoints and not await self.checkpoints.end():
+            await self._release()
+        else:
+            await self._undo()
 
     async def consumed(self) -> None:
         """The application has the file."""
@@ -314,18 +315,23 @@ class Transfer:
         entry, slot = self.entry, self.slot
         sink = slot.resolve_sink(entry)
         info = entry.info(saved.key, saved.generation)
+        checkpoints = Checkpoints(lease, saved)
+
+        async def resume() -> SinkWriter:
+            # A sink takes the upload away from who had it, and that may be the one after us.
+            await checkpoints.check()
+            return await sink.resume(info, saved.checkpoint)
+
         try:
             if slot.sink_name(sink) != saved.sink:
                 raise NotResumable(f"it went to {saved.sink}, not {slot.sink_name(sink)}")
-            self._writer = await self._retried(lambda: sink.resume(info, saved.checkpoint))
-        except NotResumable as error:
-            checkpoints = Checkpoints(lease, saved)
-            if await checkpoints.superseded():
-                raise UploadLocked(f"another process was faster: {error}") from error
+            self._writer = await self._retried(resume)
+        except NotResumable:
+            await checkpoints.check()
             await checkpoints.end()
             raise
-        self.checkpoints = Checkpoints(lease, saved)
-        await self.checkpoints.save(self._writer, self._saved_status)
+        self.checkpoints = checkpoints
+        await checkpoints.save(self._writer, self._saved_status)
         entry.restore(self._writer.offset, complete=saved.status == "complete")
         self._window.start_at(entry.taken)
         await self._tell(self.answer_resume())
@@ -343,6 +349,9 @@ class Transfer:
             entry.sha256 = await (self._hash.hexdigest() if self._hash else sha256_of(file))
         entry.store(file, keeps_file=sink.keeps_files)
         if self._saved_status != "complete":
+            if self.checkpoints:
+                # That may have taken long. One of those who finish it tells the application.
+                await self.checkpoints.check()
             await self._call_on_complete()
             self._saved_status = "complete"
             if self.checkpoints:
@@ -484,11 +493,11 @@ class Transfer:
         # A sink may be the first to notice that somebody else goes on.
         if isinstance(error, SinkError) and await self.superseded():
             error = UploadLocked(f"another connection has resumed it: {error}")
-        if isinstance(error, UploadLocked):
-            await self._release()
-        else:
+        # Forgotten first: what is being deleted must not be resumed.
+        if not isinstance(error, UploadLocked) and await self._forget(error):
             await self._undo()
-            await self._forget(error)
+        else:
+            await self._release()
         if isinstance(error, NotResumable) and self._resumed:
             logger.warning("%r can't be resumed: %s", entry, error, exc_info=error.__cause__)
             entry.fail(UploadCancelled("it can't be resumed"))
@@ -507,10 +516,6 @@ class Transfer:
 
     async def _undo(self) -> None:
         """Leave nothing in the store: a writer that finished has a file, any other is aborted."""
-        if self.checkpoints and not await self.checkpoints.hold():
-            # What is stored is another connection's now, or may be: the cache did not say.
-            await self._release()
-            return
         try:
             if self.entry.complete:
                 await self._bounded(self.entry.file.adelete())
@@ -519,14 +524,15 @@ class Transfer:
         except Exception:
             logger.exception("%r could not be undone; a sweep may find its remains", self.entry)
 
-    async def _forget(self, error: UploadError) -> None:
-        """Nobody can resume what failed; a client that tries to hears why, if it was not told."""
+    async def _forget(self, error: UploadError) -> bool:
+        """Nobody can resume what failed; a client that tries to hears why, if it was not told.
+        Whether what is stored is still ours: not if another connection has it now, or may have it,
+        because the cache did not say."""
         if self.checkpoints is None:
-            return
+            return True
         if self.listener.attached or isinstance(error, UploadCancelled):
-            await self.checkpoints.end()
-        else:
-            await self.checkpoints.end_with(error)
+            return await self.checkpoints.end()
+        return await self.checkpoints.end_with(error)
 
     async def _suspend(self, reason: str) -> None:
         """Leave the upload to another process; if none could go on with it, leave nothing."""
