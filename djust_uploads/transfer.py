@@ -114,6 +114,7 @@ class Transfer:
         self.checkpoints: Checkpoints | None = None
         #: Whether it is about to end by being suspended: too late to attach a connection.
         self.suspending = False
+        self._abandoned = False
         self._resumed = resumed
         #: What another process is to know: ``"complete"`` if ``on_complete`` was called.
         self._saved_status = resumed[1].status if resumed else "uploading"
@@ -199,6 +200,11 @@ class Transfer:
         # How long to wait for the client depends on whether there is one.
         self._fed.set()
         self._drained.set()
+
+    def abandon(self) -> None:
+        """Wait for no connection any longer, if there is none."""
+        self._abandoned = True
+        self._fed.set()
 
     async def discard(self) -> None:
         """Delete the file of a complete upload that nobody consumed, if it is still ours."""
@@ -396,6 +402,9 @@ class Transfer:
 
     async def _next_feed(self) -> None:
         attached = self.listener.attached
+        if self._abandoned and not attached:
+            raise _Abandoned("its owner has too many of them")
+        self._abandoned = False
         seconds = upload_settings().idle_timeout if attached else PARKED_SECONDS
         if not self._stopped:
             try:
