@@ -362,7 +362,7 @@ class UploadManager:
         self._entries.clear()
         for entry in unconsumed:
             if resumable := self._resumable(entry):
-                parking.park(resumable)
+                parking.park(resumable, self.owner or "")
             else:
                 await _delete(entry)
         await self._discard(self._take_consumed())
@@ -379,7 +379,7 @@ class UploadManager:
         """Its client is gone, but may come back."""
         self._entries.pop(transfer.entry.ref, None)
         self._transfers.pop(transfer.entry.ref, None)
-        parking.park(transfer)
+        parking.park(transfer, self.owner or "")
 
     def transfer_ended(self, transfer: Transfer) -> None:
         entry = transfer.entry

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 #: Seconds for which a transfer waits for a connection to come back, with all that it holds.
 PARKED_SECONDS = 60.0
 
+#: Uploads that one owner may have parked, or twice as many as the slot has places, whichever is
+#: more. Otherwise a client that comes and goes would fill the memory.
+PARKED_UPLOADS = 100
+
 
 class Parking:
     """Listens to the transfers that have no connection."""
@@ -28,6 +33,9 @@ class Parking:
 
     def __init__(self) -> None:
         self._transfers: dict[str, Transfer] = {}
+        #: Owner → the ids of those without a connection, the longest parked first; and back.
+        self._parked: dict[str, dict[str, None]] = {}
+        self._owners: dict[str, str] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._expiring: set[asyncio.Task[None]] = set()
         self._resuming: set[str] = set()
@@ -55,10 +63,11 @@ class Parking:
         upload_id = transfer.upload_id or ""
         if self._transfers.get(upload_id) is transfer:
             del self._transfers[upload_id]
-            self._stop_timer(upload_id)
+            self._leave(upload_id)
 
-    def park(self, transfer: Transfer) -> None:
+    def park(self, transfer: Transfer, owner: str) -> None:
         """Its connection is gone."""
+        self._enter(transfer, owner)
         transfer.attach(self)
         if transfer.entry.status is Status.COMPLETE:
             self._keep(transfer)
@@ -79,7 +88,34 @@ class Parking:
 
     def surrender(self, transfer: Transfer) -> None:
         """A connection resumes it."""
-        self._stop_timer(transfer.upload_id or "")
+        self._leave(transfer.upload_id or "")
+
+    # What one owner may have here.
+
+    def _enter(self, transfer: Transfer, owner: str) -> None:
+        upload_id = transfer.upload_id or ""
+        if self._transfers.get(upload_id) is not transfer:
+            return
+        self._owners[upload_id] = owner
+        parked = self._parked.setdefault(owner, {})
+        parked[upload_id] = None
+        too_many = len(parked) - max(PARKED_UPLOADS, 2 * transfer.slot.max_entries)
+        for oldest in list(itertools.islice(parked, max(0, too_many))):
+            self._let_go(self._transfers[oldest])
+
+    def _leave(self, upload_id: str) -> None:
+        self._stop_timer(upload_id)
+        owner = self._owners.pop(upload_id, "")
+        parked = self._parked.get(owner, {})
+        parked.pop(upload_id, None)
+        if not parked:
+            self._parked.pop(owner, None)
+
+    def _let_go(self, transfer: Transfer) -> None:
+        if transfer.entry.status is Status.COMPLETE:
+            self._expire(transfer)
+        else:
+            transfer.abandon()
 
     # A complete upload waits for RESUME_TTL.
 

@@ -200,8 +200,10 @@ def _ttl() -> int:
 
 
 async def _in_cache(function: Callable[..., T], *args: Any) -> T:
-    """In a thread of their own: a cache that hangs must not take those that write files. Raises
-    what ``function`` raises and ``TimeoutError``."""
+    """In a thread: caches block. Not in one of those that write files, because some hang.
+
+    Raises what ``function`` raises, and ``TimeoutError``.
+    """
 
     def call() -> T:
         return function(caches[upload_settings().resume_cache], *args)

@@ -111,6 +111,7 @@ class Transfer:
         self.checkpoints: Checkpoints | None = None
         #: Whether it is about to end by being suspended: too late to attach a connection.
         self.suspending = False
+        self._abandoned = False
         self._resumed = resumed
         #: What another process is to know: ``"complete"`` if ``on_complete`` was called.
         self._saved_status = resumed[1].status if resumed else "uploading"
@@ -216,6 +217,11 @@ class Transfer:
         """Return when all that came is where another process can go on with it, as far as it will
         be; or when another connection has taken the upload."""
         await self._settled.wait()
+
+    def abandon(self) -> None:
+        """Wait for no connection any longer, if there is none."""
+        self._abandoned = True
+        self._fed.set()
 
     async def discard(self) -> None:
         """Delete the file of a complete upload that nobody consumed, if it is still ours."""
@@ -399,6 +405,9 @@ class Transfer:
         attached = self.listener.attached
         if not attached:
             self._settled.set()
+        if self._abandoned and not attached:
+            raise _Abandoned("its owner has too many of them")
+        self._abandoned = False
         seconds = upload_settings().idle_timeout if attached else PARKED_SECONDS
         if not self._stopped:
             try:

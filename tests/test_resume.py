@@ -264,6 +264,35 @@ async def test_parked_upload_ends_when_nobody_comes(sink, tmp_path, monkeypatch,
             assert (await page.resume(ref))["status"] == "not_found"
 
 
+async def test_owner_that_comes_and_goes_has_only_so_many_parked(
+    sink, tmp_path, monkeypatch, parking, other_process
+):
+    """The oldest are let go of: those on their way can still go on, those that are complete end."""
+    monkeypatch.setattr("djust_uploads.parking.PARKED_UPLOADS", 3)
+    refs = []
+    for data in (DATA, b"", b"", DATA, DATA, DATA):
+        async with connect(sink, max_entries=1) as page:
+            refs.append(await (send_some(page) if data else page.register(0)))
+            if not data:
+                await page.frame(FrameType.COMPLETE, refs[-1])
+                assert (await page.ended(refs[-1]))["status"] == "complete"
+    async with connect(sink, owner="user:2") as page:
+        await send_some(page)
+    assert await wait_until(lambda: len(parking._transfers) == 4)
+    assert await wait_until(lambda: len(files(tmp_path)) == 5)
+    async with connect(sink) as page:
+        answers = [await page.resume(ref) for ref in refs]
+        assert [answer["status"] for answer in answers] == [
+            "resumed",
+            "not_found",
+            "not_found",
+            "resumed",
+            "resumed",
+            "resumed",
+        ]
+    assert len(parking._owners) == 5
+
+
 async def test_memory_is_not_kept_when_nobody_comes(monkeypatch, parking):
     monkeypatch.setattr(transfer, "PARKED_SECONDS", 0.05)
     sink = RecordingSink()
