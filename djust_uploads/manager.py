@@ -14,7 +14,6 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import (
-    AsyncIterator,
     Awaitable,
     Callable,
     Coroutine,
@@ -25,6 +24,7 @@ from collections.abc import (
 from typing import Any, TypeVar
 
 from . import frames
+from .consuming import ConsumedEntries, Consumption
 from .entries import Status, UploadEntry
 from .exceptions import (
     DuplicateRef,
@@ -81,9 +81,7 @@ class UploadManager:
         self._failed: dict[str, deque[UploadEntry]] = {}
         #: Refs that ended → whether with an error, which is told once for a ref.
         self._ended: dict[str, bool] = {}
-        self._in_hand: dict[str, UploadEntry] = {}
-        self._consumed: list[UploadEntry] = []
-        self._turns = 0
+        self._consumption = Consumption(self._take_out)
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._send: Send | None = None
@@ -331,7 +329,7 @@ class UploadManager:
         """Another connection of the same owner takes the upload. Raises ``UploadLocked`` while a
         handler of ours has its file."""
         entry = transfer.entry
-        if entry.ref in self._in_hand:
+        if self._consumption.in_hand(entry):
             raise UploadLocked("an event handler has it")
         self._entries.pop(entry.ref, None)
         self._transfers.pop(entry.ref, None)
@@ -354,7 +352,7 @@ class UploadManager:
             if not transfer.upload_id:
                 await transfer.wait_ended()
         await self._wait_settled([transfer for transfer in transfers if transfer.upload_id])
-        if self._turns:
+        if self._consumption.running:
             # A handler that outlives its connection still reads its files; it calls us again.
             self._closing = True
             return
@@ -365,7 +363,7 @@ class UploadManager:
                 parking.park(resumable, self.owner or "")
             else:
                 await _delete(entry)
-        await self._discard(self._take_consumed())
+        await self._discard(self._consumption.take_consumed())
 
     async def _wait_settled(self, parked: Sequence[Transfer]) -> None:
         """A server that is told to end waits for us, and then cancels whatever still runs: parked
@@ -463,54 +461,39 @@ class UploadManager:
 
     def consume(self, name: str) -> ConsumedEntries:
         """The complete entries of a slot; see :meth:`UploadMixin.consume_uploaded_entries`."""
-        return ConsumedEntries(self, name)
+        return ConsumedEntries(self._consumption, self._live(name))
+
+    def _take_out(self, entry: UploadEntry) -> bool:
+        return self._entries.pop(entry.ref, None) is not None
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
         """One event handler. When it returns, what it has in hand is consumed; when it raises, that
         stays. Files of consumed entries are there until then."""
-        self._turns += 1
+        consumption = self._consumption
+        consumption.begin()
         try:
             yield
-            if self._turns == 1:
-                for entry in list(self._in_hand.values()):
-                    self._settle(entry)
+            consumption.returned()
         finally:
-            self._turns -= 1
-            if not self._turns:
-                for entry in self._in_hand.values():
-                    entry.take_postponed()
-                self._in_hand.clear()
+            consumption.end()
+            if not consumption.running:
                 if self._closing:
                     self._spawn(self.aclose)
-                elif consumed := self._take_consumed():
+                elif consumed := consumption.take_consumed():
                     self._spawn(lambda: self._discard(consumed))
-
-    def _take_up(self, name: str) -> Iterator[UploadEntry]:
-        for entry in self._live(name):
-            if entry.status is Status.COMPLETE and entry.ref not in self._in_hand:
-                self._in_hand[entry.ref] = entry
-                yield entry
-
-    def _settle(self, entry: UploadEntry) -> None:
-        """The application is done with the entry in hand."""
-        if self._in_hand.pop(entry.ref, None) is None or entry.take_postponed():
-            return
-        if self._entries.pop(entry.ref, None) is not None:
-            entry.consume()
-            self._consumed.append(entry)
-
-    def _take_consumed(self) -> list[UploadEntry]:
-        consumed, self._consumed = self._consumed, []
-        return consumed
 
     async def _discard(self, consumed: list[UploadEntry]) -> None:
         for entry in consumed:
+            # A process that dies between two of these may have the application see a file twice;
+            # in any other order, never again.
+            if entry.keeps_file:
+                await _keep(entry)
             if transfer := self._resumable(entry):
-                # First of all: nobody may resume a file that the application has.
                 await transfer.consumed()
                 parking.forget(transfer)
-            await (_keep(entry) if entry.keeps_file else _delete(entry))
+            if not entry.keeps_file:
+                await _delete(entry)
         for name in {entry.upload_name for entry in consumed}:
             refs = [entry.ref for entry in consumed if entry.upload_name == name]
             await self._tell(frames.consumed(name, refs))
@@ -561,31 +544,3 @@ async def _keep(entry: UploadEntry) -> None:
         await entry.file.akeep()
     except Exception:
         logger.exception("could not mark the file of %r as kept; a sweep may delete it", entry)
-
-
-class ConsumedEntries:
-    """Iterates, with ``for`` and ``async for`` alike, over a slot's complete entries."""
-
-    def __init__(self, manager: UploadManager, name: str) -> None:
-        self._manager = manager
-        self._source = manager._take_up(name)
-        self._current: UploadEntry | None = None
-
-    def __iter__(self) -> Iterator[UploadEntry]:
-        return self
-
-    def __aiter__(self) -> AsyncIterator[UploadEntry]:
-        return self
-
-    def __next__(self) -> UploadEntry:
-        if self._current:
-            self._manager._settle(self._current)
-            self._current = None
-        self._current = next(self._source)
-        return self._current
-
-    async def __anext__(self) -> UploadEntry:
-        try:
-            return next(self)
-        except StopIteration:
-            raise StopAsyncIteration from None

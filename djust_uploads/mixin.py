@@ -8,10 +8,11 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .consuming import ConsumedEntries
 from .entries import UploadEntry
 from .exceptions import InvalidSink, InvalidSlot
 from .handlers import run_handlers_in_turns
-from .manager import ConsumedEntries, UploadManager
+from .manager import UploadManager
 from .slots import UploadSlot
 
 if TYPE_CHECKING:
