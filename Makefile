@@ -20,8 +20,10 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Most tests wait for servers, so two files of them at once take little more than half the time.
 unit: $(VENV)/installed libmagic azurite browser redis
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m 'not alone'
+	$(BIN)/pytest -m alone
 
 # What the unit tests do a few times, ROUNDS times: kill the server at a random moment, and go on.
 test-rounds: $(VENV)/installed libmagic redis

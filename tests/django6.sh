@@ -1,5 +1,5 @@
 # The tests of the main job that need neither djust nor a browser, on Django 6, where there is a
-# Python for it. The stores' SDKs know nothing of Django.
+# Python for it. Sinks, windows and dying processes know nothing of Django.
 set -eu
 venv=.venv-django6
 
@@ -25,5 +25,9 @@ if [ ! -e "$venv/installed" ] || [ pyproject.toml -nt "$venv/installed" ]; then
   "$venv/bin/pip" install --quiet --editable '.[test]' 'Django>=6,<7'
   touch "$venv/installed"
 fi
-"$venv/bin/pytest" --ignore-glob='tests/test_s3*' --ignore-glob='tests/test_gcs*' \
-  --ignore-glob='tests/test_object_store*' --ignore=tests/test_saving.py --ignore=tests/test_django_storages.py
+apart=""
+for name in s3 gcs object_store contract saving django_storages sink_crashes temporary_file link window \
+  sigkill two_processes resume_ends state_machine benchmarks; do
+  apart="$apart --ignore-glob=tests/test_$name*"
+done
+"$venv/bin/pytest" --numprocesses 2 --dist loadfile -m 'not alone' $apart

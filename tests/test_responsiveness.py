@@ -21,6 +21,8 @@ from tests.servers import wait_until
 
 CHUNK = 64 * 1024
 
+pytestmark = pytest.mark.alone
+
 
 async def round_trips(page: UploadClient, until) -> list[float]:
     """Seconds that each event of ``page`` took, one after the other, until ``until()``."""

@@ -25,6 +25,8 @@ MIB = 1024 * 1024
 MB = 1_000_000
 ROUNDS = 3
 
+pytestmark = pytest.mark.alone
+
 
 @contextlib.contextmanager
 def loaded_site(tmp_path, server: str = "uvicorn", budget: int = 256 * MIB):
