@@ -8,7 +8,7 @@ ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint unit unit-django6 test-rounds libmagic browser redis clean
+.PHONY: demo test bench lint unit unit-django6 test-rounds libmagic azurite browser redis clean
 
 demo: $(VENV)/installed libmagic
 	$(BIN)/python examples/demo.py $(PORT)
@@ -20,7 +20,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(VENV)/installed libmagic browser redis
+unit: $(VENV)/installed libmagic azurite browser redis
 	$(BIN)/pytest
 
 # What the unit tests do a few times, ROUNDS times: kill the server at a random moment, and go on.
@@ -43,6 +43,9 @@ $(VENV)/installed: pyproject.toml
 
 libmagic:
 	sh tests/system-package.sh libmagic1 "$(PYTHON) -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library(\"magic\"))'"
+
+azurite: $(VENV)/installed
+	sh tests/azurite.sh $(VENV)
 
 browser:
 	sh tests/system-package.sh chromium "command -v chromium || command -v chromium-browser || command -v google-chrome"

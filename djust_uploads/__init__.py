@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .sinks import (
         GCSSink,
         MemorySink,
+        ObjectStoreSink,
         S3Sink,
         Sink,
         SinkWriter,
@@ -36,6 +37,7 @@ _HOMES = {
     "LocalFile": "files",
     "MemoryFile": "files",
     "MemorySink": "sinks",
+    "ObjectStoreSink": "sinks",
     "S3Sink": "sinks",
     "Sink": "sinks",
     "SinkFile": "files",
@@ -58,6 +60,7 @@ __all__ = [
     "LocalFile",
     "MemoryFile",
     "MemorySink",
+    "ObjectStoreSink",
     "S3Sink",
     "Sink",
     "SinkFile",

@@ -6,9 +6,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .exceptions import DuplicateRef, UploadError, UploadLocked
+from .exceptions import DuplicateRef, SinkTimeout, UploadError, UploadLocked
 from .resume import Lease, SavedUpload
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ SAVE_INTERVAL = 1.0
 #: Seconds that a writer may take to make durable what it gathered, when its upload is suspended. A
 #: server that is told to end gives its connections about as many.
 FLUSH_TIMEOUT = 5.0
+
+#: Seconds that it may take a writer to say what it knows.
+CHECKPOINT_TIMEOUT = 5.0
 
 
 class Checkpoints:
@@ -39,11 +42,6 @@ class Checkpoints:
         self._saved_at = 0.0
         self._failed = False
 
-    @property
-    def status(self) -> str:
-        """``"uploading"`` or ``"complete"``."""
-        return self._saved.status
-
     @classmethod
     async def begin(
         cls, upload_id: str, entry: UploadEntry, info: UploadInfo, sink: str, writer: SinkWriter
@@ -52,7 +50,7 @@ class Checkpoints:
 
         Raises :class:`DuplicateRef` if there is another upload of that name.
         """
-        checkpoint = await writer.checkpoint()
+        checkpoint = await _checkpoint_of(writer)
         if checkpoint is None:
             return None
         saved = SavedUpload(
@@ -90,7 +88,7 @@ class Checkpoints:
         offset = writer.offset
         saved = replace(
             self._saved,
-            checkpoint=await writer.checkpoint() or self._saved.checkpoint,
+            checkpoint=await _checkpoint_of(writer) or self._saved.checkpoint,
             status=status,
         )
         if not await self._try(self._lease.save(saved)):
@@ -99,8 +97,9 @@ class Checkpoints:
         return True
 
     async def suspend(self, writer: SinkWriter) -> bool:
-        """Save as much as the writer can make durable. Whether somebody can go on with it. Raises
-        :class:`UploadLocked` if somebody already does; then the writer was left alone."""
+        """Save as much as the writer can make durable. Whether that is saved. Raises
+        :class:`UploadLocked` if somebody already goes on with it; then the writer was left alone.
+        """
         await self._try(self._lease.check())
         try:
             async with asyncio.timeout(FLUSH_TIMEOUT):
@@ -109,40 +108,40 @@ class Checkpoints:
             logger.warning("%s: not all was flushed: %r", self._saved.ref, exc)
         return await self.save(writer)
 
-    async def hold(self) -> bool:
-        """Whether the upload is certainly still ours, to be finished or deleted."""
-        try:
-            return await self._try(self._lease.check())
-        except UploadLocked:
-            return False
+    async def check(self) -> None:
+        """Raises :class:`UploadLocked` if the upload is certainly not ours any more."""
+        await self._try(self._lease.check())
 
     async def superseded(self) -> bool:
         """Whether it is certainly not ours any more."""
         try:
-            await self._try(self._lease.check())
+            await self.check()
         except UploadLocked:
             return True
         return False
 
-    async def end(self) -> None:
-        """Nobody can go on with the upload."""
-        await self._end(self._lease.end())
+    # The ends return whether it is certainly nobody else's: only then may its bytes be deleted.
 
-    async def end_with(self, error: UploadError) -> None:
+    async def end(self) -> bool:
+        """Nobody can go on with the upload."""
+        return await self._end(self._lease.end())
+
+    async def end_with(self, error: UploadError) -> bool:
         """Nobody can go on, and whoever wants to is told why."""
         saved = replace(self._saved, status="error", code=error.code, error=error.message)
-        await self._end(self._lease.save(saved))
+        return await self._end(self._lease.save(saved))
 
-    async def consume(self) -> None:
+    async def consume(self) -> bool:
         """The application has the file; whoever wants to go on is told so."""
-        await self._end(self._lease.save(replace(self._saved, status="consumed")))
+        return await self._end(self._lease.save(replace(self._saved, status="consumed")))
 
-    async def _end(self, call: Awaitable[None]) -> None:
+    async def _end(self, call: Awaitable[None]) -> bool:
         try:
-            await self._try(call)
+            return await self._try(call)
         except UploadLocked:
             # Then it is somebody else's to end.
             logger.info("%s ended, but another connection has it", self._saved.ref)
+            return False
 
     async def _try(self, call: Awaitable[None]) -> bool:
         try:
@@ -156,3 +155,11 @@ class Checkpoints:
             return False
         self._failed = False
         return True
+
+
+async def _checkpoint_of(writer: SinkWriter) -> dict[str, Any] | None:
+    try:
+        async with asyncio.timeout(CHECKPOINT_TIMEOUT):
+            return await writer.checkpoint()
+    except TimeoutError as exc:
+        raise SinkTimeout(f"no checkpoint within {CHECKPOINT_TIMEOUT} s") from exc

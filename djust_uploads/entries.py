@@ -89,6 +89,8 @@ class UploadEntry:
         #: Where else than at the position it was told a resumed client may go on.
         self._durable_start: int | None = None
         self._resumed = False
+        #: Whether it is known how much is there: not yet, of one that another process began.
+        self.restored = True
         self._file: SinkFile | None = None
         self._error: UploadError | None = None
         self._postponed = False
@@ -111,6 +113,7 @@ class UploadEntry:
             saved.chunk_size,
         )
         entry.content_type = saved.content_type
+        entry.restored = False
         return entry
 
     def __repr__(self) -> str:
@@ -198,6 +201,7 @@ class UploadEntry:
     def accept_chunk(self, index: int, size: int) -> int:
         """Count a chunk in. Returns how many of its first bytes are to be dropped, because they
         came before. Raises a :class:`~djust_uploads.exceptions.ProtocolError`."""
+        self._check_restored()
         if self.all_received and not self._resumed:
             raise ChunkOutOfOrder(f"chunk {index} after the end of {self!r}")
         if index != self._next_index:
@@ -216,6 +220,10 @@ class UploadEntry:
         self._durable_start = None
         return repeated
 
+    def _check_restored(self) -> None:
+        if not self.restored:
+            raise ChunkOutOfOrder(f"{self!r} has not heard at which position it goes on")
+
     def _go_back(self, index: int) -> None:
         """A client that was resumed may have looked at ``offset`` only, and begin there."""
         start = self._durable_start
@@ -225,6 +233,7 @@ class UploadEntry:
 
     def accept_complete(self) -> None:
         """The client says that it sent all. Raises ``SizeMismatch`` if it didn't."""
+        self._check_restored()
         if self.all_received and self._resumed:
             # It does not know whether it was heard before its connection was lost.
             return
@@ -250,6 +259,7 @@ class UploadEntry:
         """Another process stored ``offset`` bytes, or all and the client knows that."""
         self.received = self.taken = self.offset = offset
         self.all_received = complete
+        self.restored = True
 
     def take(self, size: int, offset: int) -> None:
         """The sink took ``size`` more bytes and has stored ``offset`` of all it took."""

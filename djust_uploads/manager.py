@@ -22,7 +22,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import Any
+from typing import Any, TypeVar
 
 from . import frames
 from .entries import Status, UploadEntry
@@ -41,7 +41,7 @@ from .exceptions import (
 )
 from .frames import FrameType, Registration
 from .parking import parking
-from .resume import Lease, SavedUpload, upload_id_of
+from .resume import Lease, upload_id_of
 from .slots import UploadSlot
 from .transfer import Transfer
 from .validators import check_registration
@@ -50,6 +50,8 @@ logger = logging.getLogger("djust_uploads")
 
 #: Refs to remember after their end, so that late frames are dropped instead of reported again.
 _REMEMBERED_REFS = 4096
+
+T = TypeVar("T")
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
@@ -119,6 +121,12 @@ class UploadManager:
 
     def _upload_id(self, ref: str) -> str | None:
         return upload_id_of(self.owner, ref) if self.owner else None
+
+    def _resumable(self, entry: UploadEntry) -> Transfer | None:
+        """What others may resume of it. The client may have given its ref to another upload too, of
+        another connection or one that is not resumable."""
+        transfer = parking.get(self._upload_id(entry.ref))
+        return transfer if transfer and transfer.entry is entry else None
 
     def _add(self, transfer: Transfer) -> None:
         self._entries[transfer.entry.ref] = transfer.entry
@@ -233,12 +241,24 @@ class UploadManager:
         upload_id = self._upload_id(ref)
         if upload_id is None:
             raise NotResumable("the connection has no user and no session")
-        if transfer := await self._of_this_process(upload_id):
-            self._check_resumable(transfer.entry)
-            transfer.listener.surrender(transfer)
-            await self._adopt(transfer)
-            return
-        superseded = await self._supersede(upload_id)
+        with parking.alone(upload_id):
+            if transfer := await self._of_this_process(upload_id):
+                if transfer.entry.status is Status.CONSUMED:
+                    # Its handler has returned in this moment, or goes on with other entries.
+                    await self._tell(frames.consumed(transfer.entry.upload_name, [ref]))
+                    raise NotResumable("the application has the file")
+                self._check_resumable(transfer.entry)
+                transfer.listener.surrender(transfer)
+                await self._adopt(transfer)
+            else:
+                await self._resume_saved(ref, upload_id)
+
+    async def _resume_saved(self, ref: str, upload_id: str) -> None:
+        saved = await _answer_of_cache(Lease.find(upload_id))
+        if saved and saved.status in ("uploading", "complete"):
+            # Before anybody loses it to us.
+            self._check_resumable(UploadEntry.saved(saved))
+        superseded = await _answer_of_cache(Lease.supersede(upload_id))
         if superseded is None:
             raise NotResumable("nothing is known of it")
         lease, saved = superseded
@@ -246,7 +266,7 @@ class UploadManager:
             await self._tell(frames.consumed(saved.upload_name, [ref]))
             raise NotResumable("the application has the file")
         if saved.status == "error":
-            await lease.end()
+            await _answer_of_cache(lease.end())
             await self._tell(frames.failed_before(ref, saved.upload_name, saved.code, saved.error))
             return
         entry = UploadEntry.saved(saved)
@@ -267,20 +287,13 @@ class UploadManager:
         return None
 
     def _let_go(self, transfer: Transfer) -> None:
-        parking.forget(transfer)
         if transfer.entry.status is Status.COMPLETE:
             transfer.listener.surrender(transfer)
+            parking.forget(transfer)
         else:
+            parking.forget(transfer)
             # Not waited for: its sink may hang.
             transfer.stop(UploadLocked("another process has resumed it"))
-
-    async def _supersede(self, upload_id: str) -> tuple[Lease, SavedUpload] | None:
-        try:
-            return await Lease.supersede(upload_id)
-        except UploadLocked:
-            raise
-        except Exception as exc:
-            raise SinkUnavailable(f"the resume cache failed: {exc!r}") from exc
 
     def _check_resumable(self, entry: UploadEntry) -> UploadSlot:
         slot = self.slots.get(entry.upload_name)
@@ -300,15 +313,25 @@ class UploadManager:
             self._entries[entry.ref] = entry
         else:
             self._add(transfer)
+        if not entry.restored:
+            # It answers, when it has found out how much is there.
+            return
         await self._tell(transfer.answer_resume())
         if entry.status is Status.COMPLETE:
             await transfer.report()
+
+    def lost(self, transfer: Transfer) -> None:
+        """The connection is gone, though nobody said so yet. Whoever resumes the upload must not
+        share it with us."""
+        if self._transfers.get(transfer.entry.ref) is transfer:
+            self._remember(transfer.entry.ref)
+            self._park(transfer)
 
     def surrender(self, transfer: Transfer) -> None:
         """Another connection of the same owner takes the upload. Raises ``UploadLocked`` while a
         handler of ours has its file."""
         entry = transfer.entry
-        if entry.ref in self._in_hand or entry in self._consumed:
+        if entry.ref in self._in_hand:
             raise UploadLocked("an event handler has it")
         self._entries.pop(entry.ref, None)
         self._transfers.pop(entry.ref, None)
@@ -324,7 +347,7 @@ class UploadManager:
         transfers = list(self._transfers.values())
         for transfer in transfers:
             if transfer.upload_id:
-                self.lose(transfer)
+                self._park(transfer)
             else:
                 transfer.stop(UploadCancelled("the connection ended"))
         for transfer in transfers:
@@ -338,7 +361,7 @@ class UploadManager:
         unconsumed = [entry for entry in self._entries.values() if entry.complete]
         self._entries.clear()
         for entry in unconsumed:
-            if resumable := parking.get(self._upload_id(entry.ref)):
+            if resumable := self._resumable(entry):
                 parking.park(resumable)
             else:
                 await _delete(entry)
@@ -352,7 +375,7 @@ class UploadManager:
                 for transfer in parked:
                     await transfer.wait_settled()
 
-    def lose(self, transfer: Transfer) -> None:
+    def _park(self, transfer: Transfer) -> None:
         """Its client is gone, but may come back."""
         self._entries.pop(transfer.entry.ref, None)
         self._transfers.pop(transfer.entry.ref, None)
@@ -426,7 +449,7 @@ class UploadManager:
         self._spawn(lambda: self._discard_cancelled(entry))
 
     async def _discard_cancelled(self, entry: UploadEntry) -> None:
-        if transfer := parking.get(self._upload_id(entry.ref)):
+        if transfer := self._resumable(entry):
             parking.forget(transfer)
             await transfer.discard()
         else:
@@ -483,10 +506,11 @@ class UploadManager:
 
     async def _discard(self, consumed: list[UploadEntry]) -> None:
         for entry in consumed:
-            await (_keep(entry) if entry.keeps_file else _delete(entry))
-            if transfer := parking.get(self._upload_id(entry.ref)):
-                parking.forget(transfer)
+            if transfer := self._resumable(entry):
+                # First of all: nobody may resume a file that the application has.
                 await transfer.consumed()
+                parking.forget(transfer)
+            await (_keep(entry) if entry.keeps_file else _delete(entry))
         for name in {entry.upload_name for entry in consumed}:
             refs = [entry.ref for entry in consumed if entry.upload_name == name]
             await self._tell(frames.consumed(name, refs))
@@ -514,6 +538,15 @@ class UploadManager:
             task.add_done_callback(_background.discard)
 
         self._soon(start)
+
+
+async def _answer_of_cache(call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except UploadLocked:
+        raise
+    except Exception as exc:
+        raise SinkUnavailable(f"the resume cache failed: {exc!r}") from exc
 
 
 async def _delete(entry: UploadEntry) -> None:

@@ -6,11 +6,13 @@ A connection that resumes one of them takes it as it is, with all that its write
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .conf import upload_settings
 from .entries import Status
+from .exceptions import UploadLocked
 
 if TYPE_CHECKING:
     from .transfer import Transfer
@@ -28,6 +30,7 @@ class Parking:
         self._transfers: dict[str, Transfer] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._expiring: set[asyncio.Task[None]] = set()
+        self._resuming: set[str] = set()
 
     def add(self, transfer: Transfer) -> None:
         """Others may resume it from now on."""
@@ -36,6 +39,17 @@ class Parking:
 
     def get(self, upload_id: str | None) -> Transfer | None:
         return self._transfers.get(upload_id or "")
+
+    @contextlib.contextmanager
+    def alone(self, upload_id: str) -> Iterator[None]:
+        """Resume it here. Raises :class:`UploadLocked` while another connection does."""
+        if upload_id in self._resuming:
+            raise UploadLocked("another connection resumes it")
+        self._resuming.add(upload_id)
+        try:
+            yield
+        finally:
+            self._resuming.discard(upload_id)
 
     def forget(self, transfer: Transfer) -> None:
         upload_id = transfer.upload_id or ""
@@ -47,7 +61,7 @@ class Parking:
         """Its connection is gone."""
         transfer.attach(self)
         if transfer.entry.status is Status.COMPLETE:
-            self._start_timer(transfer)
+            self._keep(transfer)
 
     # The listener
 
@@ -56,12 +70,12 @@ class Parking:
 
     def transfer_ended(self, transfer: Transfer) -> None:
         if transfer.entry.status is Status.COMPLETE:
-            self._start_timer(transfer)
+            self._keep(transfer)
         else:
             self.forget(transfer)
 
-    def lose(self, transfer: Transfer) -> None:
-        """Nothing is sent from here."""
+    def lost(self, transfer: Transfer) -> None:
+        """Nobody was there."""
 
     def surrender(self, transfer: Transfer) -> None:
         """A connection resumes it."""
@@ -69,8 +83,13 @@ class Parking:
 
     # A complete upload waits for RESUME_TTL.
 
-    def _start_timer(self, transfer: Transfer) -> None:
+    def _keep(self, transfer: Transfer) -> None:
         assert transfer.upload_id
+        if self._transfers.get(transfer.upload_id) is not transfer:
+            # It was let go of before it was complete.
+            self._expire(transfer)
+            return
+        self._stop_timer(transfer.upload_id)
         loop = asyncio.get_running_loop()
         # What only this process knows of is not kept for so long: it may be in its memory.
         seconds = upload_settings().resume_ttl if transfer.checkpoints else PARKED_SECONDS

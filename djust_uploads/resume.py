@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
@@ -32,6 +33,9 @@ CACHE_TIMEOUT = 5.0
 #: Seconds in which somebody who superseded a token must have written the next one. Then a process
 #: that died in between no longer keeps others out.
 _CLAIM_TIMEOUT = 10
+
+
+_asking = ThreadPoolExecutor(thread_name_prefix="upload-cache")
 
 
 def owner_of(scope: Mapping[str, Any]) -> str | None:
@@ -100,6 +104,18 @@ class Lease:
         return begun
 
     @classmethod
+    async def find(cls, upload_id: str) -> SavedUpload | None:
+        """What is saved of an upload, for one who may not want it."""
+        names = _Names(upload_id)
+
+        def find(cache: BaseCache) -> SavedUpload | None:
+            token = cache.get(names.holder)
+            record = cache.get(names.saved(token)) if token else None
+            return SavedUpload(**record) if record else None
+
+        return await _in_cache(find)
+
+    @classmethod
     async def supersede(cls, upload_id: str) -> tuple[Lease, SavedUpload] | None:
         """Go on with a saved upload; ``None`` if there is none.
 
@@ -155,6 +171,9 @@ class Lease:
 
     def _end(self, cache: BaseCache) -> None:
         self._check(cache)
+        # As one who goes on with it: from here on, nobody else can.
+        if not cache.add(self._names.claim(self._token), True, _CLAIM_TIMEOUT):
+            raise UploadLocked("another connection has resumed it")
         cache.delete_many([self._names.holder, self._names.saved(self._token)])
 
     def _set(self, cache: BaseCache, saved: SavedUpload) -> None:
@@ -181,11 +200,12 @@ def _ttl() -> int:
 
 
 async def _in_cache(function: Callable[..., T], *args: Any) -> T:
-    """In a thread: caches block. Raises what ``function`` raises and ``TimeoutError``."""
+    """In a thread of their own: a cache that hangs must not take those that write files. Raises
+    what ``function`` raises and ``TimeoutError``."""
 
     def call() -> T:
         return function(caches[upload_settings().resume_cache], *args)
 
     async with asyncio.timeout(CACHE_TIMEOUT):
-        result: T = await database_sync_to_async(call, thread_sensitive=False)()
+        result: T = await database_sync_to_async(call, thread_sensitive=False, executor=_asking)()
         return result

@@ -82,8 +82,8 @@ class Listener(Protocol):
 
     def transfer_ended(self, transfer: Transfer) -> None: ...
 
-    def lose(self, transfer: Transfer) -> None:
-        """What was sent for it could not be delivered."""
+    def lost(self, transfer: Transfer) -> None:
+        """Its page can't be told anything any more."""
 
     def surrender(self, transfer: Transfer) -> None:
         """Another listener takes it. Raises :class:`UploadLocked` if that can't be now."""
@@ -112,6 +112,8 @@ class Transfer:
         #: Whether it is about to end by being suspended: too late to attach a connection.
         self.suspending = False
         self._resumed = resumed
+        #: What another process is to know: ``"complete"`` if ``on_complete`` was called.
+        self._saved_status = resumed[1].status if resumed else "uploading"
         # Nothing is taken before the head is there, so the client must be allowed to send it.
         least = max(slot.chunk_size, HEAD_SIZE)
         self._window = Window(least, entry.client_size, entry.taken)
@@ -217,9 +219,10 @@ class Transfer:
 
     async def discard(self) -> None:
         """Delete the file of a complete upload that nobody consumed, if it is still ours."""
-        await self._undo()
-        if self.checkpoints:
-            await self.checkpoints.end()
+        if self.checkpoints and not await self.checkpoints.end():
+            await self._release()
+        else:
+            await self._undo()
 
     async def consumed(self) -> None:
         """The application has the file."""
@@ -312,18 +315,23 @@ class Transfer:
         entry, slot = self.entry, self.slot
         sink = slot.resolve_sink(entry)
         info = entry.info(saved.key, saved.generation)
+        checkpoints = Checkpoints(lease, saved)
+
+        async def resume() -> SinkWriter:
+            # A sink takes the upload away from who had it, and that may be the one after us.
+            await checkpoints.check()
+            return await sink.resume(info, saved.checkpoint)
+
         try:
             if slot.sink_name(sink) != saved.sink:
                 raise NotResumable(f"it went to {saved.sink}, not {slot.sink_name(sink)}")
-            self._writer = await self._retried(lambda: sink.resume(info, saved.checkpoint))
-        except NotResumable as error:
-            checkpoints = Checkpoints(lease, saved)
-            if await checkpoints.superseded():
-                raise UploadLocked(f"another process was faster: {error}") from error
+            self._writer = await self._retried(resume)
+        except NotResumable:
+            await checkpoints.check()
             await checkpoints.end()
             raise
-        self.checkpoints = Checkpoints(lease, saved)
-        await self.checkpoints.save(self._writer, saved.status)
+        self.checkpoints = checkpoints
+        await checkpoints.save(self._writer, self._saved_status)
         entry.restore(self._writer.offset, complete=saved.status == "complete")
         self._window.start_at(entry.taken)
         await self._tell(self.answer_resume())
@@ -335,17 +343,20 @@ class Transfer:
         await self.report()
         if self.checkpoints:
             # Also asks whether the upload is still ours: only one may finish it.
-            await self.checkpoints.save(writer, self.checkpoints.status)
+            await self.checkpoints.save(writer, self._saved_status)
         file = await self._retried(writer.finish)
         if upload_settings().sha256:
             entry.sha256 = await (self._hash.hexdigest() if self._hash else sha256_of(file))
         entry.store(file, keeps_file=sink.keeps_files)
-        if not self.checkpoints:
+        if self._saved_status != "complete":
+            if self.checkpoints:
+                # That may have taken long. One of those who finish it tells the application.
+                await self.checkpoints.check()
             await self._call_on_complete()
-        elif self.checkpoints.status != "complete":
-            await self._call_on_complete()
-            # Before the client hears of it: what it knows to be complete stays so.
-            await self.checkpoints.save(writer, "complete")
+            self._saved_status = "complete"
+            if self.checkpoints:
+                # Before the client hears of it: what it knows to be complete stays so.
+                await self.checkpoints.save(writer, self._saved_status)
         if self._stopped:
             raise self._stopped
         # Before anybody can consume the entry: its file may go with that.
@@ -455,13 +466,14 @@ class Transfer:
         )
 
     async def _tell(self, message: Mapping[str, Any]) -> None:
+        listener = self.listener
         try:
-            await self.listener.send(message)
+            await listener.send(message)
         except Exception as exc:
             # A client that oversteps its limit is not read from, so its end is not heard either:
             # that nobody can be told is then the only sign.
             if self.upload_id:
-                self.listener.lose(self)
+                listener.lost(self)
             else:
                 self.stop(UploadCancelled(f"the connection is gone: {exc!r}"))
 
@@ -481,11 +493,11 @@ class Transfer:
         # A sink may be the first to notice that somebody else goes on.
         if isinstance(error, SinkError) and await self.superseded():
             error = UploadLocked(f"another connection has resumed it: {error}")
-        if isinstance(error, UploadLocked):
-            await self._release()
-        else:
+        # Forgotten first: what is being deleted must not be resumed.
+        if not isinstance(error, UploadLocked) and await self._forget(error):
             await self._undo()
-            await self._forget(error)
+        else:
+            await self._release()
         if isinstance(error, NotResumable) and self._resumed:
             logger.warning("%r can't be resumed: %s", entry, error, exc_info=error.__cause__)
             entry.fail(UploadCancelled("it can't be resumed"))
@@ -504,10 +516,6 @@ class Transfer:
 
     async def _undo(self) -> None:
         """Leave nothing in the store: a writer that finished has a file, any other is aborted."""
-        if self.checkpoints and not await self.checkpoints.hold():
-            # What is stored is another connection's now, or may be: the cache did not say.
-            await self._release()
-            return
         try:
             if self.entry.complete:
                 await self._bounded(self.entry.file.adelete())
@@ -516,36 +524,42 @@ class Transfer:
         except Exception:
             logger.exception("%r could not be undone; a sweep may find its remains", self.entry)
 
-    async def _forget(self, error: UploadError) -> None:
-        """Nobody can resume what failed; a client that tries to hears why, if it was not told."""
+    async def _forget(self, error: UploadError) -> bool:
+        """Nobody can resume what failed; a client that tries to hears why, if it was not told.
+        Whether what is stored is still ours: not if another connection has it now, or may have it,
+        because the cache did not say."""
         if self.checkpoints is None:
-            return
+            return True
         if self.listener.attached or isinstance(error, UploadCancelled):
-            await self.checkpoints.end()
-        else:
-            await self.checkpoints.end_with(error)
+            return await self.checkpoints.end()
+        return await self.checkpoints.end_with(error)
 
     async def _suspend(self, reason: str) -> None:
         """Leave the upload to another process; if none could go on with it, leave nothing."""
         self.suspending = True
         try:
-            if await self._saved():
-                await self._release()
-            else:
-                await self._undo()
+            await self._saved()
         except UploadLocked:
+            logger.info("%r goes on elsewhere", self.entry)
+        except Exception:
+            # The checkpoint before it is as good as it was.
+            logger.exception("%r: its last checkpoint could not be taken", self.entry)
+        if self.checkpoints:
             await self._release()
+        else:
+            await self._undo()
         logger.info("%r is suspended: %s", self.entry, reason)
         self.entry.fail(UploadCancelled(reason))
         self.listener.transfer_ended(self)
 
-    async def _saved(self) -> bool:
+    async def _saved(self) -> None:
         if not self.checkpoints or not self._writer:
-            return False
+            return
         if self.entry.complete:
             # Finished, and nobody was told yet: who resumes finds the file.
-            return await self.checkpoints.save(self._writer)
-        return await self.checkpoints.suspend(self._writer)
+            await self.checkpoints.save(self._writer, self._saved_status)
+        else:
+            await self.checkpoints.suspend(self._writer)
 
     async def _release(self) -> None:
         try:

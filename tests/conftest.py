@@ -14,10 +14,13 @@ django.setup()
 import hypothesis
 
 from djust_uploads.testing import UploadClient
+from tests.azure_stores import azurite
 from tests.servers import Server, serve
 
 # djust can't be installed beside Django 6; tests/django6.sh runs what is left without it.
 collect_ignore = [] if importlib.util.find_spec("djust") else ["test_liveview.py", "browser"]
+# Azurite comes by npm; tests/azurite.sh says so where there is none.
+collect_ignore += [] if azurite() else ["test_object_store_azure.py"]
 
 # The machine may be busy: how long an example takes says nothing.
 hypothesis.settings.register_profile("tests", deadline=None)

@@ -26,4 +26,4 @@ if [ ! -e "$venv/installed" ] || [ pyproject.toml -nt "$venv/installed" ]; then
   touch "$venv/installed"
 fi
 "$venv/bin/pytest" --ignore-glob='tests/test_s3*' --ignore-glob='tests/test_gcs*' \
-  --ignore=tests/test_saving.py --ignore=tests/test_django_storages.py
+  --ignore-glob='tests/test_object_store*' --ignore=tests/test_saving.py --ignore=tests/test_django_storages.py

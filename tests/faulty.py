@@ -22,7 +22,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import web
@@ -204,12 +204,19 @@ def _operation(request: web.Request) -> str:
     return request.method
 
 
+StoreType = TypeVar("StoreType", bound=FaultyStore)
+
+
 @contextlib.asynccontextmanager
 async def faulty(
-    target: str, certificate: tuple[Path, Path] | None = None, **options: Any
-) -> AsyncIterator[FaultyStore]:
+    target: str,
+    certificate: tuple[Path, Path] | None = None,
+    *,
+    kind: type[StoreType] = FaultyStore,  # type: ignore[assignment]
+    **options: Any,
+) -> AsyncIterator[StoreType]:
     """The proxy in front of ``target``, over TLS with ``certificate``."""
-    store = FaultyStore(target, **options)
+    store = kind(target, **options)
     application = web.Application(client_max_size=2**31)
     application.router.add_route("*", "/{path:.*}", store.handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)

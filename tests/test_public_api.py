@@ -14,6 +14,7 @@ EXPECTED = [
     "LocalFile",
     "MemoryFile",
     "MemorySink",
+    "ObjectStoreSink",
     "S3Sink",
     "Sink",
     "SinkFile",
@@ -33,7 +34,11 @@ EXPECTED = [
 ]
 
 #: Name → its SDK and its extra.
-NEEDING_AN_SDK = {"GCSSink": ("google.cloud", "gcs"), "S3Sink": ("aioboto3", "s3")}
+NEEDING_AN_SDK = {
+    "GCSSink": ("google.cloud", "gcs"),
+    "ObjectStoreSink": ("obstore", "obstore"),
+    "S3Sink": ("aioboto3", "s3"),
+}
 
 
 def python(code: str) -> str:
@@ -69,7 +74,7 @@ def test_importing_needs_no_settings_and_nothing_heavy():
     loaded = python(
         "import sys, djust_uploads; djust_uploads.__version__; print(*sys.modules, sep='\\n')"
     ).split()
-    for name in ("djust", "django", "channels", "aioboto3", "google.cloud", "magic"):
+    for name in ("djust", "django", "channels", "aioboto3", "google.cloud", "obstore", "magic"):
         assert name not in loaded
 
 
@@ -82,7 +87,7 @@ def test_public_names_need_no_djust_and_no_sdk():
     names = [name for name in EXPECTED if name[0] != "_" and name not in NEEDING_AN_SDK]
     code = f"""
 import sys
-for name in ("djust", "aioboto3", "google", "websockets"):
+for name in ("djust", "aioboto3", "google", "obstore", "websockets"):
     sys.modules[name] = None
 from djust_uploads import {", ".join(names)}
 import djust_uploads.testing

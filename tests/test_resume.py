@@ -154,22 +154,21 @@ async def test_half_open_connection_loses_the_upload_to_the_new_one(sink):
         assert [m.get("code") for m in old.sent if m.get("code")] == ["locked"]
 
 
-async def test_connection_that_is_gone_takes_nothing_back(sink):
-    async with connect(sink) as old:
+async def test_page_that_can_not_be_told_anything_has_lost_the_upload(sink):
+    async def gone(message):
+        raise ConnectionError
+
+    async with connect(sink) as old, connect(sink) as new:
         ref = await send_some(old)
-
-        async def send(message):
-            raise ConnectionError
-
-        old.manager.send = send
         held = old.manager._transfers[ref]
+        old.manager._send = gone
         await held.report()
-        async with connect(sink) as new:
-            answer = await new.resume(ref)
-            await old.manager.aclose()
-            await old.frame(FrameType.CANCEL, ref)
-            assert (await new.go_on(answer, DATA))["status"] == "complete"
-            assert new.entries()[0].data == DATA
+        answer = await new.resume(ref)
+        # Neither its late frames nor its end concern the new one.
+        await old.frame(FrameType.CHUNK, ref, 0, b"late")
+        await old.manager.aclose()
+        assert (await new.go_on(answer, DATA))["status"] == "complete"
+        assert new.entries()[0].data == DATA
 
 
 async def test_resumed_again_and_again(sink):
@@ -202,6 +201,28 @@ async def test_ref_of_a_parked_upload_is_taken(sink):
         message = {"upload_name": "files", "ref": ref, "client_name": "a", "client_size": 1}
         await page.manager.register({**message, "resumable": True}, page.send)
         assert page.sent[-1]["code"] == "duplicate_ref"
+
+
+@pytest.mark.parametrize("end", ["disconnect", "cancel", "consume"])
+async def test_ref_of_two_uploads_of_which_one_is_resumable(sink, tmp_path, end):
+    """What happens to the one does not concern the other."""
+    async with connect(sink) as page, Connection(owner=ALICE, sink=sink) as other:
+        ref = await send_some(page)
+        message = {"upload_name": "files", "ref": ref, "client_name": "a", "client_size": 1}
+        await other.manager.register(message, other.send)
+        await other.chunks(ref, b"a")
+        await other.frame(FrameType.COMPLETE, ref)
+        assert (await other.ended(ref))["status"] == "complete"
+        if end == "cancel":
+            await other.frame(FrameType.CANCEL, ref)
+        elif end == "consume":
+            with other.manager.turn():
+                assert [entry.data for entry in other.manager.consume("files")] == [b"a"]
+        await other.manager.aclose()
+        assert await wait_until(lambda: len(files(tmp_path)) == 1)
+        rest = {"ref": ref, "chunk_size": CHUNK, "bytes_received": 10 * CHUNK}
+        assert (await page.go_on(rest, DATA))["status"] == "complete"
+        assert page.entries()[0].data == DATA
 
 
 async def test_parked_upload_that_has_all_ends_by_itself_and_comes_back_complete(sink, tmp_path):
@@ -321,6 +342,52 @@ async def test_goes_on_in_another_process(sink, tmp_path, parking, other_process
     assert len(files(tmp_path)) == 1
 
 
+class SlowToResume(TemporaryFileSink):
+    """Says when it was asked to, and waits until ``found``."""
+
+    async def resume(self, upload, checkpoint):
+        self.found = asyncio.Event()
+        await self.found.wait()
+        return await super().resume(upload, checkpoint)
+
+
+@pytest.fixture
+async def half_resumed(tmp_path, parking, other_process):
+    """A sink that another process is resuming from, the page that asked for it, and its ref."""
+    sink = SlowToResume(tmp_path)
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    await settled(parking)
+    other_process()
+    async with connect(sink) as page:
+        await page.manager.resume({"ref": ref}, page.send)
+        assert await wait_until(lambda: hasattr(sink, "found"))
+        yield sink, page, ref
+        sink.found.set()
+
+
+@pytest.mark.parametrize("frame", [FrameType.CHUNK, FrameType.COMPLETE])
+async def test_client_that_does_not_wait_for_the_answer(half_resumed, frame):
+    sink, page, ref = half_resumed
+    await page.frame(frame, ref, 0, DATA[:CHUNK] if frame is FrameType.CHUNK else b"")
+    sink.found.set()
+    assert (await page.ended(ref))["code"] == "chunk_out_of_order"
+    assert page.entries()[0].error_code == "chunk_out_of_order"
+
+
+async def test_second_page_that_resumes_before_the_first_was_answered(half_resumed):
+    sink, page, ref = half_resumed
+    async with connect(sink) as second:
+        answer = asyncio.create_task(second.resume(ref))
+        assert await wait_until(lambda: second.manager._transfers)
+        sink.found.set()
+        assert (await answer)["offset"] == 10 * CHUNK
+        assert (await second.go_on(await answer, DATA))["status"] == "complete"
+        assert second.entries()[0].data == DATA
+        assert [m["status"] for m in second.sent].count("resumed") == 1
+        assert (await page.ended(ref))["code"] == "locked"
+
+
 async def test_only_what_is_saved_is_acknowledged(sink, monkeypatch):
     monkeypatch.setattr("djust_uploads.checkpoints.SAVE_INTERVAL", 0)
     async with connect(sink) as page:
@@ -430,6 +497,65 @@ async def test_superseded_process_deletes_nothing(sink, tmp_path, other_process,
             assert new.entries()[0].data == DATA
 
 
+class SlowToEnd(TemporaryFileSink):
+    """``calls`` that its writers have begun; each returns when it may."""
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.calls, self.may_return = [], asyncio.Event()
+
+    async def open(self, upload):
+        writer = await super().open(upload)
+        writer.__class__, writer.sink = SlowToEndWriter, self
+        return writer
+
+    async def begun(self, call):
+        self.calls.append(call)
+        await self.may_return.wait()
+
+
+class SlowToEndWriter(TemporaryFileWriter):
+    async def abort(self):
+        await self.sink.begun("abort")
+        await super().abort()
+
+    async def finish(self):
+        file = await super().finish()
+        await self.sink.begun("finish")
+        return file
+
+
+async def test_what_is_being_deleted_can_not_be_resumed(tmp_path, other_process):
+    sink = SlowToEnd(tmp_path)
+    async with connect(sink) as old:
+        ref = await send_some(old)
+        await old.frame(FrameType.CANCEL, ref)
+        assert await wait_until(lambda: sink.calls == ["abort"])
+        other_process()
+        async with connect(sink) as new:
+            assert (await new.resume(ref))["status"] == "not_found"
+        sink.may_return.set()
+        assert (await old.ended(ref))["status"] == "cancelled"
+    assert files(tmp_path) == []
+
+
+async def test_one_of_two_that_finish_tells_the_application(tmp_path, other_process):
+    sink, completed = SlowToEnd(tmp_path), []
+    async with connect(sink, on_complete=completed.append) as old:
+        ref = await old.register(len(DATA))
+        await old.chunks(ref, DATA)
+        await old.frame(FrameType.COMPLETE, ref)
+        assert await wait_until(lambda: sink.calls == ["finish"])
+        other_process()
+        async with connect(sink, on_complete=completed.append) as new:
+            answer = await new.resume(ref)
+            sink.may_return.set()
+            assert (await old.ended(ref))["code"] == "locked"
+            assert (await new.go_on(answer, DATA))["status"] == "complete"
+            assert new.entries()[0].data == DATA
+    assert [entry.client_size for entry in completed] == [len(DATA)]
+
+
 async def test_complete_one_comes_back_complete_in_another_process(sink, parking, other_process):
     calls = []
     async with connect(sink, on_complete=calls.append) as page:
@@ -460,6 +586,23 @@ async def test_consumed_one_is_told_as_consumed(sink, tmp_path, other_process, e
         assert (await page.resume(ref))["status"] == "not_found"
         assert {"type": "upload_consumed", "upload_name": "files", "refs": [ref]} in page.sent
         assert page.entries() == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_consumed_one_is_consumed_before_the_handler_returns(sink, again):
+    async with connect(sink) as page, connect(sink) as other:
+        refs = [(await page.upload(DATA))["ref"] for _ in range(2)]
+        with page.manager.turn():
+            consumed = page.manager.consume("files")
+            assert next(consumed).ref == refs[0]
+            assert next(consumed).ref == refs[1]
+            assert (await other.resume(refs[0]))["status"] == "not_found"
+            assert other.sent[0]["refs"] == [refs[0]]
+            assert (await other.resume(refs[1]))["status"] == "locked"
+        if again:
+            assert await wait_until(lambda: page.sent[-1]["type"] == "upload_consumed")
+        assert (await other.resume(refs[1]))["status"] == "not_found"
+        assert other.sent[-2]["refs"] == [refs[1]]
 
 
 class AllAtOnceCache:
@@ -583,6 +726,61 @@ async def test_slot_must_still_take_it(sink, options, parking, other_process):
             assert answer.get("code") in (None, "file_too_large", "type_not_accepted")
 
 
+@pytest.mark.parametrize("options", [{"max_file_size": 5}, {"resumable": False}])
+async def test_page_that_may_not_resume_takes_nothing_away(sink, other_process, options):
+    async with connect(sink) as page:
+        ref = await send_some(page)
+        other_process()
+        async with Connection(**{"owner": ALICE, "sink": sink, "resumable": True, **options}) as no:
+            answer = await no.resume(ref)
+            assert (answer["status"], answer.get("code")) in [
+                ("not_found", None),
+                ("error", "file_too_large"),
+            ]
+        rest = {"ref": ref, "chunk_size": CHUNK, "bytes_received": 10 * CHUNK}
+        assert (await page.go_on(rest, DATA))["status"] == "complete"
+
+
+async def test_two_connections_of_a_process_that_resume_at_once(sink, parking, other_process):
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    await settled(parking)
+    other_process()
+    async with connect(sink) as one, connect(sink) as two:
+        answers = await asyncio.gather(one.resume(ref), two.resume(ref))
+        assert [answer["status"] for answer in answers] == ["resumed", "locked"]
+        assert (await one.go_on(answers[0], DATA))["status"] == "complete"
+        assert one.entries()[0].data == DATA
+
+
+async def test_who_was_superseded_before_it_resumed_takes_nothing_away(
+    sink, tmp_path, parking, other_process, monkeypatch
+):
+    """A process that is slow must not take the file from the one that resumed after it."""
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    await settled(parking)
+    before, asked = files(tmp_path), asyncio.Event()
+
+    async def retried(transfer, call):
+        asked.set()
+        await superseded.wait()
+        return await call()
+
+    superseded = asyncio.Event()
+    other_process()
+    async with connect(sink) as page:
+        with monkeypatch.context() as patch:
+            patch.setattr(transfer.Transfer, "_retried", retried)
+            answer = asyncio.create_task(page.resume(ref))
+            await asked.wait()
+        held = page.manager._transfers[ref]
+        await Lease.supersede(held.upload_id)
+        superseded.set()
+        assert (await answer)["code"] == "locked"
+    assert files(tmp_path) == before
+
+
 async def test_another_sink_is_another_place(sink, tmp_path, parking, other_process):
     async with connect(sink) as page:
         ref = await send_some(page)
@@ -624,6 +822,37 @@ async def test_cache_that_fails_later_costs_no_upload(sink, monkeypatch, caplog)
             assert (await page.go_on(rest, DATA))["status"] == "complete"
             assert page.entries()[0].data == DATA
     assert caplog.text.count("the resume cache failed") == 1
+
+
+async def test_cache_that_hangs_keeps_no_file_waiting(sink, monkeypatch):
+    """However many uploads ask it."""
+    monkeypatch.setattr("djust_uploads.resume.CACHE_TIMEOUT", 0.2)
+    released = threading.Event()
+    hanging = {"default": {"BACKEND": "tests.test_resume.HangingCache", "LOCATION": released}}
+    try:
+        with override_settings(CACHES=hanging):
+            asked = [asyncio.create_task(_ask_and_give_up()) for _ in range(100)]
+            await asyncio.gather(*asked)
+            async with asyncio.timeout(5):
+                await asyncio.to_thread(os.getpid)
+    finally:
+        released.set()
+
+
+async def _ask_and_give_up():
+    with pytest.raises(TimeoutError):
+        await Lease.find("name")
+
+
+class HangingCache:
+    def __init__(self, released, params):
+        self.released = released
+
+    def close(self, **kwargs):
+        pass
+
+    def get(self, name):
+        self.released.wait(30)
 
 
 class BrokenCache:
@@ -668,6 +897,110 @@ async def test_shutdown_suspends(sink, tmp_path, parking, other_process):
         answer = await page.resume(ref)
         assert answer["offset"] == 10 * CHUNK
         assert (await page.go_on(answer, DATA))["status"] == "complete"
+
+
+class SilentSink(TemporaryFileSink):
+    """``fault`` is what its checkpoints come to, from the second on."""
+
+    fault = None
+
+    async def open(self, upload):
+        writer = await super().open(upload)
+        writer.__class__, writer.sink = SilentWriter, self
+        return writer
+
+
+class SilentWriter(TemporaryFileWriter):
+    async def checkpoint(self):
+        if self.sink.fault == "hangs":
+            await asyncio.Event().wait()
+        elif self.sink.fault:
+            raise RuntimeError("no checkpoint")
+        return await super().checkpoint()
+
+
+@pytest.mark.parametrize("fault", ["raises", "hangs"])
+async def test_upload_whose_last_checkpoint_fails_goes_on_at_the_one_before(
+    tmp_path, monkeypatch, fault
+):
+    monkeypatch.setattr("djust_uploads.checkpoints.CHECKPOINT_TIMEOUT", 0.05)
+    sink = SilentSink(tmp_path)
+    async with connect(sink) as page:
+        ref = await send_some(page)
+        [entry] = page.entries()
+        sink.fault = fault
+        held = page.manager._transfers[ref]
+        held._task.cancel()
+        await held.wait_ended()
+        acknowledged = entry.offset
+    sink.fault = None
+    async with connect(sink) as page:
+        answer = await page.resume(ref)
+        assert answer["offset"] >= acknowledged
+        assert (await page.go_on(answer, DATA))["status"] == "complete"
+        assert page.entries()[0].data == DATA
+
+
+async def test_shutdown_while_the_cache_is_down_deletes_nothing(sink, tmp_path, monkeypatch):
+    """What was acknowledged before is still in there."""
+    monkeypatch.setattr("djust_uploads.checkpoints.SAVE_INTERVAL", 0)
+    async with connect(sink) as page:
+        ref = await send_some(page, 20)
+        [entry] = page.entries()
+        acknowledged = entry.offset
+        held = page.manager._transfers[ref]
+        monkeypatch.setattr(Lease, "save", _cache_is_down)
+        held._task.cancel()
+        await held.wait_ended()
+        monkeypatch.undo()
+    async with connect(sink) as page:
+        answer = await page.resume(ref)
+        assert answer["offset"] >= acknowledged > 0
+        await page.frame(FrameType.CANCEL, ref)
+
+
+async def _cache_is_down(*args):
+    raise ConnectionError("the cache is down")
+
+
+async def test_shutdown_when_the_application_was_told_tells_it_no_second_time(
+    sink, monkeypatch, other_process
+):
+    completed, saved = [], asyncio.Event()
+
+    async def save(lease, upload):
+        await real(lease, upload)
+        if upload.status == "complete" and not saved.is_set():
+            saved.set()
+            await asyncio.Event().wait()
+
+    real = Lease.save
+    monkeypatch.setattr(Lease, "save", save)
+    async with connect(sink, on_complete=completed.append) as page:
+        ref = await page.register(len(DATA))
+        await page.chunks(ref, DATA)
+        await page.frame(FrameType.COMPLETE, ref)
+        held = page.manager._transfers[ref]
+        await saved.wait()
+        held._task.cancel()
+        await held.wait_ended()
+    other_process()
+    async with connect(sink, on_complete=completed.append) as page:
+        assert (await page.resume(ref))["status"] == "resumed"
+        assert (await page.ended(ref))["status"] == "complete"
+        assert len(completed) == 1
+
+
+async def test_cache_that_fails_at_the_last_question(monkeypatch, parking):
+    """It costs the answer, not the connection."""
+    async with connect(sink := BrokenSink()) as page:
+        ref = await send_some(page)
+        sink.broken = True
+        await page.frame(FrameType.CHUNK, ref, 10, b"x")
+    assert await wait_until(lambda: not parking._transfers)
+    monkeypatch.setattr(Lease, "end", _cache_is_down)
+    async with connect(sink) as page:
+        assert (await page.resume(ref))["code"] == "storage_unavailable"
 
 
 async def test_sha256_of_a_resumed_file_is_right(sink, parking, other_process):

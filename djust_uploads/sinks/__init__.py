@@ -15,13 +15,15 @@ from .temporary_file import TemporaryFileSink
 
 if TYPE_CHECKING:
     from .gcs import GCSSink
+    from .object_store import ObjectStoreSink
     from .s3 import S3Sink
 
-_HOMES = {"GCSSink": "gcs", "S3Sink": "s3"}
+_HOMES = {"GCSSink": "gcs", "ObjectStoreSink": "object_store", "S3Sink": "s3"}
 
 __all__ = [
     "GCSSink",
     "MemorySink",
+    "ObjectStoreSink",
     "S3Sink",
     "Sink",
     "SinkWriter",

@@ -17,7 +17,6 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from django.core.checks import CheckMessage, Error
-from django.utils.http import content_disposition_header
 
 from ..exceptions import (
     InvalidSink,
@@ -27,8 +26,8 @@ from ..exceptions import (
     SinkUnavailable,
 )
 from .base import Sink, UploadInfo
-from .keys import UploadTo, check_upload_to, literal_prefix, object_key
-from .options import refuse_wrong
+from .keys import OWNER, UploadTo, check_upload_to, literal_prefix, object_key, public_url
+from .options import DISPOSITIONS, MAX_URL_EXPIRES, disposition_of, refuse_wrong
 from .parts import MIB
 
 try:
@@ -44,22 +43,16 @@ except ImportError as exc:
 
 from .gcs_api import GRANULE, Api
 from .gcs_errors import translated
-from .gcs_writer import OWNER, GCSWriter
+from .gcs_writer import GCSWriter
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-DISPOSITIONS = ("attachment", "inline", None)
 
 #: https://cloud.google.com/storage/docs/access-control/lists#predefined-acl
 ACLS = (
     *("authenticatedRead", "bucketOwnerFullControl", "bucketOwnerRead", "private"),
     *("projectPrivate", "publicRead", None),
 )
-
-#: A signature is good for a week at most:
-#: https://cloud.google.com/storage/docs/access-control/signed-urls
-MAX_URL_EXPIRES = 7 * 24 * 3600
 
 #: How often a request is sent, with a random pause of up to 1, 2, 4 and 8 times ``PAUSE`` seconds
 #: before it is repeated: https://cloud.google.com/storage/docs/retry-strategy#exponential-backoff
@@ -281,9 +274,7 @@ class GCSSink(Sink):
         if self._cache_control:
             resource["cacheControl"] = self._cache_control
         if self._content_disposition:
-            resource["contentDisposition"] = content_disposition_header(
-                self._content_disposition == "attachment", upload.client_name
-            )
+            resource["contentDisposition"] = disposition_of(self._content_disposition, upload)
         return resource, self._params
 
     async def keep(self, key: str, generation: str) -> None:
@@ -298,8 +289,7 @@ class GCSSink(Sink):
 
     def url(self, key: str) -> str:
         if self._custom_domain:
-            scheme = "" if "://" in self._custom_domain else "https://"
-            return f"{scheme}{self._custom_domain.rstrip('/')}/{quote(key)}"
+            return public_url(self._custom_domain, key)
         if self._params["predefinedAcl"] == "publicRead":
             return f"{self._client.base_url()}/{self.bucket}/{quote(key)}"
         with translated(self._where, "signing a URL"):

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from ..exceptions import (
     NotResumable,
     SinkError,
-    SinkMisconfigured,
     SinkUnavailable,
     UploadError,
 )
@@ -21,6 +20,7 @@ from .base import SinkWriter, UploadInfo
 from .gcs_api import GRANULE, Answer, crc32c, decoded, encoded, pieces
 from .gcs_errors import GONE, status_of, without_secret
 from .gcs_file import GCSFile
+from .keys import OWNER, key_taken
 from .parts import Part, PartGatherer
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-#: Custom metadata of every object that we write: whose it is, when an answer got lost.
-OWNER = "djust-upload"
 
 
 class SessionLost(SinkError):
@@ -241,10 +238,7 @@ class GCSWriter(SinkWriter):
         if ours := self._if_ours(found):
             return Answer(self._upload.size, ours)
         if taken:
-            raise SinkMisconfigured(
-                f"There is an object {self.key!r} already, and it stays. Check upload_to: it must "
-                f"return another key for each upload."
-            ) from error.__cause__
+            raise key_taken(self.key) from error.__cause__
         if part.offset > 0:
             raise SessionLost(f"{self.key}: its session is gone. {error}") from error.__cause__
         # All of what the session had is still here.

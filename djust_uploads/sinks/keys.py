@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import posixpath
 from collections.abc import Callable
+from urllib.parse import quote
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.utils import validate_file_name
@@ -13,6 +14,9 @@ from ..exceptions import SinkMisconfigured
 from .base import UploadInfo
 
 UploadTo = str | Callable[[UploadInfo], str]
+
+#: Metadata of every object that we write: whose it is, when the answer to a request got lost.
+OWNER = "djust-upload"
 
 
 def object_key(upload_to: UploadTo, upload: UploadInfo) -> str:
@@ -46,3 +50,16 @@ def literal_prefix(upload_to: UploadTo) -> str | None:
     """What all keys begin with: the prefix up to its first ``strftime`` code. ``None`` if only a
     callable knows."""
     return None if callable(upload_to) else upload_to.partition("%")[0]
+
+
+def key_taken(key: str) -> SinkMisconfigured:
+    return SinkMisconfigured(
+        f"There is an object {key!r} already, and it stays. Check upload_to: it must return "
+        f"another key for each upload."
+    )
+
+
+def public_url(domain: str, key: str) -> str:
+    """The plain URL of an object under a public host, given with or without its scheme."""
+    scheme = "" if "://" in domain else "https://"
+    return f"{scheme}{domain.rstrip('/')}/{quote(key)}"

@@ -13,15 +13,14 @@ import re
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any, Literal
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from django.core.checks import CheckMessage, Error, Warning
-from django.utils.http import content_disposition_header
 
 from ..exceptions import InvalidSink, NotResumable, SinkError
 from .base import Sink, UploadInfo
-from .keys import UploadTo, check_upload_to, literal_prefix, object_key
-from .options import refuse_wrong
+from .keys import OWNER, UploadTo, check_upload_to, literal_prefix, object_key, public_url
+from .options import DISPOSITIONS, MAX_URL_EXPIRES, disposition_of, is_encrypted, refuse_wrong
 from .parts import MIB
 
 try:
@@ -36,18 +35,10 @@ except ImportError as exc:
 from .s3_copy import S3Object
 from .s3_errors import is_missing, translated
 from .s3_parts import CHECKSUMS, load_checksum
-from .s3_writer import OWNER, S3Writer
+from .s3_rules import MAX_PART, MIN_PART
+from .s3_writer import S3Writer
 
-#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-MIN_PART = 5 * MIB
-MAX_PART = 5 * 1024 * MIB
-
-DISPOSITIONS = ("attachment", "inline", None)
 STYLES = ("auto", "path", "virtual")
-
-#: A signature is good for a week at most,
-#: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
-MAX_URL_EXPIRES = 7 * 24 * 3600
 
 #: How often a request is sent, with a pause of up to 1, 2, 4 and 8 seconds before it is repeated:
 #: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html ("standard")
@@ -200,8 +191,7 @@ class S3Sink(Sink):
         return swept
 
     def check(self) -> Sequence[CheckMessage]:
-        url = urlsplit(self._endpoint_url or "https://aws")
-        if url.scheme == "https" or url.hostname in ("localhost", "127.0.0.1", "::1"):
+        if is_encrypted(self._endpoint_url):
             return []
         return [
             Warning(
@@ -261,10 +251,7 @@ class S3Sink(Sink):
             tags = self._extra_args.get("Tagging"), self._unconsumed_tag
             params["Tagging"] = "&".join(filter(None, tags))
         if self._content_disposition:
-            as_attachment = self._content_disposition == "attachment"
-            params["ContentDisposition"] = content_disposition_header(
-                as_attachment, upload.client_name
-            )
+            params["ContentDisposition"] = disposition_of(self._content_disposition, upload)
         return params
 
     def fetch(self, key: str, start: int, end: int, **params: Any) -> bytes:
@@ -282,8 +269,7 @@ class S3Sink(Sink):
 
     def url(self, key: str) -> str:
         if self._custom_domain:
-            scheme = "" if "://" in self._custom_domain else "https://"
-            return f"{scheme}{self._custom_domain.rstrip('/')}/{quote(key)}"
+            return public_url(self._custom_domain, key)
         with translated(self._where, "signing a URL"):
             url: str = self._clients.blocking().generate_presigned_url(
                 "get_object",

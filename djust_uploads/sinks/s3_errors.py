@@ -1,8 +1,4 @@
-"""What S3 and its SDK say went wrong, as our errors.
-
-Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList. A HEAD
-request has no body, so its errors have the HTTP status for a code.
-"""
+"""What S3 and its SDK say went wrong, as our errors."""
 
 from __future__ import annotations
 
@@ -13,45 +9,7 @@ from typing import Any
 from botocore import exceptions as sdk
 
 from ..exceptions import SinkError, SinkFull, SinkMisconfigured, SinkTimeout, SinkUnavailable
-
-#: Code → the setting to look at.
-_SETTINGS = {
-    "AccessControlListNotSupported": "extra_args['ACL'] (the bucket takes no ACLs)",
-    "AccountProblem": "the account of the credentials",
-    "AuthorizationHeaderMalformed": "region_name",
-    "ExpiredToken": "aws_session_token, or the SDK's credentials: they have expired",
-    "IllegalLocationConstraintException": "region_name",
-    "InvalidAccessKeyId": "aws_access_key_id, or the SDK's credentials",
-    "InvalidBucketName": "bucket",
-    "InvalidStorageClass": "extra_args['StorageClass']",
-    "InvalidTag": "extra_args['Tagging']",
-    "InvalidToken": "aws_session_token, or the SDK's credentials",
-    "KMS.DisabledException": "extra_args['SSEKMSKeyId']",
-    "KMS.KMSInvalidStateException": "extra_args['SSEKMSKeyId']",
-    "KMS.NotFoundException": "extra_args['SSEKMSKeyId']",
-    "MethodNotAllowed": "endpoint_url",
-    "NoSuchBucket": "bucket (there is none of that name)",
-    "PermanentRedirect": "region_name or endpoint_url",
-    "RequestTimeTooSkewed": "the clock of this machine",
-    "SignatureDoesNotMatch": "aws_secret_access_key, or the SDK's credentials",
-    "301": "region_name or endpoint_url",
-}
-_DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403"}
-_FULL = {"QuotaExceeded", "ServiceQuotaExceededException", "XMinioStorageFull"}
-
-#: Damaged on its way, throttled or busy: worth another try.
-_TRANSIENT = {
-    "BadDigest",
-    "ConditionalRequestConflict",
-    "InvalidDigest",
-    "OperationAborted",
-    "RequestTimeout",
-    "SlowDown",
-    "Throttling",
-    "TooManyRequests",
-    "XAmzContentChecksumMismatch",
-    "XAmzContentSHA256Mismatch",
-}
+from .s3_rules import DENIED, FULL, SETTINGS, TRANSIENT
 
 
 def _answer(error: BaseException | None) -> Mapping[str, Any]:
@@ -107,19 +65,19 @@ def translated(where: str, operation: str) -> Iterator[None]:
 def _from_answer(exc: sdk.ClientError, detail: str) -> SinkError:
     code, status = code_of(exc), status_of(exc)
     detail = detail.rstrip(".")
-    if code in _SETTINGS:
-        return SinkMisconfigured(f"{detail}. Check {_SETTINGS[code]}.")
-    if code in _DENIED:
+    if code in SETTINGS:
+        return SinkMisconfigured(f"{detail}. Check {SETTINGS[code]}.")
+    if code in DENIED:
         return SinkMisconfigured(
             f"{detail}. Check the permissions of aws_access_key_id, or of the SDK's credentials, "
             f"and the bucket's policy."
         )
-    if code in _FULL or status == 507:
+    if code in FULL or status == 507:
         return SinkFull(detail)
     if code == "NotImplemented":
         return SinkMisconfigured(
             f"{detail}. The store lacks something: check extra_args, checksum and unconsumed_tag."
         )
-    if code in _TRANSIENT or status >= 500 or status == 429:
+    if code in TRANSIENT or status >= 500 or status == 429:
         return SinkUnavailable(detail)
     return SinkError(detail)

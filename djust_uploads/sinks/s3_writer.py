@@ -12,21 +12,17 @@ from typing import TYPE_CHECKING, Any
 from ..exceptions import NotResumable, SinkError, SinkMisconfigured, UploadError
 from ..window import budget
 from .base import SinkWriter, UploadInfo
+from .keys import OWNER, key_taken
 from .parts import Part, PartGatherer, Prefix, part_size_for
 from .s3_errors import code_of, is_missing, status_of
 from .s3_file import S3File
 from .s3_parts import landed_part, load_checksum
+from .s3_rules import MAX_PARTS
 
 if TYPE_CHECKING:
     from .s3 import S3Sink
 
 logger = logging.getLogger("djust_uploads")
-
-#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-MAX_PARTS = 10_000
-
-#: Metadata of every object that we write: whose it is, when the answer to a request got lost.
-OWNER = "djust-upload"
 
 
 class S3Writer(SinkWriter):
@@ -154,7 +150,7 @@ class S3Writer(SinkWriter):
         if self._owner not in self.key:
             stored = await self._head()
             if stored is not None and not self._is_ours(stored):
-                raise _taken(self.key)
+                raise key_taken(self.key)
 
     async def _send(self, part: Part) -> None:
         try:
@@ -279,7 +275,7 @@ class S3Writer(SinkWriter):
             raise (unknown if refused else error) from error.__cause__
         if etag is not None:
             return etag
-        raise (_taken(self.key) if refused else error) from error.__cause__
+        raise (key_taken(self.key) if refused else error) from error.__cause__
 
     async def _head(self) -> dict[str, Any] | None:
         try:
@@ -404,10 +400,3 @@ class S3Writer(SinkWriter):
             size = listed.get("Size", 0)
             self._landed[number] = landed_part(listed, ours, size, self._checksum) or ours
         return self._landed != before
-
-
-def _taken(key: str) -> SinkError:
-    return SinkMisconfigured(
-        f"There is an object {key!r} already, and it stays. Check upload_to: it must return "
-        f"another key for each upload."
-    )
