@@ -155,11 +155,20 @@ async def test_reconnects_are_bounded(plain_site):
             page.upload("slow", "a.bin", bytes(100_000_000), resumable=True, reconnects=2)
         )
         for connection in range(1, 4):
-            await until(lambda connection=connection: link.connections == connection)
+            await until(lambda n=connection: link.connections == n and page.connected)
             await page.wait_for(type="upload_progress")
             await link.cut()
         with pytest.raises(ConnectionError):
             await uploading
+
+
+async def test_leaving_ends_an_upload_that_would_reconnect(plain_site):
+    async with UploadClient(plain_site.ws("/ws/")) as page:
+        data = bytes(100_000_000)
+        uploading = asyncio.create_task(page.upload("slow", "a.bin", data, resumable=True))
+        await page.wait_for(type="upload_progress")
+    with pytest.raises(ConnectionError, match="left"):
+        await uploading
 
 
 async def until(condition):

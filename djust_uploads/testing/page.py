@@ -39,11 +39,13 @@ class Page:
         self.messages: list[dict[str, Any]] = []
         self.upload_configs: dict[str, Any] = {}
         self.connected = False
+        self._left = False
         self._arrived = asyncio.Condition()
         self._event_ref = 0
         self._reconnecting = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
+        self._left = False
         await self.connect()
         return self
 
@@ -53,8 +55,11 @@ class Page:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.socket.close()
-        await self._reader
+        # Uploads that go on by themselves shall not connect once more.
+        async with self._reconnecting:
+            self._left = True
+            await self.socket.close()
+            await self._reader
 
     # The connection
 
@@ -76,10 +81,13 @@ class Page:
     async def reconnect(self, timeout: float = 10.0) -> None:
         """Drop the connection and connect anew, as a page does whose socket was lost.
 
-        Raises ``ConnectionError`` if the server can't be reached for ``timeout`` seconds.
+        Raises ``ConnectionError`` if the server can't be reached for ``timeout`` seconds, and if
+        the client's block has ended.
         """
         from websockets.exceptions import WebSocketException
 
+        if self._left:
+            raise ConnectionError("the page was left")
         await self.drop()
         error: Exception | None = None
         try:
