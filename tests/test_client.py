@@ -15,6 +15,7 @@ from websockets.asyncio.server import serve as serve_websocket
 from djust_uploads import frames
 from djust_uploads.testing import UploadClient, UploadFailed
 from tests.link import Link
+from tests.servers import serve
 
 CHUNK = 64 * 1024
 DATA = os.urandom(5 * CHUNK + 3)
@@ -315,6 +316,17 @@ async def test_dribbling_ends_with_the_upload(page):
     await page.cancel(ref)
     await dribbling
     assert page.position(ref) < 1000
+
+
+async def test_staying_silent(tmp_path):
+    with serve("tests.sites.plain:application", tmp_path / "up", IDLE_TIMEOUT="0.5") as site:
+        async with UploadClient(site.ws("/ws/")) as page:
+            refs = await page.hostile.announce_and_stay_silent("default", 4)
+            for ref in refs:
+                with pytest.raises(UploadFailed):
+                    await page.ended(ref)
+            codes = [page.endings(ref)[0]["code"] for ref in refs]
+            assert codes == ["expired", "expired", "expired", "too_many_files"]
 
 
 async def test_repeating_a_chunk(page):
