@@ -231,6 +231,7 @@ class UploadManager:
             await self._tell(frames.not_resumed(ref))
         except UploadError as error:
             logger.warning("%s is not resumed (%s): %s", ref, error.code, error)
+            self._remember(ref)
             await self._tell(frames.failed(ref, error))
 
     async def _resume(self, ref: str) -> None:

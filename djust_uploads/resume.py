@@ -172,9 +172,12 @@ class Lease:
     def _end(self, cache: BaseCache) -> None:
         self._check(cache)
         # As one who goes on with it: from here on, nobody else can.
-        if not cache.add(self._names.claim(self._token), True, _CLAIM_TIMEOUT):
+        claim = self._names.claim(self._token)
+        if not cache.add(claim, True, _CLAIM_TIMEOUT):
             raise UploadLocked("another connection has resumed it")
-        cache.delete_many([self._names.holder, self._names.saved(self._token)])
+        # The holder stays, or the one before us would believe that it is still theirs.
+        cache.delete(self._names.saved(self._token))
+        cache.delete(claim)
 
     def _set(self, cache: BaseCache, saved: SavedUpload) -> None:
         cache.set(self._names.saved(self._token), asdict(saved), _ttl())

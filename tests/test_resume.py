@@ -585,6 +585,23 @@ async def test_one_of_two_that_finish_tells_the_application(tmp_path, other_proc
     assert [entry.client_size for entry in completed] == [len(DATA)]
 
 
+async def test_what_another_process_ended_is_not_adopted(sink, parking, monkeypatch):
+    """However long ago: this one was not told."""
+    monkeypatch.setattr("djust_uploads.resume._CLAIM_TIMEOUT", 0.01)
+    async with connect(sink) as old:
+        ref = (await old.upload(DATA))["ref"]
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(manager, "parking", Parking())
+            async with connect(sink) as new:
+                await new.resume(ref)
+                assert (await new.ended(ref))["status"] == "complete"
+                await new.frame(FrameType.CANCEL, ref)
+                assert await wait_until(lambda: new.sent[-1]["status"] == "cancelled")
+        await asyncio.sleep(0.02)
+        async with connect(sink) as page:
+            assert (await page.resume(ref))["status"] == "not_found"
+
+
 async def test_complete_one_comes_back_complete_in_another_process(sink, parking, other_process):
     calls = []
     async with connect(sink, on_complete=calls.append) as page:
