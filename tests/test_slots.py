@@ -63,7 +63,7 @@ VALID = [
 ]
 
 
-@pytest.mark.parametrize("options", VALID, ids=str)
+@pytest.mark.parametrize("options", VALID, ids=lambda options: ", ".join(options) or "none")
 def test_valid(options):
     slot = UploadSlot("photos", **options)
     assert {key: getattr(slot, key) for key in options} == options
@@ -103,7 +103,7 @@ INVALID = [
 ]
 
 
-@pytest.mark.parametrize(("options", "message"), INVALID, ids=str)
+@pytest.mark.parametrize(("options", "message"), INVALID)
 def test_invalid_says_what_it_got(options, message):
     with pytest.raises(InvalidSlot) as caught:
         UploadSlot(**{"name": "photos", **options})
