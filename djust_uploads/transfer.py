@@ -353,11 +353,11 @@ class Transfer:
         file = await self._retried(writer.finish)
         if upload_settings().sha256:
             entry.sha256 = await (self._hash.hexdigest() if self._hash else sha256_of(file))
+        if self.checkpoints:
+            # That may have taken long. One of those who finish it tells application and client.
+            await self.checkpoints.check()
         entry.store(file, keeps_file=sink.keeps_files)
         if self._saved_status != "complete":
-            if self.checkpoints:
-                # That may have taken long. One of those who finish it tells the application.
-                await self.checkpoints.check()
             await self._call_on_complete()
             self._saved_status = "complete"
             if self.checkpoints:

@@ -275,6 +275,19 @@ async def test_a_sweep_counts_from_the_resumption(sink, directory):
     assert await sink.sweep(datetime.timedelta(hours=1)) == []
 
 
+async def test_a_finished_file_keeps_its_name_whoever_comes_back_to_it(sink):
+    """Its name is in use where it was finished."""
+    first = await sink.open(INFO)
+    await first.write(b"a" * INFO.size)
+    file = await first.finish()
+    second = await sink.resume(INFO, await first.checkpoint())
+    third = await sink.resume(INFO, await second.checkpoint())
+    assert (await third.finish()).temporary_file_path() == file.temporary_file_path()
+    for opened in (file, await third.finish()):
+        opened.close()
+    await third.abort()
+
+
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_finished_file_comes_back(sink, directory, late):
     checkpoint, writer = await suspended(sink, b"a" * 3 * GATHER)

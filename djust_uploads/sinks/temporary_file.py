@@ -114,7 +114,7 @@ class TemporaryFileSink(Sink):
                 raise NotResumable(f"not a checkpoint of TemporaryFileSink: {checkpoint!r:.200}")
         with translated(str(self.directory)):
             path, size = await asyncio.to_thread(_resumed, self.directory, upload, offset, finished)
-        return TemporaryFileWriter(path, upload, size)
+        return TemporaryFileWriter(path, upload, size, finished=finished)
 
     async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
         before = time.time() - older_than.total_seconds()
@@ -136,8 +136,11 @@ class TemporaryFileWriter(SinkWriter):
     """Opens its file for each write and holds none open: a paused upload costs no descriptor, and
     a write whose waiter was cancelled can't meet a descriptor that means another file by then."""
 
-    def __init__(self, path: Path, upload: UploadInfo, offset: int = 0) -> None:
+    def __init__(
+        self, path: Path, upload: UploadInfo, offset: int = 0, *, finished: bool = False
+    ) -> None:
         self.offset = offset
+        self._finished = finished
         self._path = path
         self._upload = upload
         self._chunks: list[bytes] = []
@@ -166,6 +169,7 @@ class TemporaryFileWriter(SinkWriter):
                 size = (await aiofiles.os.stat(self._path, follow_symlinks=False)).st_size
             if size != self.offset:
                 raise SinkError(f"{self._path} has {size} bytes, and had {self.offset}")
+            self._finished = True
             self._file = TemporaryFile(
                 str(self._path),
                 self._upload.safe_client_name,
@@ -185,8 +189,7 @@ class TemporaryFileWriter(SinkWriter):
 
     async def checkpoint(self) -> dict[str, Any]:
         _remaining.discard(str(self._path))
-        finished = self._file is not None
-        return {"key": self._upload.key, "offset": self.offset, "finished": finished}
+        return {"key": self._upload.key, "offset": self.offset, "finished": self._finished}
 
 
 class TemporaryFile(LocalFile):
