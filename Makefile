@@ -1,12 +1,13 @@
 # make demo: the examples, at http://localhost:8000/ and the ports after it; PORT=9000 chooses others.
 # make test: everything that CI checks.
+# make bench: two minutes of measurements into docs/performance.md; make bench-full: all of them.
 
 PYTHON ?= python3
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint unit unit-django6 libmagic browser clean
+.PHONY: demo test bench bench-full lint unit unit-django6 libmagic browser clean
 
 demo: $(VENV)/installed libmagic
 	$(BIN)/python examples/demo.py $(PORT)
@@ -22,7 +23,10 @@ unit: $(VENV)/installed libmagic browser
 	$(BIN)/pytest
 
 bench: $(VENV)/installed libmagic
-	$(BIN)/python -m benchmarks.loop_lag
+	$(BIN)/python -m benchmarks
+
+bench-full: $(VENV)/installed libmagic
+	$(BIN)/python -m benchmarks --full --rounds 11
 
 # djust wants Django < 6, so there only plain Channels is tested, and Django 6 wants Python 3.12.
 unit-django6: libmagic

@@ -16,7 +16,8 @@ from djust_uploads.testing import UploadClient
 from tests.servers import Server, serve
 
 # djust can't be installed beside Django 6; tests/django6.sh runs what is left without it.
-collect_ignore = [] if importlib.util.find_spec("djust") else ["test_liveview.py", "browser"]
+_WITH_DJUST = ["test_liveview.py", "test_benchmarks.py", "browser"]
+collect_ignore = [] if importlib.util.find_spec("djust") else _WITH_DJUST
 
 # The machine may be busy: how long an example takes says nothing.
 hypothesis.settings.register_profile("tests", deadline=None)
