@@ -1,13 +1,15 @@
 # make demo: the examples, at http://localhost:8000/ and the ports after it; PORT=9000 chooses others.
 # make test: everything that CI checks.
+# make test-rounds: what CI does a few times, more often.
 # make bench: two minutes of measurements into docs/performance.md; make bench-full: all of them.
 
 PYTHON ?= python3
 PORT ?= 8000
+ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench bench-full lint unit unit-django6 libmagic browser clean
+.PHONY: demo test bench bench-full lint unit unit-django6 test-rounds libmagic browser redis clean
 
 demo: $(VENV)/installed libmagic
 	$(BIN)/python examples/demo.py $(PORT)
@@ -19,8 +21,12 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(VENV)/installed libmagic browser
+unit: $(VENV)/installed libmagic browser redis
 	$(BIN)/pytest
+
+# What the unit tests do a few times, ROUNDS times: kill the server at a random moment, and go on.
+test-rounds: $(VENV)/installed libmagic redis
+	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/test_sigkill.py
 
 bench: $(VENV)/installed libmagic
 	$(BIN)/python -m benchmarks
@@ -44,6 +50,9 @@ libmagic:
 
 browser:
 	sh tests/system-package.sh chromium "command -v chromium || command -v chromium-browser || command -v google-chrome"
+
+redis:
+	sh tests/system-package.sh redis-server "command -v redis-server"
 
 clean:
 	rm -rf $(VENV) .venv-django6 .mypy_cache .pytest_cache .ruff_cache dist

@@ -9,6 +9,8 @@ E005  a sink's directory can't be written to
 E006  a sink's store does not let us in; only with ``check --deploy``, as it asks the store
 W006  a sink sends files unencrypted
 E007  a sink's Django storage can't be made
+E008  ``RESUME_CACHE`` can't remember anything
+W009  ``RESUME_CACHE`` is not for several processes; only with ``check --deploy``
 ====  =============================================================================
 """
 
@@ -20,10 +22,14 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.cache import InvalidCacheBackendError, caches
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.filebased import FileBasedCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.checks import CheckMessage, Error, Warning, register
 from django.utils.module_loading import import_string
 
-from .conf import UploadSettings, sinks
+from .conf import UploadSettings, sinks, upload_settings
 from .exceptions import InvalidSink, SinkMisconfigured
 from .sniffing import sniff
 
@@ -43,7 +49,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         for key in configured
         if key not in known
     ]
-    for key in ("MAX_BUFFERED_BYTES", "SINK_TIMEOUT", "IDLE_TIMEOUT"):
+    for key in ("MAX_BUFFERED_BYTES", "SINK_TIMEOUT", "IDLE_TIMEOUT", "RESUME_TTL"):
         value = configured.get(key, 1)
         if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
             messages.append(
@@ -78,6 +84,49 @@ def check_stores(**kwargs: Any) -> list[CheckMessage]:
         with contextlib.suppress(InvalidSink):
             messages += sinks[alias].check_store()
     return messages
+
+
+@register("djust_uploads")
+def check_resume_cache(**kwargs: Any) -> list[CheckMessage]:
+    if check_settings():
+        return []
+    alias = upload_settings().resume_cache
+    try:
+        cache = caches[alias]
+    except InvalidCacheBackendError as exc:
+        problem = str(exc)
+    else:
+        if not isinstance(cache, DummyCache):
+            return []
+        problem = "a dummy cache remembers nothing"
+    if "RESUME_CACHE" not in getattr(settings, "DJUST_UPLOADS", {}):
+        # Only slots with resumable=True need one, and nobody chose this.
+        return []
+    return [
+        Error(
+            f"DJUST_UPLOADS['RESUME_CACHE'] is {alias!r}: {problem}.",
+            hint="Name a Redis, Memcached or database cache of CACHES.",
+            id="djust_uploads.E008",
+        )
+    ]
+
+
+@register("djust_uploads", deploy=True)
+def check_resume_cache_shared(**kwargs: Any) -> list[CheckMessage]:
+    if check_settings() or check_resume_cache():
+        return []
+    alias = upload_settings().resume_cache
+    if not isinstance(caches[alias], LocMemCache | FileBasedCache):
+        return []
+    return [
+        Warning(
+            f"Interrupted uploads are remembered in the cache {alias!r}, which serves one process "
+            "only: they can't be resumed in another one or after a restart.",
+            hint="Set DJUST_UPLOADS['RESUME_CACHE'] to a Redis, Memcached or database cache. If no "
+            "slot is resumable, silence this check.",
+            id="djust_uploads.W009",
+        )
+    ]
 
 
 @register("djust_uploads")

@@ -12,6 +12,8 @@
         "SINK_TIMEOUT": 60,                        # seconds for one call to a sink
         "IDLE_TIMEOUT": 300,                       # seconds that a client may send nothing
         "SHA256": False,                           # compute entry.sha256
+        "RESUME_CACHE": "default",                 # alias in CACHES, for resumable slots
+        "RESUME_TTL": 86400,                       # seconds that an upload may be interrupted
     }
 """
 
@@ -40,7 +42,8 @@ class UploadSettings:
     """``settings.DJUST_UPLOADS`` with its defaults."""
 
     sinks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    #: Bytes that all uploads of this process together may hold between socket and sink.
+    #: Bytes that all uploads of this process together may hold, half before their sinks and half in
+    #: them.
     max_buffered_bytes: int = 256 * 1024 * 1024
     #: Seconds that one call to a sink may take.
     sink_timeout: float = 60.0
@@ -48,6 +51,10 @@ class UploadSettings:
     idle_timeout: float = 300.0
     #: Whether to compute the SHA-256 of every upload while it arrives.
     sha256: bool = False
+    #: Alias in ``CACHES`` of the cache in which interrupted uploads are remembered.
+    resume_cache: str = "default"
+    #: Seconds for which they are.
+    resume_ttl: float = 24 * 3600
 
     @classmethod
     def names(cls) -> dict[str, str]:

@@ -19,6 +19,7 @@ from django.http.request import validate_host
 from . import frames
 from .handlers import is_event_handler
 from .manager import UploadManager
+from .resume import owner_of
 
 logger = logging.getLogger("djust_uploads")
 
@@ -32,8 +33,9 @@ FORBIDDEN = 4403
 class UploadMessages:
     """Takes the upload messages out of a consumer's stream; the rest goes its usual way.
 
-    Binary frames go past Channels' dispatch, whose hop into a thread for every message (it looks
-    for old database connections) costs more than the frame's bytes.
+    Binary frames go past Channels' dispatch, whose tasks and hop into a thread for each message (it
+    looks for old database connections) cost more than the frame's bytes. A server that reads ahead
+    would also read faster than Channels dispatches.
     """
 
     def upload_manager(self) -> UploadManager | None:
@@ -44,20 +46,30 @@ class UploadMessages:
         """Send to the page. Raises ``ConnectionError`` if it is known to be gone."""
         raise NotImplementedError
 
-    async def dispatch(self, message: dict[str, Any]) -> None:
-        data = message.get("bytes") if message["type"] == "websocket.receive" else None
-        manager = self.upload_manager() if data and frames.is_upload_frame(data) else None
-        if manager:
-            await manager.receive(data, self.send_upload_message)  # type: ignore[arg-type]
-        else:
-            await super().dispatch(message)  # type: ignore[misc]
-
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        slows = not _reads_ahead(receive)
+
+        async def receive_others() -> dict[str, Any]:
+            while True:
+                message: dict[str, Any] = await receive()
+                if not await self._take_frame(message, slows):
+                    return message
+
         try:
-            await super().__call__(scope, receive, send)  # type: ignore[misc]
+            await super().__call__(scope, receive_others, send)  # type: ignore[misc]
         finally:
             # Also when the dispatch loop died or was cancelled: no disconnect() came then.
             await self.close_uploads()
+
+    async def _take_frame(self, message: Mapping[str, Any], slows: bool) -> bool:
+        data = message.get("bytes") if message["type"] == "websocket.receive" else None
+        if not data or not frames.is_upload_frame(data):
+            return False
+        manager = self.upload_manager()
+        if manager is None:
+            return False
+        await manager.receive(data, self.send_upload_message, slows=slows)
+        return True
 
     async def close_uploads(self) -> None:
         """End what this connection began; idempotent."""
@@ -69,17 +81,23 @@ class UploadMessages:
         if message["type"] == "upload_configs":
             await self.send_upload_message(frames.configs(self.client_configs()))
             return
-        ref = str(message.get("ref"))[:64]
-        if message["type"] == "upload_resume":
-            await self.send_upload_message(frames.not_resumed(ref))
-            return
         # Without a slot there is nobody to ask, but the client must hear of it.
         manager = self.upload_manager() or UploadManager()
-        await manager.register(message, self.send_upload_message)
+        manager.owner = manager.owner or owner_of(self.scope)  # type: ignore[attr-defined]
+        answer = manager.resume if message["type"] == "upload_resume" else manager.register
+        await answer(message, self.send_upload_message)
 
     def client_configs(self) -> dict[str, Any]:
         manager = self.upload_manager()
         return manager.client_configs() if manager else {}
+
+
+def _reads_ahead(receive: Any) -> bool:
+    """Whether the server reads its sockets however little of it we receive. daphne does: it hands
+    out the ``get`` of a queue without bound. uvicorn stops reading, hypercorn's queue is bounded.
+    """
+    queue = getattr(receive, "__self__", None)
+    return isinstance(queue, asyncio.Queue) and queue.maxsize <= 0
 
 
 UPLOAD_MESSAGES = frozenset({"upload_register", "upload_resume", "upload_configs"})

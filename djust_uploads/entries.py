@@ -19,6 +19,8 @@ from .names import clean_client_name, clean_relative_path, safe_client_name
 if TYPE_CHECKING:
     from .files import SinkFile
     from .frames import Registration
+    from .resume import SavedUpload
+    from .sinks.base import UploadInfo
 
 #: A file may come in this many chunks, however small, …
 _FREE_CHUNKS = 1024
@@ -80,11 +82,36 @@ class UploadEntry:
         self.taken = 0
         #: Whether the sink keeps the file when the entry was consumed.
         self.keeps_file = False
-        self._chunk_size = chunk_size
+        self.chunk_size = chunk_size
         self._next_index = 0
+        #: Bytes that a resumed client sends again, which are here already.
+        self._repeated = 0
+        #: Where else than at the position it was told a resumed client may go on.
+        self._durable_start: int | None = None
+        self._resumed = False
         self._file: SinkFile | None = None
         self._error: UploadError | None = None
         self._postponed = False
+
+    @classmethod
+    def saved(cls, saved: SavedUpload) -> UploadEntry:
+        """As another process knew it."""
+        from .frames import Registration
+
+        entry = cls(
+            Registration(
+                upload_name=saved.upload_name,
+                ref=saved.ref,
+                client_name=saved.client_name,
+                client_type=saved.client_type,
+                client_size=saved.client_size,
+                client_relative_path=saved.client_relative_path,
+                resumable=True,
+            ),
+            saved.chunk_size,
+        )
+        entry.content_type = saved.content_type
+        return entry
 
     def __repr__(self) -> str:
         return f"<UploadEntry {self.upload_name}/{self.client_name!r} {self.status} {self.ref}>"
@@ -151,36 +178,82 @@ class UploadEntry:
         """Keep the entry for a later ``consume_uploaded_entries()`` instead of consuming it."""
         self._postponed = True
 
+    def info(self, key: str | None = None) -> UploadInfo:
+        """What its sink may know of it; ``key`` as it was when the upload was begun."""
+        from .sinks.base import UploadInfo
+
+        return UploadInfo(
+            upload_name=self.upload_name,
+            client_name=self.client_name,
+            safe_client_name=self.safe_client_name,
+            client_type=self.client_type,
+            content_type=self.content_type,
+            size=self.client_size,
+            **({"key": key} if key else {}),
+        )
+
     # The transitions. Only the manager and the transfer call them.
 
-    def accept_chunk(self, index: int, size: int) -> None:
-        """Count a chunk in. Raises a :class:`~djust_uploads.exceptions.ProtocolError`."""
-        if self.all_received:
+    def accept_chunk(self, index: int, size: int) -> int:
+        """Count a chunk in. Returns how many of its first bytes are to be dropped, because they
+        came before. Raises a :class:`~djust_uploads.exceptions.ProtocolError`."""
+        if self.all_received and not self._resumed:
             raise ChunkOutOfOrder(f"chunk {index} after the end of {self!r}")
         if index != self._next_index:
-            raise ChunkOutOfOrder(f"chunk {index} of {self!r} instead of {self._next_index}")
-        if size > self._chunk_size:
-            raise ChunkTooLarge(f"chunk of {size} bytes for {self!r}, over {self._chunk_size}")
-        if self.received + size > self.client_size:
+            self._go_back(index)
+        if size > self.chunk_size:
+            raise ChunkTooLarge(f"chunk of {size} bytes for {self!r}, over {self.chunk_size}")
+        repeated = min(self._repeated, size)
+        if self.received + size - repeated > self.client_size:
             raise SizeMismatch(f"{self.received + size} bytes for {self!r} of {self.client_size}")
-        least = min(_MIN_AVERAGE_CHUNK, self._chunk_size)
+        least = min(_MIN_AVERAGE_CHUNK, self.chunk_size)
         if index > _FREE_CHUNKS and self.received < (index - _FREE_CHUNKS) * least:
             raise TooManyChunks(f"{index} chunks for {self.received} bytes of {self!r}")
-        self.received += size
+        self._repeated -= repeated
+        self.received += size - repeated
         self._next_index += 1
+        self._durable_start = None
+        return repeated
+
+    def _go_back(self, index: int) -> None:
+        """A client that was resumed may have looked at ``offset`` only, and begin there."""
+        start = self._durable_start
+        if start is None or index != start // self.chunk_size:
+            raise ChunkOutOfOrder(f"chunk {index} of {self!r} instead of {self._next_index}")
+        self._next_index, self._repeated = index, self.received - start
 
     def accept_complete(self) -> None:
         """The client says that it sent all. Raises ``SizeMismatch`` if it didn't."""
+        if self.all_received and self._resumed:
+            # It does not know whether it was heard before its connection was lost.
+            return
         if self.all_received:
             raise ChunkOutOfOrder(f"a second complete for {self!r}")
         if self.received != self.client_size:
             raise SizeMismatch(f"{self.received} bytes for {self!r} of {self.client_size}")
         self.all_received = True
 
+    def resume(self) -> int:
+        """A client goes on with what an earlier connection began. Returns the position at which:
+        everything that is here, unless that lies in the same chunk as what is durable, where the
+        index of its first chunk could not tell which of the two it began at."""
+        self._resumed = True
+        ahead = self.received // self.chunk_size > self.offset // self.chunk_size
+        position = self.received if ahead or self.all_received else self.offset
+        self._durable_start = self.offset
+        self._next_index = position // self.chunk_size
+        self._repeated = self.received - position
+        return position
+
+    def restore(self, offset: int, *, complete: bool) -> None:
+        """Another process stored ``offset`` bytes, or all and the client knows that."""
+        self.received = self.taken = self.offset = offset
+        self.all_received = complete
+
     def take(self, size: int, offset: int) -> None:
         """The sink took ``size`` more bytes and has stored ``offset`` of all it took."""
         self.taken += size
-        self.offset = offset
+        self.offset = max(self.offset, offset)
 
     def finalize(self) -> None:
         self.status = Status.FINALIZING

@@ -11,6 +11,7 @@
     │   ├── ChunkOutOfOrder          chunk_out_of_order   a gap, a repetition, a reordering
     │   ├── ChunkTooLarge            chunk_too_large      longer than the slot's chunk_size
     │   ├── TooManyChunks            too_many_chunks      the file in crumbs
+    │   ├── LimitExceeded            limit_exceeded       ahead of its limit for too long
     │   └── SizeMismatch             size_mismatch        more or fewer bytes than declared
     ├── Forbidden                    forbidden            this user may not upload here
     ├── ValidationFailed             invalid_file         the file is not wanted
@@ -26,6 +27,7 @@
     │   ├── SinkMisconfigured        storage_misconfigured  for example a wrong bucket name
     │   └── NotResumable             not_resumable        a checkpoint whose bytes are gone
     ├── UploadExpired                expired              nothing came for IDLE_TIMEOUT
+    ├── UploadLocked                 locked               another connection goes on with it
     ├── NotComplete                  not_complete         entry.file asked for too early
     └── UploadCancelled              cancelled            by the user, the application, a disconnect
 
@@ -46,6 +48,7 @@ class UploadError(Exception):
 
     code = "upload_failed"
     message = "The upload failed. Please try again."
+    #: Whether the call that raised it may succeed if it is made again.
     retryable = False
 
     def __init__(self, detail: str = "", *, message: str = "") -> None:
@@ -86,6 +89,13 @@ class ChunkTooLarge(ProtocolError):
 
 class TooManyChunks(ProtocolError):
     code = "too_many_chunks"
+
+
+class LimitExceeded(ProtocolError):
+    """The client sends more than it was allowed, and the server can't slow it down any longer."""
+
+    code = "limit_exceeded"
+    message = "The file came faster than it could be stored. Please try again later."
 
 
 class SizeMismatch(ProtocolError):
@@ -171,6 +181,11 @@ class NotResumable(SinkError):
 class UploadExpired(UploadError):
     code = "expired"
     message = "The upload stood still for too long. Please try again."
+
+
+class UploadLocked(UploadError):
+    code = "locked"
+    message = "This upload goes on in another window."
 
 
 class NotComplete(UploadError):

@@ -131,7 +131,7 @@ def _text(message: Mapping[str, Any], key: str) -> str:
 
 
 def registered(
-    ref: str, upload_name: str, *, offset: int, limit: int, chunk_size: int
+    ref: str, upload_name: str, *, offset: int, limit: int, chunk_size: int, resumable: bool = False
 ) -> dict[str, Any]:
     """The answer to a registration: from ``offset`` on, the client may send up to ``limit``."""
     return {
@@ -141,6 +141,7 @@ def registered(
         "offset": offset,
         "limit": limit,
         "chunk_size": chunk_size,
+        "resumable": resumable,
     }
 
 
@@ -161,14 +162,19 @@ def progress(
 
 def failed(ref: str, error: UploadError, upload_name: str = "") -> dict[str, Any]:
     """The end of an upload, with what the user can do about it."""
+    return failed_before(ref, upload_name, error.code, error.message)
+
+
+def failed_before(ref: str, upload_name: str, code: str, message: str) -> dict[str, Any]:
+    """:func:`failed`, of an upload that ended when nobody was there to be told."""
     return {
         "type": "upload_progress",
         "ref": ref,
         "upload_name": upload_name,
         "status": "error",
         "progress": 0,
-        "code": error.code,
-        "error": error.message,
+        "code": code,
+        "error": message,
     }
 
 
@@ -182,12 +188,39 @@ def consumed(upload_name: str, refs: list[str]) -> dict[str, Any]:
     return {"type": "upload_consumed", "upload_name": upload_name, "refs": refs}
 
 
-def not_resumed(ref: str) -> dict[str, Any]:
-    """The answer to ``upload_resume`` for an upload that can't go on: the client starts over."""
+def resumed(
+    ref: str,
+    upload_name: str,
+    *,
+    position: int,
+    offset: int,
+    limit: int,
+    chunk_size: int,
+    progress: int,
+) -> dict[str, Any]:
+    """The answer to ``upload_resume``: the client goes on with the byte ``position``, in chunk
+    ``position // chunk_size``. It is ``offset``, or more if this process holds more."""
     return {
         "type": "upload_resumed",
         "ref": ref,
-        "status": "not_found",
+        "upload_name": upload_name,
+        "status": "resumed",
+        "offset": offset,
+        "limit": limit,
+        "chunk_size": chunk_size,
+        "progress": progress,
+        "bytes_received": position,
+        "chunks_received": [],
+    }
+
+
+def not_resumed(ref: str, status: str = "not_found") -> dict[str, Any]:
+    """The answer to ``upload_resume`` for an upload that can't go on: the client starts over, or
+    waits if the status is ``"locked"``."""
+    return {
+        "type": "upload_resumed",
+        "ref": ref,
+        "status": status,
         "offset": 0,
         "limit": 0,
         "bytes_received": 0,

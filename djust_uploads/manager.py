@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 from . import frames
@@ -21,16 +21,21 @@ from .entries import Status, UploadEntry
 from .exceptions import (
     DuplicateRef,
     InvalidMessage,
+    NotResumable,
     ProtocolError,
+    SinkUnavailable,
     TooManyFiles,
     UnknownSlot,
     UnknownUpload,
     UploadCancelled,
     UploadError,
+    UploadLocked,
 )
 from .frames import FrameType, Registration
+from .parking import parking
+from .resume import Lease, SavedUpload, upload_id_of
 from .slots import UploadSlot
-from .transfer import Send, Transfer
+from .transfer import Transfer
 from .validators import check_registration
 
 logger = logging.getLogger("djust_uploads")
@@ -38,14 +43,24 @@ logger = logging.getLogger("djust_uploads")
 #: Refs to remember after their end, so that late frames are dropped instead of reported again.
 _REMEMBERED_REFS = 4096
 
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
 #: asyncio holds tasks weakly; these must end even if their manager is gone.
 _background: set[asyncio.Task[Any]] = set()
 
 
 class UploadManager:
-    """Created by the first ``allow_upload()``; closed when the connection or the view ends."""
+    """Created by the first ``allow_upload()``; closed when the connection or the view ends.
+
+    ``owner``: whose uploads these are, see :func:`~djust_uploads.resume.owner_of`; without one they
+    end with the connection.
+    """
+
+    #: A transfer that reports to us has a connection.
+    attached = True
 
     def __init__(self) -> None:
+        self.owner: str | None = None
         self.slots: dict[str, UploadSlot] = {}
         #: On their way, or complete and not consumed; in the order of selection.
         self._entries: dict[str, UploadEntry] = {}
@@ -70,14 +85,16 @@ class UploadManager:
         except InvalidMessage as error:
             await self._refuse_message(message.get("ref"), error)
             return
+        upload_id = self._upload_id(registration.ref) if registration.resumable else None
         try:
+            if parking.get(upload_id):
+                raise DuplicateRef(f"{registration.ref} was registered by another connection")
             slot, entry = self._admit(registration)
         except UploadError as error:
             await self._refuse(registration, error)
             return
-        transfer = Transfer(entry, slot, send, self._on_end)
-        self._entries[entry.ref] = entry
-        self._transfers[entry.ref] = transfer
+        transfer = Transfer(entry, slot, self, upload_id if slot.resumable else None)
+        self._add(transfer)
         await self._tell(
             frames.registered(
                 entry.ref,
@@ -85,8 +102,17 @@ class UploadManager:
                 offset=entry.offset,
                 limit=transfer.limit,
                 chunk_size=slot.chunk_size,
+                resumable=transfer.upload_id is not None,
             )
         )
+
+    def _upload_id(self, ref: str) -> str | None:
+        return upload_id_of(self.owner, ref) if self.owner else None
+
+    def _add(self, transfer: Transfer) -> None:
+        self._entries[transfer.entry.ref] = transfer.entry
+        self._transfers[transfer.entry.ref] = transfer
+        parking.add(transfer)
 
     def _admit(self, registration: Registration) -> tuple[UploadSlot, UploadEntry]:
         ref = registration.ref
@@ -97,16 +123,19 @@ class UploadManager:
             raise DuplicateRef(f"{ref} is registered already")
         entry = UploadEntry(registration, slot.chunk_size)
         try:
-            # A cancelled entry frees its place at once, but its transfer may take a while to end.
-            running = sum(t.slot.name == slot.name for t in self._transfers.values())
-            if len(self._live(slot.name)) >= slot.max_entries or running >= 2 * slot.max_entries:
-                raise TooManyFiles(f"{slot.name!r} is full: {slot.max_entries}")
+            self._check_places(slot)
             check_registration(slot, entry)
         except UploadError as error:
             entry.fail(error)
             self._show_failed(entry)
             raise
         return slot, entry
+
+    def _check_places(self, slot: UploadSlot) -> None:
+        # A cancelled entry frees its place at once, but its transfer may take a while to end.
+        running = sum(t.slot.name == slot.name for t in self._transfers.values())
+        if len(self._live(slot.name)) >= slot.max_entries or running >= 2 * slot.max_entries:
+            raise TooManyFiles(f"{slot.name!r} is full: {slot.max_entries}")
 
     async def _refuse(self, registration: Registration, error: UploadError) -> None:
         logger.warning(
@@ -127,9 +156,10 @@ class UploadManager:
             logger.warning("upload_register: %s", error)
             await self._tell(frames.failed(str(ref)[:64], error))
 
-    async def receive(self, data: bytes, send: Send) -> None:
+    async def receive(self, data: bytes, send: Send, *, slows: bool = True) -> None:
         """Take a binary frame. Returns when the next one may be read, which is at once unless the
-        client oversteps its limit. Whatever is wrong with the frame ends its entry, not us."""
+        client oversteps its limit and waiting ``slows`` it down. Whatever is wrong with the frame
+        ends its entry, not us."""
         self._send = send
         try:
             frame = frames.parse(data)
@@ -141,7 +171,7 @@ class UploadManager:
             await self._receive_late(frame)
         elif frame.type is FrameType.CHUNK:
             transfer.feed(frame.index, frame.data)
-            await transfer.room()
+            await transfer.room(slows=slows)
         elif frame.type is FrameType.COMPLETE:
             transfer.feed_end()
         else:
@@ -164,13 +194,130 @@ class UploadManager:
             logger.warning("frame refused (%s): %s", error.code, error)
             await self._tell(frames.failed(ref, error))
 
+    async def resume(self, message: Mapping[str, Any], send: Send) -> None:
+        """Answer ``upload_resume``: the client lost the connection over which it sent this upload,
+        or doesn't know that, and goes on over ours."""
+        self._loop, self._send = asyncio.get_running_loop(), send
+        try:
+            ref = frames.parse_ref(message.get("ref"))
+        except InvalidMessage as error:
+            logger.warning("upload_resume: %s", error)
+            await self._tell(frames.not_resumed(str(message.get("ref"))[:64]))
+            return
+        try:
+            await self._resume(ref)
+        except UploadLocked:
+            await self._tell(frames.not_resumed(ref, "locked"))
+        except NotResumable as error:
+            logger.info("%s is not resumed: %s", ref, error)
+            await self._tell(frames.not_resumed(ref))
+        except UploadError as error:
+            logger.warning("%s is not resumed (%s): %s", ref, error.code, error)
+            await self._tell(frames.failed(ref, error))
+
+    async def _resume(self, ref: str) -> None:
+        if ref in self._entries:
+            raise UploadLocked("it is on its way on this connection")
+        upload_id = self._upload_id(ref)
+        if upload_id is None:
+            raise NotResumable("the connection has no user and no session")
+        if transfer := await self._of_this_process(upload_id):
+            self._check_resumable(transfer.entry)
+            transfer.listener.surrender(transfer)
+            await self._adopt(transfer)
+            return
+        superseded = await self._supersede(upload_id)
+        if superseded is None:
+            raise NotResumable("nothing is known of it")
+        lease, saved = superseded
+        if saved.status == "consumed":
+            await self._tell(frames.consumed(saved.upload_name, [ref]))
+            raise NotResumable("the application has the file")
+        if saved.status == "error":
+            await lease.end()
+            await self._tell(frames.failed_before(ref, saved.upload_name, saved.code, saved.error))
+            return
+        entry = UploadEntry.saved(saved)
+        slot = self._check_resumable(entry)
+        # It answers, when it has found out how much is there.
+        self._add(Transfer(entry, slot, self, upload_id, (lease, saved)))
+
+    async def _of_this_process(self, upload_id: str) -> Transfer | None:
+        """The upload, if this process has it: as it is, not as it was before another process took
+        it over."""
+        while transfer := parking.get(upload_id):
+            if transfer.suspending:
+                await transfer.wait_ended()
+            elif await transfer.superseded():
+                self._let_go(transfer)
+            elif parking.get(upload_id) is transfer and not transfer.suspending:
+                return transfer
+        return None
+
+    def _let_go(self, transfer: Transfer) -> None:
+        parking.forget(transfer)
+        if transfer.entry.status is Status.COMPLETE:
+            transfer.listener.surrender(transfer)
+        else:
+            # Not waited for: its sink may hang.
+            transfer.stop(UploadLocked("another process has resumed it"))
+
+    async def _supersede(self, upload_id: str) -> tuple[Lease, SavedUpload] | None:
+        try:
+            return await Lease.supersede(upload_id)
+        except UploadLocked:
+            raise
+        except Exception as exc:
+            raise SinkUnavailable(f"the resume cache failed: {exc!r}") from exc
+
+    def _check_resumable(self, entry: UploadEntry) -> UploadSlot:
+        slot = self.slots.get(entry.upload_name)
+        if slot is None or not slot.resumable:
+            raise NotResumable(f"no resumable slot {entry.upload_name!r}")
+        self._check_places(slot)
+        check_registration(slot, entry)
+        return slot
+
+    async def _adopt(self, transfer: Transfer) -> None:
+        """Take over an upload of this process, parked or of another connection."""
+        entry = transfer.entry
+        self._ended.pop(entry.ref, None)
+        transfer.slot = self.slots[entry.upload_name]
+        transfer.attach(self)
+        if entry.status is Status.COMPLETE:
+            self._entries[entry.ref] = entry
+        else:
+            self._add(transfer)
+        await self._tell(transfer.answer_resume())
+        if entry.status is Status.COMPLETE:
+            await transfer.report()
+
+    def surrender(self, transfer: Transfer) -> None:
+        """Another connection of the same owner takes the upload. Raises ``UploadLocked`` while a
+        handler of ours has its file."""
+        entry = transfer.entry
+        if entry.ref in self._in_hand or entry in self._consumed:
+            raise UploadLocked("an event handler has it")
+        self._entries.pop(entry.ref, None)
+        self._transfers.pop(entry.ref, None)
+        self._remember(entry.ref)
+        error = UploadLocked("another connection has resumed it")
+        message = frames.failed(entry.ref, error, entry.upload_name)
+        # Not awaited: if that connection is half open, nobody reads what we send.
+        self._spawn(lambda: self._tell(message))
+
     async def aclose(self) -> None:
-        """End every transfer and delete what was never consumed. Idempotent."""
+        """End every transfer and delete what was never consumed, but park what can be resumed.
+        Idempotent."""
         transfers = list(self._transfers.values())
         for transfer in transfers:
-            transfer.stop(UploadCancelled("the connection ended"))
+            if transfer.upload_id:
+                self.lose(transfer)
+            else:
+                transfer.stop(UploadCancelled("the connection ended"))
         for transfer in transfers:
-            await transfer.wait_ended()
+            if not transfer.upload_id:
+                await transfer.wait_ended()
         if self._turns:
             # A handler that outlives its connection still reads its files; it calls us again.
             self._closing = True
@@ -178,19 +325,35 @@ class UploadManager:
         unconsumed = [entry for entry in self._entries.values() if entry.complete]
         self._entries.clear()
         for entry in unconsumed:
-            await _delete(entry)
+            if resumable := parking.get(self._upload_id(entry.ref)):
+                parking.park(resumable)
+            else:
+                await _delete(entry)
         await self._discard(self._take_consumed())
 
-    def _on_end(self, entry: UploadEntry) -> None:
+    def lose(self, transfer: Transfer) -> None:
+        """Its client is gone, but may come back."""
+        self._entries.pop(transfer.entry.ref, None)
+        self._transfers.pop(transfer.entry.ref, None)
+        parking.park(transfer)
+
+    def transfer_ended(self, transfer: Transfer) -> None:
+        entry = transfer.entry
         del self._transfers[entry.ref]
         self._remember(entry.ref, failed=entry.status is not Status.COMPLETE)
         if entry.status is not Status.COMPLETE:
+            parking.forget(transfer)
             self._entries.pop(entry.ref, None)
         elif entry.ref not in self._entries:
             # A handler's thread cancelled it in the moment in which it completed.
             self._spawn(lambda: self._discard_cancelled(entry))
         if entry.status is Status.ERROR:
             self._show_failed(entry)
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """To the page. Raises if the connection is known to be gone."""
+        if self._send:
+            await self._send(message)
 
     def _remember(self, ref: str, *, failed: bool = True) -> None:
         self._ended[ref] = failed
@@ -242,7 +405,11 @@ class UploadManager:
         self._spawn(lambda: self._discard_cancelled(entry))
 
     async def _discard_cancelled(self, entry: UploadEntry) -> None:
-        await _delete(entry)
+        if transfer := parking.get(self._upload_id(entry.ref)):
+            parking.forget(transfer)
+            await transfer.discard()
+        else:
+            await _delete(entry)
         entry.fail(UploadCancelled("cancelled when it was complete"))
         await self._tell(
             frames.progress(
@@ -296,6 +463,9 @@ class UploadManager:
     async def _discard(self, consumed: list[UploadEntry]) -> None:
         for entry in consumed:
             await (_keep(entry) if entry.keeps_file else _delete(entry))
+            if transfer := parking.get(self._upload_id(entry.ref)):
+                parking.forget(transfer)
+                await transfer.consumed()
         for name in {entry.upload_name for entry in consumed}:
             refs = [entry.ref for entry in consumed if entry.upload_name == name]
             await self._tell(frames.consumed(name, refs))
@@ -303,8 +473,7 @@ class UploadManager:
     async def _tell(self, message: Mapping[str, Any]) -> None:
         # The connection may be gone, and it is not waiting for this.
         with contextlib.suppress(Exception):
-            if self._send:
-                await self._send(message)
+            await self.send(message)
 
     def close_soon(self) -> None:
         """:meth:`aclose` for a host that can't await."""

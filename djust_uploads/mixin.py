@@ -82,6 +82,8 @@ class UploadMixin:
         ``sink``: an alias of ``DJUST_UPLOADS["SINKS"]``, a ``Sink``, or a callable ``(entry) ->
         alias | Sink``, called on the event loop when the content type is known; ``None`` is the
         alias ``"default"``.
+        ``resumable``: an interrupted upload goes on where it was, in any process; its connection
+        needs a user or a session, and ``RESUME_CACHE`` a cache that all processes share.
         ``allow_active_content``: takes HTML, SVG and scripts; serve them from another origin.
         ``validators``: your own checks. ``on_complete``: called with every entry that completes.
         ``writer``: a djust ``UploadWriter`` class, run in a thread; instead of ``sink``.
@@ -95,8 +97,6 @@ class UploadMixin:
             if sink is not None:
                 raise InvalidSlot("sink and writer exclude each other. Got both.")
             sink = WriterSink(writer)
-        if resumable:
-            logger.warning("slot %r: resumable=True is not supported yet, and ignored", name)
         slot = UploadSlot(
             name=name,
             accept=accept,
@@ -105,7 +105,7 @@ class UploadMixin:
             chunk_size=chunk_size,
             auto_upload=auto_upload,
             sink=sink,
-            resumable=False,
+            resumable=resumable,
             allow_active_content=allow_active_content,
             validators=tuple(validators),
             on_complete=on_complete,

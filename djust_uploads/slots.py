@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .conf import sinks
+from .conf import DEFAULT_ALIAS, sinks
 from .exceptions import InvalidSlot
 from .names import type_of_name
 
@@ -143,6 +143,12 @@ class UploadSlot:
         if callable(chosen) and not isinstance(chosen, Sink):
             chosen = chosen(entry)
         return sinks.resolve(chosen)
+
+    def sink_name(self, sink: Sink) -> str:
+        """Its alias or its class: a resumed upload must go on into the same sink."""
+        if self.sink is None or isinstance(self.sink, str):
+            return self.sink or DEFAULT_ALIAS
+        return f"{type(sink).__module__}.{type(sink).__qualname__}"
 
     def client_config(self) -> dict[str, Any]:
         """What the browser needs to know."""

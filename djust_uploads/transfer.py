@@ -7,6 +7,10 @@ what the sink took plus the window.
 Whatever ends a transfer ends it in this task: the writer is finished or aborted, once, and the
 client is told, once. :meth:`Transfer.stop` only asks for the end, so a call to the sink is never
 torn apart by a disconnect.
+
+A resumable transfer outlives its connection. It goes on with what it has, and waits a while for
+another connection to attach itself; then it is suspended: what another process needs to go on is
+saved, and the writer is neither finished nor aborted.
 """
 
 from __future__ import annotations
@@ -16,34 +20,54 @@ import contextlib
 import hashlib
 import inspect
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from asgiref.sync import sync_to_async
 
 from . import frames
+from .checkpoints import Checkpoints
 from .conf import upload_settings
 from .entries import Status
-from .exceptions import SinkError, SinkTimeout, UploadCancelled, UploadError, UploadExpired
-from .sinks.base import SinkWriter, UploadInfo
+from .exceptions import (
+    LimitExceeded,
+    NotResumable,
+    SinkError,
+    SinkTimeout,
+    UploadCancelled,
+    UploadError,
+    UploadExpired,
+    UploadLocked,
+)
+from .parking import PARKED_SECONDS
+from .sinks.base import Sink, SinkWriter
 from .validators import HEAD_SIZE, check_content, run_validators, xml_guard
+from .window import Window, budget, gather_size
 
 if TYPE_CHECKING:
     from .entries import UploadEntry
+    from .files import SinkFile
+    from .resume import Lease, SavedUpload
     from .slots import UploadSlot
 
 logger = logging.getLogger("djust_uploads")
 
 T = TypeVar("T")
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-
-#: Bytes that a client may be ahead of the sink. At 100 ms round trip this carries 40 MB/s.
-MAX_WINDOW = 4 * 1024 * 1024
 
 #: Seconds between two progress messages of one upload, unless its client is about to stall.
 PROGRESS_INTERVAL = 0.1
+
+#: Seconds between the attempts of a call to a sink that is unavailable.
+RETRY_PAUSES = (0.2, 1.0, 3.0)
+
+#: Seconds that the limit may stand still while the client is beyond it, before the upload fails.
+OVERSTEPPING_TIMEOUT = 10.0
+
+#: Seconds between two messages to a client that is kept waiting, to find out whether it is there.
+LIFE_SIGN_INTERVAL = 1.0
 
 _validating = ThreadPoolExecutor(thread_name_prefix="upload-validator")
 
@@ -51,62 +75,76 @@ _validating = ThreadPoolExecutor(thread_name_prefix="upload-validator")
 _HASH_BATCH = 1024 * 1024
 
 
-class Window:
-    """The bytes that the uploads of this process may hold, shared evenly."""
+class Listener(Protocol):
+    """Whom a transfer reports to: the manager of a connection, or, after it, the parking."""
 
-    def __init__(self) -> None:
-        self._active = 0
+    #: Whether a connection listens.
+    attached: bool
 
-    @contextlib.contextmanager
-    def share(self) -> Iterator[None]:
-        self._active += 1
-        try:
-            yield
-        finally:
-            self._active -= 1
+    async def send(self, message: Mapping[str, Any]) -> None: ...
 
-    def size(self, chunk_size: int) -> int:
-        """Bytes for one upload now: never less than a chunk, or nothing would move."""
-        share = upload_settings().max_buffered_bytes // max(1, self._active)
-        return max(chunk_size, min(MAX_WINDOW, share))
+    def transfer_ended(self, transfer: Transfer) -> None: ...
 
+    def lose(self, transfer: Transfer) -> None:
+        """What was sent for it could not be delivered."""
 
-window = Window()
+    def surrender(self, transfer: Transfer) -> None:
+        """Another listener takes it. Raises :class:`UploadLocked` if that can't be now."""
 
 
 class Transfer:
-    """Runs from registration until the entry is complete, failed or cancelled."""
+    """Runs from registration until the entry is complete, failed, cancelled or suspended.
+
+    ``upload_id``: its name for those who resume it; ``None`` if nobody may. ``resumed``: what was
+    saved in another process, to go on from there.
+    """
 
     def __init__(
         self,
         entry: UploadEntry,
         slot: UploadSlot,
-        send: Send,
-        on_end: Callable[[UploadEntry], None],
+        listener: Listener,
+        upload_id: str | None = None,
+        resumed: tuple[Lease, SavedUpload] | None = None,
     ) -> None:
         self.entry = entry
         self.slot = slot
-        self.limit = window.size(slot.chunk_size)
-        self._send = send
-        self._on_end = on_end
+        self.listener = listener
+        self.upload_id = upload_id
+        self.checkpoints: Checkpoints | None = None
+        #: Whether it is about to end by being suspended: too late to attach a connection.
+        self.suspending = False
+        self._resumed = resumed
+        # Nothing is taken before the head is there, so the client must be allowed to send it.
+        least = max(slot.chunk_size, HEAD_SIZE)
+        self._window = Window(least, entry.client_size, entry.taken)
         self._chunks: deque[bytes] = deque()
         self._fed = asyncio.Event()
         self._drained = asyncio.Event()
         self._stopped: UploadError | None = None
         self._writer: SinkWriter | None = None
-        self._told_limit = self.limit
-        self._told_at = 0.0
-        self._hash = _Hash() if upload_settings().sha256 else None
+        self._hash = _Hash() if upload_settings().sha256 and not resumed else None
         self._task = asyncio.create_task(self._run(), name=f"upload {entry.ref}")
+        # Also that of a task which is cancelled before it begins.
+        self._task.add_done_callback(lambda _: self._window.close())
+
+    @property
+    def limit(self) -> int:
+        """The position up to which the client may send."""
+        return self._window.limit
 
     # The connection's side.
 
     def feed(self, index: int, data: bytes) -> None:
         """Take a chunk; never waits. One that is out of order, too long or too much ends the
-        transfer."""
+        transfer; those that come after its end are dropped."""
+        if self._stopped:
+            return
         with self._ending():
-            self.entry.accept_chunk(index, len(data))
+            if repeated := self.entry.accept_chunk(index, len(data)):
+                data = data[repeated:]
             self._chunks.append(data)
+            self._window.feed(len(data), self.entry.received)
             self._fed.set()
 
     def feed_end(self) -> None:
@@ -115,21 +153,78 @@ class Transfer:
             self.entry.accept_complete()
             self._fed.set()
 
-    async def room(self) -> None:
-        """Return when the client may send. Only a client that oversteps ``limit`` is kept waiting:
-        not reading its socket is the one way to slow it down."""
-        while self.entry.received > self.limit and not self._task.done():
+    async def room(self, *, slows: bool = True) -> None:
+        """Return when the next frame may be read, which is at once unless the client oversteps
+        ``limit``. Not to read its socket is the one way to slow such a client down; ``slows`` says
+        whether the server then stops reading too."""
+        if self.entry.received <= self.limit:
+            return
+        if slows:
+            await self._slow_down()
+        elif budget.overrun:
+            self.stop(LimitExceeded("more is buffered than MAX_BUFFERED_BYTES"))
+
+    async def _slow_down(self) -> None:
+        limit, stood_still, listener = self.limit, 0.0, self.listener
+        while self.entry.received > self.limit and not (self._stopped or self._task.done()):
+            if self.listener is not listener:
+                # The client goes on elsewhere.
+                return
             self._drained.clear()
-            await self._drained.wait()
+            if await _is_set_within(LIFE_SIGN_INTERVAL, self._drained):
+                continue
+            stood_still = stood_still + LIFE_SIGN_INTERVAL if limit == self.limit else 0.0
+            limit = self.limit
+            if stood_still >= OVERSTEPPING_TIMEOUT:
+                self.stop(LimitExceeded(f"at {limit} for {OVERSTEPPING_TIMEOUT} s"))
+            else:
+                # Who isn't read from isn't heard leaving either, but can't be told anything then.
+                await self.report()
 
     def stop(self, error: UploadError) -> None:
         """Ask for the end; :meth:`wait_ended` tells when nothing is left behind."""
         if self._stopped is None:
             self._stopped = error
         self._fed.set()
+        self._drained.set()
 
     async def wait_ended(self) -> None:
         await asyncio.wait([self._task])
+
+    def attach(self, listener: Listener) -> None:
+        """Report to ``listener`` from now on."""
+        self.listener = listener
+        # How long to wait for the client depends on whether there is one.
+        self._fed.set()
+        self._drained.set()
+
+    async def discard(self) -> None:
+        """Delete the file of a complete upload that nobody consumed, if it is still ours."""
+        await self._undo()
+        if self.checkpoints:
+            await self.checkpoints.end()
+
+    async def consumed(self) -> None:
+        """The application has the file."""
+        if self.checkpoints:
+            await self.checkpoints.consume()
+
+    async def superseded(self) -> bool:
+        """Whether another process has taken it over."""
+        return self.checkpoints is not None and await self.checkpoints.superseded()
+
+    def answer_resume(self) -> Mapping[str, Any]:
+        """``upload_resumed``, for the connection that was attached."""
+        entry = self.entry
+        return frames.resumed(
+            entry.ref,
+            entry.upload_name,
+            position=entry.resume(),
+            offset=entry.offset,
+            limit=self._window.tell(entry.taken),
+            chunk_size=entry.chunk_size,
+            progress=entry.progress,
+        )
 
     @contextlib.contextmanager
     def _ending(self) -> Iterator[None]:
@@ -143,18 +238,17 @@ class Transfer:
     async def _run(self) -> None:
         entry = self.entry
         try:
-            with window.share():
-                await self._store()
-            self._on_end(entry)
-            await self._report()
+            await self._store()
+            self.listener.transfer_ended(self)
+            await self.report()
         except asyncio.CancelledError:
             # The loop is going down; what the sink holds must not outlive it. A complete entry is
             # the manager's.
             if entry.status is not Status.COMPLETE:
-                await self._undo()
-                entry.fail(UploadCancelled("the server is shutting down"))
-                self._on_end(entry)
+                await self._suspend("the server is shutting down")
             raise
+        except _Abandoned as abandoned:
+            await self._suspend(str(abandoned))
         except UploadError as error:
             await self._fail(error)
         except Exception as exc:
@@ -163,42 +257,93 @@ class Transfer:
             await self._fail(unexpected)
         finally:
             self._chunks.clear()
+            self._window.close()
             self._drained.set()
 
     async def _store(self) -> None:
-        entry = self.entry
-        head = await self._head()
-        await self._check_content(head)
-        guard = xml_guard(self.slot, entry, head)
-        sink = self.slot.resolve_sink(entry)
-        info = UploadInfo(
-            upload_name=entry.upload_name,
-            client_name=entry.client_name,
-            safe_client_name=entry.safe_client_name,
-            client_type=entry.client_type,
-            content_type=entry.content_type,
-            size=entry.client_size,
-        )
-        self._writer = writer = await self._bounded(sink.open(info))
+        entry, slot = self.entry, self.slot
+        guard = None
+        if self._resumed:
+            sink = await self._resume(*self._resumed)
+        else:
+            head = await self._head()
+            await self._check_content(head)
+            guard = xml_guard(slot, entry, head)
+            sink = await self._open(parsed=guard is not None)
+        writer = self._writer
+        assert writer
         async for chunk in self._taken_chunks():
             if guard:
                 await asyncio.to_thread(guard.feed, chunk)
             if self._hash:
                 await self._hash.update(chunk)
             await self._bounded(writer.write(chunk))
-            entry.take(len(chunk), writer.offset)
-            await self._move_limit()
+            await self._take(len(chunk))
+            await self._move_limit(len(chunk))
         if guard:
             await asyncio.to_thread(guard.feed, b"", final=True)
-        if self._hash:
-            entry.sha256 = await self._hash.hexdigest()
+        await self._finish(writer, sink)
+
+    async def _open(self, *, parsed: bool) -> Sink:
+        entry, slot = self.entry, self.slot
+        sink = slot.resolve_sink(entry)
+        info = entry.info()
+        self._writer = writer = await self._retried(lambda: sink.open(info))
+        # A parser that has seen the first half can't be taken to another process.
+        if self.upload_id and not parsed:
+            self.checkpoints = await Checkpoints.begin(
+                self.upload_id, entry, info, slot.sink_name(sink), writer
+            )
+        return sink
+
+    async def _resume(self, lease: Lease, saved: SavedUpload) -> Sink:
+        """Go on where another process was; the client waits for our answer."""
+        entry, slot = self.entry, self.slot
+        sink = slot.resolve_sink(entry)
+        info = entry.info(saved.key)
+        try:
+            if slot.sink_name(sink) != saved.sink:
+                raise NotResumable(f"it went to {saved.sink}, not {slot.sink_name(sink)}")
+            self._writer = await self._retried(lambda: sink.resume(info, saved.checkpoint))
+        except NotResumable:
+            await Checkpoints(lease, saved).end()
+            raise
+        self.checkpoints = Checkpoints(lease, saved)
+        await self.checkpoints.save(self._writer, saved.status)
+        entry.restore(self._writer.offset, complete=saved.status == "complete")
+        self._window.start_at(entry.taken)
+        await self._tell(self.answer_resume())
+        return sink
+
+    async def _take(self, size: int) -> None:
+        assert self._writer
+        offset = self._writer.offset
+        if self.checkpoints:
+            # Only what a saved checkpoint has survives this process.
+            await self.checkpoints.save_if_due(self._writer)
+            offset = self.checkpoints.offset
+        self.entry.take(size, offset)
+
+    async def _finish(self, writer: SinkWriter, sink: Sink) -> None:
+        entry = self.entry
         entry.finalize()
-        await self._report()
-        entry.store(await self._bounded(writer.finish()), keeps_file=sink.keeps_files)
-        # Before anybody can consume the entry: its file may go with that.
-        await self._call_on_complete()
+        await self.report()
+        if self.checkpoints:
+            # Also asks whether the upload is still ours: only one may finish it.
+            await self.checkpoints.save(writer, self.checkpoints.status)
+        file = await self._retried(writer.finish)
+        if upload_settings().sha256:
+            entry.sha256 = await (self._hash.hexdigest() if self._hash else _sha256_of(file))
+        entry.store(file, keeps_file=sink.keeps_files)
+        if not self.checkpoints:
+            await self._call_on_complete()
+        elif self.checkpoints.status != "complete":
+            await self._call_on_complete()
+            # Before the client hears of it: what it knows to be complete stays so.
+            await self.checkpoints.save(writer, "complete")
         if self._stopped:
             raise self._stopped
+        # Before anybody can consume the entry: its file may go with that.
         entry.finish()
 
     async def _head(self) -> bytes:
@@ -230,19 +375,39 @@ class Transfer:
                 yield self._chunks.popleft()
             if self.entry.all_received:
                 return
+            if not self.listener.attached:
+                # The client may come back to another process.
+                await self._saved()
             await self._next_feed()
 
     async def _next_feed(self) -> None:
-        seconds = upload_settings().idle_timeout
+        attached = self.listener.attached
+        seconds = upload_settings().idle_timeout if attached else PARKED_SECONDS
         if not self._stopped:
             try:
                 async with asyncio.timeout(seconds):
                     await self._fed.wait()
             except TimeoutError as exc:
+                if not attached:
+                    raise _Abandoned(f"nobody came back for {seconds} s") from None
                 raise UploadExpired(f"nothing came for {seconds} s") from exc
             self._fed.clear()
         if self._stopped:
             raise self._stopped
+
+    async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:
+        """A call to the sink that may be made again when the store was not there."""
+        for pause in RETRY_PAUSES:
+            try:
+                return await self._bounded(call())
+            except SinkTimeout:
+                raise
+            except SinkError as error:
+                if not error.retryable or self._stopped:
+                    raise
+                logger.info("%r: trying again in %s s: %s", self.entry, pause, error)
+                await asyncio.sleep(pause)
+        return await self._bounded(call())
 
     async def _bounded(self, call: Awaitable[T]) -> T:
         """A call to the sink, at most ``SINK_TIMEOUT`` seconds long."""
@@ -253,25 +418,18 @@ class Transfer:
         except TimeoutError as exc:
             raise SinkTimeout(f"the sink took longer than {seconds} s") from exc
 
-    async def _move_limit(self) -> None:
-        size = window.size(self.slot.chunk_size)
-        # Never backwards: the client may already have sent what it was promised.
-        self.limit = max(self.limit, self.entry.taken + size)
-        if self.entry.received <= self.limit:
+    async def _move_limit(self, size: int) -> None:
+        entry, window = self.entry, self._window
+        window.take(size, entry.taken)
+        if entry.received <= window.limit:
             self._drained.set()
-        now = asyncio.get_running_loop().time()
-        # A client that keeps to its limit and has used half of it stalls unless it hears at once.
-        about_to_stall = (
-            self.entry.received <= self._told_limit
-            and self._told_limit - self.entry.received <= size // 2
-            and self.limit - self._told_limit >= size // 4
-        )
-        if about_to_stall or now - self._told_at >= PROGRESS_INTERVAL:
-            await self._report()
+        due = window.told_at + PROGRESS_INTERVAL
+        if window.must_tell(entry.received) or time.monotonic() >= due:
+            await self.report()
 
-    async def _report(self) -> None:
+    async def report(self) -> None:
+        """Tell the page where the upload stands."""
         entry = self.entry
-        self._told_limit, self._told_at = self.limit, asyncio.get_running_loop().time()
         await self._tell(
             frames.progress(
                 entry.ref,
@@ -279,17 +437,20 @@ class Transfer:
                 str(entry.status),
                 progress=entry.progress,
                 offset=entry.offset,
-                limit=self.limit,
+                limit=self._window.tell(entry.taken),
             )
         )
 
     async def _tell(self, message: Mapping[str, Any]) -> None:
         try:
-            await self._send(message)
+            await self.listener.send(message)
         except Exception as exc:
             # A client that oversteps its limit is not read from, so its end is not heard either:
             # that nobody can be told is then the only sign.
-            self.stop(UploadCancelled(f"the connection is gone: {exc!r}"))
+            if self.upload_id:
+                self.listener.lose(self)
+            else:
+                self.stop(UploadCancelled(f"the connection is gone: {exc!r}"))
 
     async def _call_on_complete(self) -> None:
         if self.slot.on_complete is None:
@@ -304,12 +465,25 @@ class Transfer:
 
     async def _fail(self, error: UploadError) -> None:
         entry = self.entry
-        await self._undo()
+        # A sink may be the first to notice that somebody else goes on.
+        if isinstance(error, SinkError) and await self.superseded():
+            error = UploadLocked(f"another connection has resumed it: {error}")
+        if isinstance(error, UploadLocked):
+            await self._release()
+        else:
+            await self._undo()
+            await self._forget(error)
+        if isinstance(error, NotResumable) and self._resumed:
+            logger.warning("%r can't be resumed: %s", entry, error, exc_info=error.__cause__)
+            entry.fail(UploadCancelled("it can't be resumed"))
+            self.listener.transfer_ended(self)
+            await self._tell(frames.not_resumed(entry.ref))
+            return
         entry.fail(error)
-        self._on_end(entry)
+        self.listener.transfer_ended(self)
         if isinstance(error, UploadCancelled):
             logger.info("%r: %s", entry, error)
-            await self._report()
+            await self.report()
             return
         level = logging.ERROR if isinstance(error, SinkError) else logging.WARNING
         logger.log(level, "%r failed (%s): %s", entry, error.code, error, exc_info=error.__cause__)
@@ -317,6 +491,10 @@ class Transfer:
 
     async def _undo(self) -> None:
         """Leave nothing in the store: a writer that finished has a file, any other is aborted."""
+        if self.checkpoints and not await self.checkpoints.hold():
+            # What is stored is another connection's now, or may be: the cache did not say.
+            await self._release()
+            return
         try:
             if self.entry.complete:
                 await self._bounded(self.entry.file.adelete())
@@ -324,6 +502,65 @@ class Transfer:
                 await self._bounded(self._writer.abort())
         except Exception:
             logger.exception("%r could not be undone; a sweep may find its remains", self.entry)
+
+    async def _forget(self, error: UploadError) -> None:
+        """Nobody can resume what failed; a client that tries to hears why, if it was not told."""
+        if self.checkpoints is None:
+            return
+        if self.listener.attached or isinstance(error, UploadCancelled):
+            await self.checkpoints.end()
+        else:
+            await self.checkpoints.end_with(error)
+
+    async def _suspend(self, reason: str) -> None:
+        """Leave the upload to another process; if none could go on with it, leave nothing."""
+        self.suspending = True
+        try:
+            if await self._saved():
+                await self._release()
+            else:
+                await self._undo()
+        except UploadLocked:
+            await self._release()
+        logger.info("%r is suspended: %s", self.entry, reason)
+        self.entry.fail(UploadCancelled(reason))
+        self.listener.transfer_ended(self)
+
+    async def _saved(self) -> bool:
+        if not self.checkpoints or not self._writer:
+            return False
+        if self.entry.complete:
+            # Finished, and nobody was told yet: who resumes finds the file.
+            return await self.checkpoints.save(self._writer)
+        return await self.checkpoints.suspend(self._writer)
+
+    async def _release(self) -> None:
+        try:
+            # One that has finished holds nothing.
+            if self._writer and not self.entry.complete:
+                await self._bounded(self._writer.release())
+        except Exception:
+            logger.exception("%r: its writer could not be released", self.entry)
+
+
+class _Abandoned(Exception):
+    """Nobody came back for a parked transfer."""
+
+
+async def _sha256_of(file: SinkFile) -> str:
+    """Of a file whose first bytes came to another process."""
+    digest = hashlib.sha256()
+    async for chunk in file.achunks(_HASH_BATCH):
+        await asyncio.to_thread(digest.update, chunk)
+    await asyncio.to_thread(file.close)
+    return digest.hexdigest()
+
+
+async def _is_set_within(seconds: float, event: asyncio.Event) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    return False
 
 
 class _Hash:
@@ -337,7 +574,7 @@ class _Hash:
     async def update(self, chunk: bytes) -> None:
         self._batch.append(chunk)
         self._size += len(chunk)
-        if self._size >= _HASH_BATCH:
+        if self._size >= gather_size(_HASH_BATCH):
             batch, self._batch, self._size = self._batch, [], 0
             await asyncio.to_thread(self._update, batch)
 

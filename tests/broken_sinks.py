@@ -7,7 +7,7 @@ import contextlib
 import io
 import time
 
-from djust_uploads.exceptions import SinkError, SinkUnavailable
+from djust_uploads.exceptions import NotResumable, SinkError, SinkUnavailable
 from djust_uploads.files import MemoryFile
 from djust_uploads.sinks import MemorySink
 from djust_uploads.sinks.memory import MemoryWriter
@@ -78,6 +78,19 @@ class StoresChunksBackwards(MemoryWriter):
         return await super().finish()
 
 
+@broken("flush_between", "when flush.. comes between its chunks")
+class LosesBytesInFlush(MemoryWriter):
+    async def flush(self):
+        del self._chunks[3:]
+
+
+@broken("flush_between", "what the store does not take now may stay in the writer")
+class FailsWithNothingToFlush(MemoryWriter):
+    async def flush(self):
+        if not self._chunks:
+            raise RuntimeError("nothing to flush")
+
+
 @broken("one_chunk_of_many_parts", "when a chunk is longer than a part: it has 65536 bytes")
 class CutsChunksToParts(MemoryWriter):
     async def write(self, chunk):
@@ -125,6 +138,12 @@ class CountsBeforeItStores(ShelfWriter):
         await super().write(chunk)
 
 
+@broken("flush_between", "add to it only what the store has taken by it")
+class CountsEverythingInFlush(MemoryWriter):
+    async def flush(self):
+        self.offset = self._upload.size
+
+
 # Ends
 
 
@@ -156,6 +175,41 @@ class GivesUpOnFinish(ShelfWriter):
         except SinkUnavailable:
             self.failed = True
             raise
+
+
+class FlushingWriter(ShelfWriter):
+    """Keeps the first chunk until it is flushed or finished."""
+
+    kept = None
+
+    async def write(self, chunk):
+        if self.kept is None and not self.offset:
+            self.kept = bytes(chunk)
+        else:
+            await self.flush()
+            await super().write(chunk)
+
+    async def finish(self):
+        await self.flush()
+        return await super().finish()
+
+
+@broken("finish_after_flush_failed", "drop nothing before the store has it")
+class DropsWhatItCannotFlush(FlushingWriter):
+    async def flush(self):
+        kept, self.kept = self.kept, None
+        if kept:
+            await ShelfWriter.write(self, kept)
+
+
+@broken("finish_after_flush_failed", "flush.. raised the store's own KeyError")
+class PassesOnForeignErrorsInFlush(FlushingWriter):
+    async def flush(self):
+        if self.sink.down:
+            raise KeyError("down")
+        if self.kept:
+            await ShelfWriter.write(self, self.kept)
+            self.kept = None
 
 
 @broken("abort_twice", "any number of times; what is gone already is no error")
@@ -199,6 +253,20 @@ class ForgetsCancelledWrites(ShelfWriter):
 class LeavesBytesWhenOpenIsCancelled(ShelfSink):
     async def open(self, upload):
         self.shelf[upload.key] = Item()
+        await self.reach()
+        return await super().open(upload)
+
+
+@broken("store_fails", "open.., called again after an error, raised SinkError")
+class OpensAKeyOnce(ShelfSink):
+    def __init__(self):
+        super().__init__()
+        self.opened = set()
+
+    async def open(self, upload):
+        if upload.key in self.opened:
+            raise SinkError("this key is taken")
+        self.opened.add(upload.key)
         await self.reach()
         return await super().open(upload)
 
@@ -259,7 +327,9 @@ class SharesItsBuffer(MemorySink):
 class NamesFilesByTheirClientName(ShelfSink):
     async def open(self, upload):
         object.__setattr__(upload, "key", upload.client_name)
-        return await super().open(upload)
+        writer = await super().open(upload)
+        writer.check = lambda item: None
+        return writer
 
 
 @broken("one_is_aborted", "when another writer was aborted meanwhile")
@@ -370,6 +440,89 @@ class TrustsCheckpoints(ShelfSink):
     async def resume(self, upload, checkpoint):
         checkpoint["key"]
         return await super().resume(upload, checkpoint)
+
+
+@broken("resume_twice", "resume.. raised NotResumable.*and its bytes are there")
+class ResumesOnce(ShelfSink):
+    resumed = False
+
+    async def resume(self, upload, checkpoint):
+        if self.resumed:
+            raise NotResumable("somebody went on with it")
+        self.resumed = True
+        return await super().resume(upload, checkpoint)
+
+
+@broken("resume_after_release", "release.. changed the store from")
+class DeletesWhenReleased(ShelfWriter):
+    async def release(self):
+        self.sink.shelf.pop(self.upload.key, None)
+
+
+@broken("resume_after_release", "release.. raised SinkUnavailable.*not ask the store")
+class AsksTheStoreWhenReleased(ShelfWriter):
+    async def release(self):
+        await self.sink.reach()
+
+
+@broken("resume_after_release", "release.. raised AttributeError.*let go of memory")
+class ReleasesOnce(ShelfWriter):
+    async def release(self):
+        del self.upload
+
+
+@broken("resume_what_was_finished", "resume.. raised NotResumable.*and its bytes are there")
+class ForgetsWhatWasFinished(ShelfWriter):
+    async def finish(self):
+        file = await super().finish()
+        self.sink.shelf[f"{self.upload.key}-done"] = self.sink.shelf.pop(self.upload.key)
+        return file
+
+
+@broken("resume_what_was_finished", "returned a writer at offset 0")
+class BeginsAgainWhatWasFinished(ForgetsWhatWasFinished):
+    async def checkpoint(self):
+        key = (await super().checkpoint())["key"]
+        self.sink.shelf.setdefault(key, Item(b"", writer=self))
+        return {"key": key}
+
+
+@broken("resume_what_was_finished", "finish.. stored a second file when it was resumed")
+class StoresAgainWhatWasFinished(ShelfWriter):
+    async def finish(self):
+        if self.file is None:
+            copy = f"{self.upload.key}-{len(self.sink.shelf)}"
+            self.sink.shelf[copy] = Item()
+        return await super().finish()
+
+
+@broken("resume_what_was_finished", "as it was finished, and its file is deleted")
+class BringsBackWhatWasDeleted(ShelfSink):
+    async def resume(self, upload, checkpoint):
+        self.shelf.setdefault(upload.key, Item(bytes(upload.size)))
+        return await super().resume(upload, checkpoint)
+
+
+@broken("who_was_replaced", "let nobody write to it any more, from resume.. on")
+class LetsReplacedWritersIn(ShelfWriter):
+    async def write(self, chunk):
+        item = self.sink.shelf.setdefault(self.upload.key, Item())
+        before = item.content
+        item.content = before[: self.offset] + chunk + before[self.offset + len(chunk) :]
+        self.offset += len(chunk)
+
+
+@broken("who_was_replaced", "An upload failed.*write the same bytes: refuse that one's")
+class RefusesWhatAnotherOneWrote(ShelfWriter):
+    def check(self, item):
+        if len(item.content) != self.offset:
+            raise SinkError(f"{self.upload.key} has {len(item.content)} bytes")
+
+
+@broken("who_was_replaced", "write.. of an upload that goes on elsewhere raised the store's own")
+class TellsReplacedWritersNothing(ShelfWriter):
+    def check(self, item):
+        assert item.writer is self
 
 
 # Sweeps

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -81,3 +82,48 @@ async def broken(moto_store):
     empty(moto_store)
     async with faulty(moto_store.endpoint_url) as proxy:
         yield proxy
+
+
+# What the tests of resuming share.
+
+
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory: pytest.TempPathFactory):
+    """Caches that processes share, by kind: the environment of a site that uses it."""
+    from tests.caches import KINDS, running
+
+    with contextlib.ExitStack() as stack:
+        directory = tmp_path_factory.mktemp("cache")
+        yield {kind: stack.enter_context(running(kind, directory)) for kind in KINDS}
+
+
+@pytest.fixture
+def cache(caches):
+    """The one to be preferred."""
+    return next(iter(caches.values()))
+
+
+@pytest.fixture(scope="session")
+def gcs_store():
+    """The emulator, behind the proxy that corrects it."""
+    from tests.gcs_stores import emulator, proxy
+
+    with emulator() as store, proxy(store) as corrected:
+        yield corrected
+
+
+@pytest.fixture(params=["default", "s3", "gcs"])
+def destination(request: pytest.FixtureRequest):
+    """A temporary file, or an empty bucket."""
+    from tests import resuming, stores
+
+    if request.param == "s3":
+        store = request.getfixturevalue("seaweedfs_store")
+        stores.empty(store)
+        return resuming.s3(store)
+    if request.param == "gcs":
+        store = request.getfixturevalue("gcs_store")
+        store.empty()
+        store.reset()
+        return resuming.gcs(store)
+    return resuming.TEMPORARY

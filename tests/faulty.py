@@ -10,6 +10,8 @@ What it imitates:
   MissingContentLength: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 * An answer that is lost: the store did it, and the connection closed. HTTP allows it at any time,
   https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2
+* The checksums of parts in their listing, which the emulators leave out:
+  https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
 """
 
 from __future__ import annotations
@@ -47,9 +49,16 @@ NO_ETAG = "the answer is right, but has no ETag, as some stores' have none"
 
 
 class FaultyStore:
-    """``faults["UploadPart 2"] = ["SlowDown", LOST]`` befalls the first two of those requests."""
+    """``faults["UploadPart 2"] = ["SlowDown", LOST]`` befalls the first two of those requests.
+
+    What ``gates`` names waits for its gate, whoever sent it: once, the next one passes.
+    """
 
     def __init__(self, target: str, *, rate: int | None = None) -> None:
+        self.gates: dict[str, asyncio.Event] = {}
+        self.lists_checksums = False
+        self.answered: list[str] = []
+        self._checksums: dict[tuple[str, str], str] = {}
         self.faults: dict[str, list[str]] = {}
         self.requests: list[str] = []
         self.headers: list[dict[str, str]] = []
@@ -73,6 +82,10 @@ class FaultyStore:
         async with asyncio.timeout(10), self.reached:
             await self.reached.wait_for(lambda: self.count(name) >= count)
 
+    async def wait_answered(self, name: str, count: int = 1) -> None:
+        async with asyncio.timeout(10), self.reached:
+            await self.reached.wait_for(lambda: self.answered.count(name) >= count)
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         name = _operation(request)
         async with self.reached:
@@ -85,9 +98,14 @@ class FaultyStore:
             return await self._answer(name, request)
         finally:
             self.in_flight -= 1
+            async with self.reached:
+                self.answered.append(name)
+                self.reached.notify_all()
 
     async def _answer(self, name: str, request: web.Request) -> web.StreamResponse:
         body = await self._body(request)
+        if gate := self.gates.pop(name, None):
+            await gate.wait()
         fault = self.faults[name].pop(0) if self.faults.get(name) else None
         if request.headers.get("Transfer-Encoding") == "chunked":
             fault = "MissingContentLength"
@@ -100,11 +118,28 @@ class FaultyStore:
         # moto answers 500 to an abort while another thread of it takes a part.
         async with self._one_at_a_time:
             answer = await self._forward(request, body)
+        self._remember(request)
+        if name == "ListParts" and self.lists_checksums:
+            answer = self._with_checksums(request, answer)
         if fault == TRUNCATED:
             return await _truncated(request, answer)
         if fault == NO_ETAG:
             return web.Response(text=re.sub("<ETag>.*</ETag>", "", answer.text or ""))
         return _closed(request) if fault == LOST else answer
+
+    def _remember(self, request: web.Request) -> None:
+        for header, value in request.headers.items():
+            if header.lower() == "x-amz-checksum-crc32" and "partNumber" in request.query:
+                part = request.query["uploadId"], request.query["partNumber"]
+                self._checksums[part] = value
+
+    def _with_checksums(self, request: web.Request, answer: web.Response) -> web.Response:
+        def checksum(number: re.Match[str]) -> str:
+            value = self._checksums.get((request.query["uploadId"], number[1]), "")
+            return f"{number[0]}<ChecksumCRC32>{value}</ChecksumCRC32>"
+
+        text = re.sub(r"<PartNumber>(\d+)</PartNumber>", checksum, answer.text or "")
+        return web.Response(status=answer.status, text=text)
 
     async def _body(self, request: web.Request) -> bytes:
         chunks = []
@@ -125,6 +160,7 @@ class FaultyStore:
                 headers=headers,
                 data=aiohttp.BytesPayload(body) if len(body) < 2**20 else _pieces(body),
                 allow_redirects=False,
+                ssl=False,
             ) as answer,
         ):
             content = await answer.read()

@@ -33,13 +33,50 @@ async def wait_until(condition: Callable[[], object], seconds: float = 1.0) -> b
 
 
 class Server:
-    """A running ASGI application: ``server.ws("/ws/")``, ``server.http("/")``."""
+    """A running ASGI application: ``server.ws("/ws/")``, ``server.http("/")``.
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, uploads: Path, log: Path):
-        self.process = process
+    After :meth:`kill` or :meth:`terminate`, :meth:`start` runs it again, at the same port and with
+    the same environment. These three block; a test whose loop others need calls them in a thread.
+    """
+
+    def __init__(
+        self, command: list[str], port: int, uploads: Path, environment: dict[str, str], cwd: Path
+    ) -> None:
         self.port = port
         self.uploads = uploads
-        self.log = log
+        self.log = uploads.parent / f"{uploads.name}-{port}.log"
+        self._command = command
+        self._environment = environment
+        self._cwd = cwd
+
+    def start(self) -> None:
+        """Returns when it listens. The one before, if it killed itself, ends first."""
+        if hasattr(self, "process"):
+            self.process.wait(10)
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self._command,
+                cwd=self._cwd,
+                env=self._environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        _wait_until_up(self.process, self.port, self.log)
+
+    def kill(self) -> None:
+        """SIGKILL: it ends in the middle of whatever it does."""
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self, seconds: float = 10.0) -> bool:
+        """SIGTERM; whether it ends by itself within so many seconds."""
+        self.process.terminate()
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return False
+        return True
 
     def ws(self, path: str) -> str:
         return f"ws://127.0.0.1:{self.port}{path}"
@@ -81,10 +118,10 @@ def command(server: str, application: str, port: int) -> list[str]:
 def serve(
     application: str, uploads: Path, *, server: str = "uvicorn", cwd: Path = ROOT, **environ: str
 ) -> Iterator[Server]:
-    """Run ``application`` until the end of the block. Its temporary files go to ``uploads``."""
+    """Run ``application`` until the end of the block. Its temporary files go to ``uploads``, which
+    several servers may share."""
     uploads.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    log = uploads.parent / f"{uploads.name}.log"
     # A site chooses its settings itself; the tests' own are not for it.
     inherited = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
     environment = {
@@ -93,31 +130,19 @@ def serve(
         "UPLOAD_DIRECTORY": str(uploads),
         **environ,
     }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command(server, application, port),
-            cwd=cwd,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    running = Server(command(server, application, port), port, uploads, environment, cwd)
     try:
-        _wait_until_up(process, port, log)
-        yield Server(process, port, uploads, log)
+        running.start()
+        yield running
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        running.terminate()
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    for _ in range(300):
+    for _ in range(1500):
         if process.poll() is not None:
             raise RuntimeError(f"the server ended: {log.read_text()}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
-        time.sleep(0.1)
+        time.sleep(0.02)
     raise RuntimeError(f"the server is not up: {log.read_text()}")

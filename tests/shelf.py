@@ -8,7 +8,7 @@ import io
 import time
 from dataclasses import dataclass, field
 
-from djust_uploads.exceptions import NotResumable, SinkUnavailable
+from djust_uploads.exceptions import NotResumable, SinkError, SinkUnavailable
 from djust_uploads.files import SinkFile
 from djust_uploads.sinks import MemorySink, SinkWriter
 
@@ -18,6 +18,7 @@ class Item:
     content: bytes = b""
     kept: bool = False
     born: float = field(default_factory=time.time)
+    writer: ShelfWriter | None = None
 
 
 class ShelfSink(MemorySink):
@@ -47,7 +48,8 @@ class ShelfSink(MemorySink):
         if checkpoint.get("key") not in self.shelf:
             raise NotResumable(f"nothing on the shelf for {checkpoint}")
         writer = await self.open(upload)
-        writer.offset = len(self.shelf[checkpoint["key"]].content)
+        item = self.shelf[checkpoint["key"]]
+        item.writer, writer.offset = writer, len(item.content)
         return writer
 
     async def sweep(self, older_than, *, dry_run=False):
@@ -66,8 +68,15 @@ class ShelfWriter(SinkWriter):
     async def write(self, chunk):
         chunk = bytes(chunk)
         await self.sink.reach()
-        self.sink.shelf.setdefault(self.upload.key, Item()).content += chunk
+        item = self.sink.shelf.setdefault(self.upload.key, Item(writer=self))
+        self.check(item)
+        item.content += chunk
         self.offset += len(chunk)
+
+    def check(self, item):
+        """Somebody else may go on with it by now."""
+        if item.writer is not self:
+            raise SinkError(f"{self.upload.key} was taken over")
 
     async def finish(self):
         if self.file is None:

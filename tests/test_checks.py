@@ -142,3 +142,37 @@ def test_checks_leave_no_sink_of_overridden_settings():
     with configured(SINKS={"mine": {"BACKEND": "djust_uploads.sinks.MemorySink"}}):
         assert found() == []
     assert "mine" not in sinks
+
+
+DUMMY = "django.core.cache.backends.dummy.DummyCache"
+LOCAL = "django.core.cache.backends.locmem.LocMemCache"
+FILES = "django.core.cache.backends.filebased.FileBasedCache"
+DATABASE = "django.core.cache.backends.db.DatabaseCache"
+
+
+def caches_of(backend):
+    return override_settings(CACHES={"default": {"BACKEND": backend, "LOCATION": "uploads"}})
+
+
+@pytest.mark.parametrize(
+    ("backend", "alias"), [(DUMMY, "default"), (LOCAL, "nowhere"), ("no.such.Cache", "default")]
+)
+def test_e008_resume_cache_that_remembers_nothing(backend, alias):
+    with caches_of(backend), configured(RESUME_CACHE=alias):
+        [message] = run_checks(tags=["djust_uploads"])
+    assert message.id == "djust_uploads.E008"
+    assert repr(alias) in message.msg
+
+
+def test_cache_that_nobody_chose_is_no_error():
+    with caches_of(DUMMY):
+        assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "ids"), [(LOCAL, ["W009"]), (FILES, ["W009"]), (DATABASE, []), (DUMMY, [])]
+)
+def test_w009_resume_cache_for_one_process(backend, ids):
+    with caches_of(backend):
+        messages = checks.check_resume_cache_shared()
+    assert [message.id for message in messages] == [f"djust_uploads.{id}" for id in ids]

@@ -161,7 +161,7 @@ async def test_leaving_the_page_deletes_what_was_not_consumed(live_site):
         ref = await page.register("files", "b.bin", 9_000_000)
         await page.send_chunks(ref, os.urandom(2_000_000))
         await until(lambda: len(live_site.temporary_files()) == 2)
-        page.socket.transport.abort()
+        await page.drop()
     await until(lambda: live_site.temporary_files() == [])
 
 

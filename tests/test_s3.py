@@ -30,7 +30,6 @@ from djust_uploads import UploadInfo, checks
 from djust_uploads.conf import sinks
 from djust_uploads.exceptions import (
     InvalidSink,
-    NotResumable,
     SinkError,
     SinkMisconfigured,
     SinkUnavailable,
@@ -38,6 +37,7 @@ from djust_uploads.exceptions import (
 from djust_uploads.sinks import S3Sink, s3
 from djust_uploads.sinks.keys import literal_prefix, object_key
 from djust_uploads.testing import UploadClient, UploadFailed
+from djust_uploads.window import budget
 from tests.faulty import DROPPED, ERROR_IN_200, LOST, NO_ETAG, TRUNCATED, faulty
 from tests.servers import ROOT, serve
 from tests.stores import empty, make_certificate
@@ -84,12 +84,6 @@ async def eventually(holds):
     async with asyncio.timeout(10):
         while not await asyncio.to_thread(holds):  # noqa: ASYNC110 (no event crosses processes)
             await asyncio.sleep(0.05)
-
-
-async def landed(writer):
-    """Wait until no part is on its way."""
-    while writer._tasks:
-        await asyncio.wait(writer._tasks)
 
 
 # What arrives
@@ -553,6 +547,27 @@ async def test_at_most_max_concurrency_parts_are_on_their_way(moto_store):
         assert slow.most_in_flight == 3
 
 
+async def test_parts_beyond_the_first_share_the_budget(moto_store):
+    """Two uploads and place for three parts: each may always have one on its way."""
+    empty(moto_store)
+    buffered = {"MAX_BUFFERED_BYTES": 2 * 3 * PART}
+    async with (
+        faulty(moto_store.endpoint_url, rate=80 * MIB) as slow,
+        sink_for(slow, max_concurrency=3) as sink,
+    ):
+        with override_settings(DJUST_UPLOADS=buffered):
+            data = os.urandom(6 * PART)
+            files = await asyncio.gather(upload(sink, data), upload(sink, data))
+        assert 3 <= slow.most_in_flight <= 4
+        with override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 1}):
+            slow.most_in_flight = 0
+            files += [await upload(sink, data)]
+        assert slow.most_in_flight == 1
+        for file in files:
+            assert await file.aread() == data
+        assert budget.sending == 0
+
+
 async def test_write_waits_while_max_concurrency_parts_are_on_their_way(broken, moto_store):
     async with sink_for(broken, max_concurrency=1) as sink:
         release = asyncio.Event()
@@ -594,92 +609,7 @@ async def test_a_store_that_gives_no_etag_at_the_end(broken):
         assert await file.aread() == data
 
 
-# Resuming
-
-
-async def test_another_sink_goes_on_from_the_checkpoint(store):
-    data = os.urandom(4 * PART + 7)
-    first = info(len(data))
-    async with sink_for(store) as sink:
-        writer = await sink.open(first)
-        await write(writer, data[: 2 * PART + 100])
-        await landed(writer)
-        checkpoint = json.loads(json.dumps(await writer.checkpoint()))
-        assert writer.offset == checkpoint["offset"] == 2 * PART
-    async with sink_for(store, part_size=6 * MIB) as other:
-        resumed = await other.resume(info(len(data)), checkpoint)
-        assert resumed.offset == 2 * PART
-        await write(resumed, data[2 * PART :])
-        file = await resumed.finish()
-    assert store.object_keys() == [file.key] and file.key.startswith(first.key)
-    assert stored(store, file.key) == data
-
-
-async def test_parts_beyond_a_gap_are_not_in_the_checkpoint(broken, moto_store, monkeypatch):
-    monkeypatch.setattr(s3, "ATTEMPTS", 1)
-    broken.faults["UploadPart 2"] = ["InternalError"]
-    data = os.urandom(4 * PART)
-    async with sink_for(broken) as sink:
-        writer = await sink.open(info(len(data)))
-        with pytest.raises(SinkUnavailable):
-            await writer.write(data)
-            await writer.finish()
-        checkpoint = await writer.checkpoint()
-        assert checkpoint["offset"] == writer.offset == PART
-        assert len(checkpoint["parts"]) == 1
-        resumed = await sink.resume(info(len(data)), checkpoint)
-        await write(resumed, data[PART:])
-        file = await resumed.finish()
-    assert stored(moto_store, file.key) == data
-
-
-@pytest.mark.parametrize("size", [SMALL, 2 * PART])
-async def test_a_checkpoint_before_any_part_starts_at_0_under_the_same_key(store, size):
-    data = os.urandom(size)
-    async with sink_for(store) as sink:
-        writer = await sink.open(info(size))
-        await writer.write(data[:10])
-        checkpoint = json.loads(json.dumps(await writer.checkpoint()))
-        resumed = await sink.resume(info(size), checkpoint)
-        assert resumed.offset == 0
-        await write(resumed, data)
-        file = await resumed.finish()
-    assert file.key == writer.key
-    assert stored(store, file.key) == data
-
-
-async def test_a_part_that_the_store_lost_is_asked_for_again(store):
-    data = os.urandom(3 * PART)
-    async with sink_for(store) as sink:
-        writer = await sink.open(info(len(data)))
-        await writer.write(data[: 2 * PART])
-        await landed(writer)
-        checkpoint = await writer.checkpoint()
-        checkpoint["parts"][1]["ETag"] = '"another"'
-        resumed = await sink.resume(info(len(data)), checkpoint)
-        assert resumed.offset == PART
-        await resumed.write(data[PART:])
-        file = await resumed.finish()
-    assert stored(store, file.key) == data
-
-
-async def test_an_upload_that_was_aborted_is_not_resumed(store):
-    async with sink_for(store) as sink:
-        writer = await sink.open(info(2 * PART))
-        await writer.write(bytes(PART))
-        await landed(writer)
-        checkpoint = await writer.checkpoint()
-        await writer.abort()
-        with pytest.raises(NotResumable, match="its upload is gone"):
-            await sink.resume(info(2 * PART), checkpoint)
-
-
-async def test_what_is_no_checkpoint_of_the_file_is_not_resumed(moto_store):
-    async with sink_for(moto_store) as sink:
-        checkpoint = await (await sink.open(info(2 * PART))).checkpoint()
-        for wrong in ({}, {"key": "x"}, [], checkpoint | {"size": 1}):
-            with pytest.raises(NotResumable):
-                await sink.resume(info(2 * PART), wrong)
+# Closing
 
 
 async def test_closing_the_sink_ends_what_is_on_its_way(broken, moto_store):

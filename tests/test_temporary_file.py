@@ -93,6 +93,16 @@ def test_permissions_that_cannot_be(permissions):
         TemporaryFileSink(permissions=permissions)
 
 
+async def test_less_is_gathered_where_the_budget_is_small(sink):
+    writer = await sink.open(info(500_000))
+    await writer.write(bytes(200_000))
+    assert writer.offset == 0
+    with override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 600_000}):
+        await writer.write(bytes(100_000))
+        assert writer.offset == 300_000
+    await writer.abort()
+
+
 def test_check(directory):
     assert TemporaryFileSink(directory).check() == []
     [message] = TemporaryFileSink(directory / "missing").check()
@@ -198,6 +208,16 @@ async def test_missing_directory(tmp_path):
         await TemporaryFileSink(tmp_path / "missing").open(info())
     assert isinstance(caught.value.__cause__, FileNotFoundError)
     assert str(tmp_path) not in caught.value.message
+
+
+async def test_a_file_system_without_permissions(directory, monkeypatch):
+    def refuse(path, mode):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    with pytest.raises(SinkMisconfigured):
+        await TemporaryFileSink(directory, 0o640).open(info())
+    assert list(directory.iterdir()) == []
 
 
 async def test_directory_that_is_a_file(tmp_path):

@@ -44,8 +44,13 @@ What a sink can rely on:
 
 * ``open`` once per writer; ``write`` never before it, never after ``finish`` or ``abort``, and
   never twice at once;
-* exactly one of ``finish`` and ``abort`` ends a writer, and after a ``finish`` that raised,
-  ``abort`` still comes; a writer that is suspended gets neither after its ``checkpoint``;
+* ``finish``, ``abort`` or ``release`` ends a writer. After a ``finish`` that raised, one of the
+  three still comes; after one that returned, ``checkpoint`` and ``release`` may;
+* ``flush`` and ``checkpoint``, of uploads that are resumable, come between other calls, and the
+  upload may go on after them;
+* the writer of an upload that was resumed elsewhere is released, and never finished or aborted. It
+  may learn that late, and a process that was killed never does: what it has on its way can reach
+  the store at any time, and must not spoil the file;
 * the first bytes have been looked at and the name made safe before ``open``;
 * ``write`` gets the file's bytes in order; ``finish`` only comes when all ``upload.size`` bytes
   were written;
@@ -111,8 +116,18 @@ class SinkWriter(abc.ABC):
         """Leave nothing behind. Idempotent, also after a call that failed halfway."""
 
     async def checkpoint(self) -> dict[str, Any] | None:
-        """JSON from which :meth:`Sink.resume` goes on in another process; ``None``: it can't."""
+        """JSON from which :meth:`Sink.resume` goes on in another process; ``None``: it can't. After
+        ``finish``, one that leads to the finished file. What it tells of outlives this process."""
         return None
+
+    async def flush(self) -> None:  # noqa: B027 (optional)
+        """Make durable what can be: a checkpoint that may be the last one follows. An error in it
+        ends no upload; what it means for one that goes on, the next ``write`` or ``finish`` tells.
+        """
+
+    async def release(self) -> None:  # noqa: B027 (optional)
+        """Let go of the upload: it goes on elsewhere. Stop what runs in the background and free
+        memory, but touch nothing in the store, and don't wait for it. Idempotent."""
 
 
 class Sink(abc.ABC):
@@ -127,7 +142,14 @@ class Sink(abc.ABC):
 
     async def resume(self, upload: UploadInfo, checkpoint: dict[str, Any]) -> SinkWriter:
         """Go on from a :meth:`SinkWriter.checkpoint`, as :meth:`open` begins; the writer's
-        ``offset`` says from where. ``upload`` has the same values as then.
+        ``offset`` says from where: what the store really has, contiguous from 0, and so never less
+        than at the checkpoint, but more where bytes arrived after it. ``upload`` has the same
+        values as then. If it raises, it leaves the upload as it was.
+
+        A file that was finished meanwhile, by a process that ended before it could say so or
+        before the checkpoint, is no error: the ``offset`` is then the size, and
+        :meth:`SinkWriter.finish` returns the stored file. In this way a file comes back that was
+        finished long ago and not consumed.
 
         Raises :class:`~djust_uploads.exceptions.NotResumable` if the bytes are gone, and for a
         checkpoint that isn't this sink's.

@@ -178,8 +178,8 @@ class GCSSink(Sink):
         return GCSWriter(self, upload, key)
 
     async def resume(self, upload: UploadInfo, checkpoint: Mapping[str, Any]) -> GCSWriter:
-        """Go on from :meth:`GCSWriter.checkpoint`. Raises :class:`NotResumable` if the session is
-        gone, and for a checkpoint that is not ours."""
+        """Go on from :meth:`GCSWriter.checkpoint`, with its session, or with the object if it is
+        there. Raises :class:`NotResumable` if neither is, and for a checkpoint that is not ours."""
         try:
             writer = GCSWriter(self, upload, checkpoint["key"], checkpoint)
             await writer.restore(checkpoint)

@@ -75,6 +75,10 @@ def encoded(crc: int) -> str:
     return base64.b64encode(crc.to_bytes(4, "big")).decode()
 
 
+def decoded(crc: str) -> int:
+    return int.from_bytes(base64.b64decode(crc), "big")
+
+
 class Api:
     """``connect`` returns a session that signs its requests, and the base URL."""
 

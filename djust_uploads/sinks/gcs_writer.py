@@ -18,7 +18,7 @@ from ..exceptions import (
     UploadError,
 )
 from .base import SinkWriter, UploadInfo
-from .gcs_api import Answer, crc32c, encoded, pieces
+from .gcs_api import GRANULE, Answer, crc32c, decoded, encoded, pieces
 from .gcs_errors import GONE, status_of, without_secret
 from .gcs_file import GCSFile
 from .parts import Part, PartGatherer
@@ -33,12 +33,21 @@ T = TypeVar("T")
 OWNER = "djust-upload"
 
 
-class SessionLost(SinkUnavailable):
+class SessionLost(SinkError):
     """The session is gone, and so is what it had. Only a new upload helps."""
 
 
 class GCSWriter(SinkWriter):
-    """Holds at most two parts of ``chunk_size``: one on its way and the one being gathered."""
+    """Holds at most two parts of ``chunk_size``: one on its way and the one being gathered.
+
+    A process that lost the upload to another one may have a request on its way that arrives late.
+    The session takes no byte twice (…/performing-resumable-uploads#considerations), so what is late
+    is what we would have sent, or is skipped. Where a client sent something else to each process,
+    the CRC32C of the whole, which goes with our last bytes and is compared again with the object's,
+    is another one: then there is no file. A session that ended takes nothing more. What the late
+    one began itself completes nothing where our object is, unless ``if_generation_match`` is
+    ``None``; it then replaces it, and a file read meanwhile fails by its generation.
+    """
 
     def __init__(
         self,
@@ -70,7 +79,7 @@ class GCSWriter(SinkWriter):
         self._running: concurrent.futures.Future[Any] | None = None
         self._error: UploadError | None = None
         #: The object may be there already.
-        self._committing = False
+        self._committing = checkpoint is not None
         #: It is.
         self._object: dict[str, Any] | None = None
         self._file: GCSFile | None = None
@@ -116,6 +125,23 @@ class GCSWriter(SinkWriter):
             self._error = SinkError(without_secret(f"{self.key} from {part.offset}: {exc!r}"))
             self._error.__cause__ = exc
 
+    async def flush(self) -> None:
+        """Send all that the store keeps of an upload that goes on: whole granules, and not the last
+        byte, which would end it."""
+        await self._landed()
+        if self._error:
+            return
+        await self._send_whole_parts()
+        part = self._unsent[0] if self._unsent else self._gatherer.part
+        end = min(self._gatherer.received, self._upload.size - 1) // GRANULE * GRANULE
+        if self._object is None and end > max(part.offset, self._stored):
+            await self._store(Part(part.number, part.offset, end - part.offset, part.chunks))
+
+    async def _send_whole_parts(self) -> None:
+        while self._sendable():
+            await self._store(self._unsent[0])
+            self._unsent.pop(0)
+
     # One part
 
     async def _store(self, part: Part) -> dict[str, Any] | None:
@@ -133,8 +159,6 @@ class GCSWriter(SinkWriter):
                 # Sessions that begin again and again make no progress.
                 if self._stored > best:
                     failures, best = 0, self._stored
-            except SessionLost:
-                raise
             except SinkUnavailable:
                 failures += 1
                 if not await self._sink.pause_after(failures):
@@ -210,8 +234,11 @@ class GCSWriter(SinkWriter):
         """What an answer means that ends the session. The object may be there, and ours: also if
         it was another writer that finished this upload."""
         taken = status_of(error) == 412
-        ours = await self._ours() if self._committing or taken else None
-        if ours:
+        # It is asked for once: who sends a part is who tries again.
+        found = None
+        if self._committing or taken:
+            found = await self._call(self._sink.api.get, self.key)
+        if ours := self._if_ours(found):
             return Answer(self._upload.size, ours)
         if taken:
             raise SinkMisconfigured(
@@ -245,9 +272,7 @@ class GCSWriter(SinkWriter):
             await self._landed()
             # What failed before gets another chance.
             self._error = None
-            while self._sendable():
-                await self._store(self._unsent[0])
-                self._unsent.pop(0)
+            await self._send_whole_parts()
             last = self._unsent[0] if self._unsent else Part(1, self.offset, 0, [])
             stored = await self._store(last)
             assert stored
@@ -277,18 +302,23 @@ class GCSWriter(SinkWriter):
 
     async def _ours(self) -> dict[str, Any] | None:
         """The object, if it is there and we wrote it."""
-        stored = await self._sink.call(self._sink.api.get, self.key)
+        return self._if_ours(await self._sink.call(self._sink.api.get, self.key))
+
+    def _if_ours(self, stored: dict[str, Any] | None) -> dict[str, Any] | None:
         owner = (stored or {}).get("metadata", {}).get(OWNER)
         return stored if owner == self._owner else None
 
-    async def abort(self) -> None:
+    async def release(self) -> None:
         if self._task:
             self._task.cancel()
             await self._landed()
-        # What is on its way could make the object appear after we looked for it.
-        await self._quiet()
         self._gatherer.clear()
         self._unsent.clear()
+
+    async def abort(self) -> None:
+        await self.release()
+        # What is on its way could make the object appear after we looked for it.
+        await self._quiet()
         if self._session:
             await self._sink.call(self._sink.api.cancel, self._session)
             self._session = None
@@ -311,23 +341,38 @@ class GCSWriter(SinkWriter):
         }
 
     async def restore(self, checkpoint: Mapping[str, Any]) -> None:
-        """Find out what became of the checkpoint's session. Raises :class:`NotResumable` if it has
-        less than it had, and ``ValueError`` for what is no checkpoint."""
+        """Find out what became of the checkpoint's upload. Raises :class:`NotResumable` if the
+        store has less of it, and ``ValueError`` for what is no checkpoint."""
         known = int(checkpoint["offset"]), int(checkpoint["crc32c"]), str(checkpoint["owner"])
         if checkpoint["size"] != self._upload.size or not 0 <= known[0] <= self._upload.size:
             raise ValueError(f"not of a file of {self._upload.size} bytes")
-        if not checkpoint["session"]:
-            return
+        answer = await self._asked()
+        if answer is not None and answer.object is None:
+            if answer.stored < self.offset:
+                raise NotResumable(f"{self.key}: {answer.stored} bytes of {self.offset} are left")
+            # Its CRC32C is that of ``offset`` bytes: those after them must come again.
+            self._stored = answer.stored
+        elif ours := await self._ours():
+            self._take_over(ours)
+        elif self._session or self.offset:
+            raise NotResumable(f"{self.key}: its session is gone, and there is no object")
+
+    async def _asked(self) -> Answer | None:
+        """What the session has; ``None`` if there is none."""
+        if not self._session:
+            return None
+        query = self._sink.api.query
         try:
-            query = self._sink.api.query
-            answer = await self._sink.call(query, checkpoint["session"], self._upload.size)
+            return await self._sink.call(query, self._session, self._upload.size)
         except SinkError as error:
             if status_of(error) not in GONE:
                 raise
-            ours = await self._ours()
-            if ours is None:
-                raise NotResumable(f"{self.key}: its session is gone") from error.__cause__
-            answer = Answer(self._upload.size, ours)
-        if answer.object is None and answer.stored < self.offset:
-            raise NotResumable(f"{self.key}: {answer.stored} bytes of {self.offset} are left")
-        self._learn(answer)
+            return None
+
+    def _take_over(self, stored: dict[str, Any]) -> None:
+        """Go on with the object, which is all of the file: the store compared its CRC32C with what
+        came with the last bytes."""
+        self._learn(Answer(self._upload.size, stored))
+        if self.offset < self._upload.size:
+            self._crc, self.offset = decoded(stored["crc32c"]), self._upload.size
+        self._gatherer = PartGatherer(self._upload.size, self._sink.chunk_size, self.offset)

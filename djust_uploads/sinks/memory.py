@@ -38,3 +38,6 @@ class MemoryWriter(SinkWriter):
 
     async def abort(self) -> None:
         self._chunks.clear()
+
+    async def release(self) -> None:
+        self._chunks.clear()

@@ -80,7 +80,8 @@ class PartGatherer:
         self.received = start
         self._size = size
         self._part_size = part_size
-        self._part = self._next(start)
+        #: The one that is being gathered: it has the bytes up to ``received``.
+        self.part = self._next(start)
 
     def _next(self, offset: int) -> Part:
         size = min(self._part_size, self._size - offset)
@@ -95,19 +96,19 @@ class PartGatherer:
 
     def _feed(self, rest: memoryview, chunk: bytes) -> Iterator[Part]:
         while rest:
-            part = self._part
+            part = self.part
             missing = part.offset + part.size - self.received
             whole = len(chunk) == len(rest) <= missing
             part.chunks.append(chunk if whole else rest[:missing])
             self.received += min(len(rest), missing)
             rest = rest[missing:]
             if self.received == part.offset + part.size:
-                self._part = self._next(self.received)
+                self.part = self._next(self.received)
                 yield part
 
     def clear(self) -> None:
         """Let go of what was gathered."""
-        self._part.chunks.clear()
+        self.part.chunks.clear()
 
 
 class Prefix:

@@ -1,7 +1,8 @@
 """Uploads as objects in an S3 bucket, or in a store that speaks S3. The only importer of aioboto3.
 
 The sink, its options and its connections are here; ``s3_writer`` has one file on its way into it,
-``s3_file`` the stored object, ``s3_copy`` its copies, ``s3_errors`` what can go wrong.
+``s3_parts`` what it must know of a part, ``s3_file`` the stored object, ``s3_copy`` its copies,
+``s3_errors`` what can go wrong.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ except ImportError as exc:
 
 from .s3_copy import S3Object
 from .s3_errors import is_missing, translated
-from .s3_writer import CHECKSUMS, OWNER, S3Writer, load_checksum
+from .s3_parts import CHECKSUMS, load_checksum
+from .s3_writer import OWNER, S3Writer
 
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 MIN_PART = 5 * MIB
@@ -165,20 +167,16 @@ class S3Sink(Sink):
         return S3Writer(self, upload, key)
 
     async def resume(self, upload: UploadInfo, checkpoint: Mapping[str, Any]) -> S3Writer:
-        """Go on from :meth:`S3Writer.checkpoint`, from the parts of it that the store has.
+        """Go on from :meth:`S3Writer.checkpoint`, with the parts that the store has, or with the
+        object if it is there.
 
-        Raises :class:`NotResumable` if the multipart upload is gone, and for a checkpoint that is
-        not ours.
+        Raises :class:`NotResumable` if neither is, and for a checkpoint that is not ours.
         """
         try:
             writer = S3Writer(self, upload, checkpoint["key"], checkpoint)
             await writer.restore(checkpoint)
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise NotResumable(f"no checkpoint of S3Sink: {exc!r}") from exc
-        except SinkError as error:
-            if not is_missing(error):
-                raise
-            raise NotResumable(f"{checkpoint['key']}: its upload is gone") from error
         return writer
 
     async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
@@ -329,11 +327,11 @@ class S3Sink(Sink):
             ):
                 yield page
 
-    async def parts(self, key: str, upload_id: str) -> dict[int, str]:
-        """Number → ETag of the parts that the store has."""
+    async def parts(self, key: str, upload_id: str) -> dict[int, dict[str, Any]]:
+        """The parts that the store has, by their number."""
         stored = {}
         async for page in self._pages("list_parts", Key=key, UploadId=upload_id):
-            stored.update({part["PartNumber"]: part["ETag"] for part in page.get("Parts", ())})
+            stored.update({part["PartNumber"]: part for part in page.get("Parts", ())})
         return stored
 
     # The sweep

@@ -22,6 +22,7 @@ from django.utils.asyncio import async_unsafe
 
 from ..exceptions import InvalidSink, SinkError, UploadError
 from ..files import SinkFile
+from ..window import gather_size
 from .base import Sink, SinkWriter, UploadInfo
 from .keys import UploadTo, check_upload_to, object_key
 from .links import save_link
@@ -92,9 +93,12 @@ class StorageSink(Sink):
         stored = StoredObject(self, upload)
         try:
             await self.call(stored.begin)
-        except BaseException:
+        except BaseException as exc:
             # It may still run in its thread; this comes after it.
-            self._submit(stored.delete)
+            deleting = self._submit(stored.delete)
+            if isinstance(exc, Exception):
+                # Whoever tries again must not meet what this one left.
+                await asyncio.gather(asyncio.wrap_future(deleting), return_exceptions=True)
             raise
         return StorageWriter(self, stored)
 
@@ -191,7 +195,7 @@ class StorageWriter(SinkWriter):
     async def write(self, chunk: bytes) -> None:
         self._gathered += len(chunk)
         self._chunks.append(chunk)
-        if self._gathered >= GATHER:
+        if self._gathered >= gather_size(GATHER):
             await self._flush()
 
     async def _flush(self) -> None:

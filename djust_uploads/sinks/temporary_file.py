@@ -8,7 +8,7 @@ import contextlib
 import datetime
 import errno
 import os
-import stat
+import secrets
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,19 @@ from django.core.checks import CheckMessage, Error
 from ..exceptions import NotResumable, SinkError, SinkFull, SinkMisconfigured, SinkUnavailable
 from ..files import LocalFile
 from ..names import extension_of
+from ..window import gather_size
 from .base import Sink, SinkWriter, UploadInfo
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 #: Every file's name starts so: a sweep knows ours by it.
 PREFIX = "djust-upload-"
 
-#: Bytes to gather before a thread writes them: the hop costs more than the write of a chunk.
+#: Bytes to gather before a thread writes them, less where many uploads share what sinks may gather:
+#: the hop costs more than the write of a chunk.
 GATHER = 1024 * 1024
 
 #: Buffers that one pwritev() takes, https://pubs.opengroup.org/onlinepubs/9699919799/ (limits.h).
@@ -37,9 +44,9 @@ _IOV_MAX = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
 _FLAGS = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
-#: Paths of this process's files that nobody can go on with. Not every server cancels its tasks
-#: before it exits (daphne fails to when one of its connections is idle), and only cancelled tasks
-#: clean up.
+#: Paths of this process's files that nobody can go on with: those of which no checkpoint was taken.
+#: Not every server cancels its tasks before it exits (daphne fails to when one of its connections
+#: is idle), and only cancelled tasks clean up.
 _remaining: set[str] = set()
 
 
@@ -77,7 +84,7 @@ class TemporaryFileSink(Sink):
         return Path(self._directory or settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir())
 
     async def open(self, upload: UploadInfo) -> SinkWriter:
-        path = self.directory / f"{PREFIX}{upload.key}{extension_of(upload.safe_client_name)}"
+        path = self.directory / _name_for(upload)
         _remaining.add(str(path))
         creating = asyncio.create_task(asyncio.to_thread(_create, path, self._permissions))
         try:
@@ -93,16 +100,17 @@ class TemporaryFileSink(Sink):
         return TemporaryFileWriter(path, upload)
 
     async def resume(self, upload: UploadInfo, checkpoint: dict[str, Any]) -> SinkWriter:
+        """Go on where the file ends. It gets another name for it: whoever wrote to it before can't
+        any more, and knows by that."""
         match checkpoint:
-            case {"name": str(name), "offset": int(offset)} if _is_ours(name) and offset >= 0:
-                path = self.directory / name
+            # No path: a checkpoint must not lead out of the directory.
+            case {"key": upload.key, "offset": int(offset), "finished": bool(finished)}:
+                pass
             case _:
                 raise NotResumable(f"not a checkpoint of TemporaryFileSink: {checkpoint!r:.200}")
-        with translated(str(path)):
-            size = await asyncio.to_thread(_size_of, path)
-        if size is None or not offset <= size <= upload.size:
-            raise NotResumable(f"{path} has {size} bytes, not from {offset} to {upload.size}")
-        return TemporaryFileWriter(path, upload, offset)
+        with translated(str(self.directory)):
+            path, size = await asyncio.to_thread(_resumed, self.directory, upload, offset, finished)
+        return TemporaryFileWriter(path, upload, size)
 
     async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
         before = time.time() - older_than.total_seconds()
@@ -135,11 +143,13 @@ class TemporaryFileWriter(SinkWriter):
     async def write(self, chunk: bytes) -> None:
         self._gathered += len(chunk)
         self._chunks.append(chunk)
-        if self._gathered >= GATHER or len(self._chunks) >= _IOV_MAX:
-            await self._flush()
+        if self._gathered >= gather_size(GATHER) or len(self._chunks) >= _IOV_MAX:
+            await self.flush()
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
         """Write what was gathered at ``offset``; after an error, again from there, exactly."""
+        if not self._chunks:
+            return
         with translated(str(self._path)):
             await asyncio.to_thread(_append, self._path, self._chunks, self.offset)
         self.offset += self._gathered
@@ -147,9 +157,11 @@ class TemporaryFileWriter(SinkWriter):
 
     async def finish(self) -> TemporaryFile:
         if self._file is None:
-            if self._chunks:
-                await self._flush()
-            _remaining.add(str(self._path))
+            await self.flush()
+            with translated(str(self._path)), _still_there(self._path):
+                size = (await aiofiles.os.stat(self._path, follow_symlinks=False)).st_size
+            if size != self.offset:
+                raise SinkError(f"{self._path} has {size} bytes, and had {self.offset}")
             self._file = TemporaryFile(
                 str(self._path),
                 self._upload.safe_client_name,
@@ -158,35 +170,42 @@ class TemporaryFileWriter(SinkWriter):
             )
         return self._file
 
+    async def release(self) -> None:
+        self._chunks, self._gathered = [], 0
+
     async def abort(self) -> None:
-        self._chunks.clear()
+        await self.release()
         with contextlib.suppress(FileNotFoundError):
             await aiofiles.os.remove(self._path)
         _remaining.discard(str(self._path))
 
     async def checkpoint(self) -> dict[str, Any]:
         _remaining.discard(str(self._path))
-        return {"name": self._path.name, "offset": self.offset}
+        finished = self._file is not None
+        return {"key": self._upload.key, "offset": self.offset, "finished": finished}
 
 
 class TemporaryFile(LocalFile):
-    """A file that does not outlive its process."""
+    """A file that does not outlive its process, unless a checkpoint leads to it."""
 
     async def adelete(self) -> None:
         await super().adelete()
         _remaining.discard(self._path)
 
 
-def _is_ours(name: str) -> bool:
-    """A bare file name with our prefix: a checkpoint must not lead out of the directory."""
-    return name.startswith(PREFIX) and not {"/", "\\", "\0"}.intersection(name)
+def _name_for(upload: UploadInfo, generation: str = "") -> str:
+    return f"{PREFIX}{upload.key}{generation}{extension_of(upload.safe_client_name)}"
 
 
 def _create(path: Path, permissions: int | None) -> None:
     # The key is unguessable, so nobody can have put a link there; O_EXCL makes sure.
     os.close(os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600))
     if permissions is not None:
-        path.chmod(permissions)
+        try:
+            path.chmod(permissions)
+        except OSError:
+            path.unlink()
+            raise
 
 
 def _remove_created(created: asyncio.Task[None], path: Path) -> None:
@@ -194,13 +213,65 @@ def _remove_created(created: asyncio.Task[None], path: Path) -> None:
         asyncio.get_running_loop().run_in_executor(None, path.unlink, True)
 
 
-def _size_of(path: Path) -> int | None:
-    """Bytes of a regular file, no link; ``None`` if there is none."""
+def _resumed(directory: Path, upload: UploadInfo, offset: int, finished: bool) -> tuple[Path, int]:
+    """The upload's file and its size. Raises :class:`NotResumable` if it has not the bytes up to
+    ``offset``, or more than it can have."""
     try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
+        path = _found(directory, upload)
+        size = path.lstat().st_size
+        if not offset <= size <= upload.size:
+            raise NotResumable(f"{path} has {size} bytes, not {offset} to {upload.size}")
+        # To what is finished nobody writes, and its name may be in use.
+        if not finished:
+            path, size = _taken_over(path, upload)
+        # A sweep shall count from now on.
+        os.utime(path)
+    except FileNotFoundError as exc:
+        raise NotResumable(f"somebody else took {_name_for(upload)} over, or away") from exc
+    return path, size
+
+
+def _found(directory: Path, upload: UploadInfo) -> Path:
+    """The upload's file, whatever name it has by now."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.startswith(PREFIX + upload.key) and entry.is_file(follow_symlinks=False):
+                return directory / entry.name
+    raise NotResumable(f"{directory} has no {_name_for(upload)}")
+
+
+def _taken_over(found: Path, upload: UploadInfo) -> tuple[Path, int]:
+    """The file under a new name, and its size. A process that still writes to it finds it no more
+    by the old name, and what it is writing at the moment is waited for."""
+    path = found.with_name(_name_for(upload, f"-{secrets.token_hex(4)}"))
+    found.rename(path)
+    with _alone(path) as fd:
+        return path, os.fstat(fd).st_size
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[int]:
+    """Open the file for writing; nobody else writes to it in here."""
+    fd = os.open(path, _FLAGS)
+    try:
+        # Some network file systems have no locks. Windows has none of these, and renames no file
+        # that is open.
+        with contextlib.suppress(OSError):
+            if fcntl:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+        # Raises, if the file got another name since it was opened.
+        path.lstat()
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _still_there(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as exc:
+        raise SinkError(f"{path} was swept, or taken over by another process") from exc
 
 
 def _write_and_seek(fd: int, buffers: Sequence[memoryview], offset: int) -> int:
@@ -213,11 +284,12 @@ _pwritev = getattr(os, "pwritev", _write_and_seek)
 
 
 def _append(path: Path, chunks: Sequence[bytes], offset: int) -> None:
-    fd = os.open(path, _FLAGS)
-    try:
+    with _still_there(path), _alone(path) as fd:
+        size = os.fstat(fd).st_size
+        if size < offset:
+            # Written there, the bytes would leave a hole, and the file would look whole.
+            raise SinkError(f"{path} has {size} bytes, and had {offset}")
         _write_at(fd, chunks, offset)
-    finally:
-        os.close(fd)
 
 
 def _write_at(fd: int, chunks: Sequence[bytes], offset: int) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .client import UploadClient, UploadFailed
+from .hostile import Hostile
 from .recording import RecordingSink
 
 if TYPE_CHECKING:
     from .contract import SinkContract
 
-__all__ = ["RecordingSink", "SinkContract", "UploadClient", "UploadFailed"]
+__all__ = ["Hostile", "RecordingSink", "SinkContract", "UploadClient", "UploadFailed"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
-from collections.abc import Iterator, Mapping
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from http.cookies import Morsel
+from typing import Any
 
 from ..frames import Frame, FrameType, serialize
+from .hostile import Hostile
+from .page import Page
+
+#: Bytes of a chunk where the server doesn't say: a slot's default.
+CHUNK_SIZE = 64 * 1024
+
+_ANSWERS = ("upload_registered", "upload_resumed")
+_ENDS = ("complete", "error", "cancelled")
 
 
 class UploadFailed(Exception):
@@ -21,172 +30,193 @@ class UploadFailed(Exception):
         self.message = message.get("error")
 
 
-class UploadClient:
+class UploadClient(Page):
     """A page without a browser::
 
         async with UploadClient("ws://127.0.0.1:8000/ws/gallery/") as page:
             ref = await page.upload("photos", "cat.jpg", data, "image/jpeg")
             await page.event("save")
 
-    Keeps to ``limit`` unless told otherwise. Every message that the server sent is in
-    ``messages``. What a well-behaved client wouldn't do is a matter of calling the parts of
-    :meth:`upload` in another order.
+    Keeps to ``limit`` unless told otherwise. Every message that the server sent on this connection
+    is in ``messages``. The parts of :meth:`upload` are there to be called one by one::
+
+            ref = await page.register("photos", "cat.jpg", len(data), resumable=True)
+            await page.send_chunks(ref, data, until=100_000)
+            await page.reconnect()
+            await page.resume(ref)
+            await page.send_chunks(ref, data)
+            await page.complete(ref)
+
+    What no page does is in ``page.hostile``, a :class:`~djust_uploads.testing.hostile.Hostile`.
     """
 
-    def __init__(self, url: str, *, headers: Mapping[str, str] | None = None) -> None:
-        self.url = url
-        # A browser always says where its page is from; servers refuse who doesn't.
-        origin = url.replace("ws", "http", 1).split("/")[:3]
-        self.headers = {"Origin": "/".join(origin), **(headers or {})}
-        self.messages: list[dict[str, Any]] = []
-        self.upload_configs: dict[str, Any] = {}
-        self._arrived = asyncio.Condition()
-        self._event_ref = 0
-
-    async def __aenter__(self) -> Self:
-        from websockets.asyncio.client import connect
-
-        self.socket = await connect(
-            self.url, additional_headers=self.headers, compression=None, max_size=None
-        )
-        self._reader = asyncio.create_task(self._read())
-        return self
-
-    async def __aexit__(
+    def __init__(
         self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str | Morsel[str]] | None = None,
     ) -> None:
-        await self.socket.close()
-        await self._reader
+        super().__init__(url, headers=headers, cookies=cookies)
+        self.hostile = Hostile(self)
+        self._uploads: dict[str, _Upload] = {}
 
-    async def _read(self) -> None:
-        from websockets.exceptions import ConnectionClosed
+    # What the server told
 
-        try:
-            async for text in self.socket:
-                message = json.loads(text)
-                if message["type"] == "mount":
-                    self.upload_configs = message.get("upload_configs", {})
-                async with self._arrived:
-                    self.messages.append(message)
-                    self._arrived.notify_all()
-        except ConnectionClosed:
-            pass
-        async with self._arrived:
-            self._arrived.notify_all()
+    def _hear(self, message: dict[str, Any]) -> None:
+        # An event's answer has a number as its ref.
+        if isinstance(ref := message.get("ref"), str):
+            self._upload(ref).hear(message)
+        for ref in message.get("refs", ()):
+            self._upload(ref).consumed = True
 
-    # Messages
+    def _upload(self, ref: str) -> _Upload:
+        return self._uploads.setdefault(ref, _Upload())
 
-    async def send(self, message: Mapping[str, Any]) -> None:
-        """A JSON message, as it is."""
-        await self.socket.send(json.dumps(message))
+    def acknowledged(self, ref: str) -> int:
+        """The highest offset that the server told, on any connection: bytes that it must not lose,
+        whatever happens to it."""
+        return self._upload(ref).acknowledged
 
-    async def send_frame(
-        self, frame_type: FrameType, ref: str, index: int = 0, data: bytes = b""
-    ) -> None:
-        await self.socket.send(serialize(Frame(frame_type, ref, index, data)))
+    def limit(self, ref: str) -> int:
+        """The byte position up to which the server allows to send."""
+        return self._upload(ref).limit
 
-    async def wait_for(self, timeout: float = 10.0, /, **expected: Any) -> dict[str, Any]:
-        """The first message, past or to come, that has all these keys with these values.
+    def position(self, ref: str) -> int:
+        """The byte with which :meth:`send_chunks` goes on."""
+        return self._upload(ref).position
 
-        Raises ``TimeoutError`` after ``timeout`` seconds, with what did arrive.
-        """
+    def next_index(self, ref: str) -> int:
+        """The index of the chunk whose turn it is."""
+        return self._upload(ref).next_index
 
-        def found() -> dict[str, Any] | None:
-            return next(
-                (m for m in self.messages if all(m.get(k) == v for k, v in expected.items())), None
-            )
+    def size(self, ref: str) -> int:
+        """Bytes of the file, as announced."""
+        return int(self._upload(ref).file.get("client_size", 0))
 
-        try:
-            async with asyncio.timeout(timeout), self._arrived:
-                await self._arrived.wait_for(lambda: found() or self._reader.done())
-        except TimeoutError:
-            raise TimeoutError(f"no {expected} in {self.messages[-10:]}") from None
-        message = found()
-        if message is None:
-            raise ConnectionError(f"closed before {expected}: {self.messages[-10:]}")
-        return message
+    def chunk_size(self, ref: str) -> int:
+        """Bytes of a chunk, as the server wants them."""
+        return self._upload(ref).chunk_size
+
+    def consumed(self, ref: str) -> bool:
+        """Whether the server told that the application took the file."""
+        return self._upload(ref).consumed
 
     def endings(self, ref: str) -> list[dict[str, Any]]:
-        """The messages that ended an upload: a server that is right sends one."""
-        ends = ("complete", "error", "cancelled")
-        return [m for m in self.messages if m.get("ref") == ref and m.get("status") in ends]
-
-    async def mounted(self) -> dict[str, Any]:
-        """The upload configs, once the server has sent them."""
-        await self.wait_for(type="mount")
-        return self.upload_configs
-
-    async def event(self, name: str, /, **params: Any) -> dict[str, Any]:
-        """Call an event handler, and return the server's answer."""
-        self._event_ref += 1
-        await self.send({"type": "event", "event": name, "params": params, "ref": self._event_ref})
-        return await self.wait_for(ref=self._event_ref)
+        """The messages of this connection that ended an upload: a server that is right sends
+        one."""
+        return [m for m in self.messages if m.get("ref") == ref and m.get("status") in _ENDS]
 
     # Uploads
 
     async def register(
-        self, upload_name: str, name: str, size: int, content_type: str = "", *, ref: str = ""
+        self,
+        upload_name: str,
+        name: str,
+        size: int,
+        content_type: str = "",
+        *,
+        ref: str = "",
+        resumable: bool = False,
     ) -> str:
         """Announce a file and return its ref. Raises :class:`UploadFailed` if it is refused."""
         ref = ref or str(uuid.uuid4())
-        await self.send(
-            {
-                "type": "upload_register",
-                "upload_name": upload_name,
-                "ref": ref,
-                "client_name": name,
-                "client_type": content_type,
-                "client_size": size,
-            }
-        )
-        answer = await self._answer(ref)
-        if answer.get("status") == "error":
-            raise UploadFailed(answer)
+        self._upload(ref).answer = None
+        await self.announce(upload_name, name, size, content_type, ref=ref, resumable=resumable)
+        await self._answer(ref)
         return ref
 
-    async def _answer(self, ref: str) -> dict[str, Any]:
-        async with asyncio.timeout(10), self._arrived:
-            await self._arrived.wait_for(lambda: self._last(ref) is not None)
-        answer = self._last(ref)
-        assert answer is not None
+    async def announce(
+        self,
+        upload_name: str,
+        name: str,
+        size: int,
+        content_type: str = "",
+        *,
+        ref: str,
+        resumable: bool = False,
+        **keys: Any,
+    ) -> None:
+        """:meth:`register` without waiting for the answer; ``keys`` go along as they are."""
+        file = {"upload_name": upload_name, "client_name": name, "client_size": size}
+        self._upload(ref).file = file
+        message = {"type": "upload_register", "ref": ref, "client_type": content_type, **file}
+        if resumable:
+            message["resumable"] = True
+        await self.send(message | keys)
+
+    async def resume(
+        self, ref: str, *, upload_name: str = "", name: str = "", size: int | None = None
+    ) -> dict[str, Any]:
+        """Ask to go on with an upload, of this client or another, and return the answer.
+
+        By its ``status``: ``"resumed"``, and :meth:`send_chunks` goes on with the byte
+        ``bytes_received``; ``"not_found"``, and the file has to be registered under a new ref,
+        unless it was :meth:`consumed`; ``"locked"``, and somebody else goes on with it. What an
+        earlier :meth:`register` was told of the file goes along, or the arguments.
+
+        Raises :class:`UploadFailed` if the upload had failed, and ``AssertionError`` if the server
+        lost what it had :meth:`acknowledged`.
+        """
+        upload = self._upload(ref)
+        given = {"upload_name": upload_name, "client_name": name, "client_size": size}
+        file = upload.file | {key: value for key, value in given.items() if value not in ("", None)}
+        acknowledged, upload.answer = upload.acknowledged, None
+        upload.unanswered += 1
+        await self.send({"type": "upload_resume", "ref": ref, **file})
+        answer = await self._answer(ref)
+        if answer["status"] == "resumed" and answer["offset"] < acknowledged:
+            raise AssertionError(f"{acknowledged} bytes were acknowledged, but: {answer}")
         return answer
 
-    def _last(self, ref: str) -> dict[str, Any] | None:
-        return next((m for m in reversed(self.messages) if m.get("ref") == ref), None)
+    async def _answer(self, ref: str) -> dict[str, Any]:
+        upload = self._upload(ref)
+        answer = await self._until(lambda: upload.answer, 10, f"answer for {ref}")
+        if answer.get("status") == "error":
+            raise UploadFailed(answer)
+        return answer
 
     async def send_chunks(
         self,
         ref: str,
         data: bytes,
         *,
-        chunk_size: int = 64 * 1024,
-        start: int = 0,
+        start: int | None = None,
+        until: int | None = None,
+        chunk_size: int = 0,
         honour_limit: bool = True,
     ) -> None:
-        """The bytes, in order, as far as the server lets us. Returns early if the upload ended."""
-        for index, offset in enumerate(range(0, len(data), chunk_size), start):
-            chunk = data[offset : offset + chunk_size]
-            if honour_limit and not await self._may_send(ref, offset + len(chunk)):
+        """Send bytes of the file ``data``, in order, as far as the server lets us.
+
+        From :meth:`position` on, or from ``start``; up to ``until``, or to the end of ``data``; in
+        chunks as the server wants them, or smaller ones. Returns early if the upload ended. Raises
+        ``ConnectionError`` if the connection did.
+        """
+        upload = self._upload(ref)
+        if start is not None:
+            upload.move_to(start)
+        end = len(data) if until is None else until
+        while upload.position < end:
+            size = chunk_size or upload.chunk_size
+            chunk = data[upload.position : min(upload.position + size, end)]
+            if honour_limit and not await self._may_send(upload, upload.position + len(chunk)):
                 return
-            await self.send_frame(FrameType.CHUNK, ref, index, chunk)
+            await self.send_frame(FrameType.CHUNK, ref, upload.next_index, chunk)
+            upload.sent(len(chunk))
 
-    async def _may_send(self, ref: str, position: int) -> bool:
-        def limit() -> int:
-            return max((m["limit"] for m in self._about(ref) if "limit" in m), default=0)
+    async def _may_send(self, upload: _Upload, position: int) -> bool:
+        def answered() -> bool:
+            return upload.limit >= position or upload.ending is not None
 
-        def waiting() -> bool:
-            return limit() < position and not self.endings(ref) and not self._reader.done()
+        if not answered():
+            await self._until(answered, 60, f"limit of {position}")
+        return upload.ending is None
 
-        if waiting():
-            async with asyncio.timeout(60), self._arrived:
-                await self._arrived.wait_for(lambda: not waiting())
-        return limit() >= position and not self.endings(ref)
-
-    def _about(self, ref: str) -> Iterator[dict[str, Any]]:
-        return (m for m in reversed(self.messages) if m.get("ref") == ref)
+    async def send_frame(
+        self, frame_type: FrameType, ref: str, index: int = 0, data: bytes = b""
+    ) -> None:
+        """A binary frame, as it is."""
+        await self.send_raw(serialize(Frame(frame_type, ref, index, data)))
 
     async def complete(self, ref: str) -> dict[str, Any]:
         """Say that all is sent; raises :class:`UploadFailed` if the upload ends otherwise."""
@@ -195,11 +225,8 @@ class UploadClient:
 
     async def ended(self, ref: str, timeout: float = 30.0) -> dict[str, Any]:
         """Wait for the upload's end. Raises :class:`UploadFailed` unless it is complete."""
-        async with asyncio.timeout(timeout), self._arrived:
-            await self._arrived.wait_for(lambda: self.endings(ref) or self._reader.done())
-        if not self.endings(ref):
-            raise ConnectionError(f"closed before the end of {ref}")
-        ending = self.endings(ref)[0]
+        upload = self._upload(ref)
+        ending = await self._until(lambda: upload.ending, timeout, f"end of {ref}")
         if ending["status"] != "complete":
             raise UploadFailed(ending)
         return ending
@@ -214,11 +241,96 @@ class UploadClient:
         data: bytes,
         content_type: str = "",
         *,
-        chunk_size: int = 64 * 1024,
+        chunk_size: int = 0,
         honour_limit: bool = True,
+        resumable: bool = False,
+        reconnects: int = 10,
     ) -> str:
-        """A whole file; returns its ref. Raises :class:`UploadFailed`."""
-        ref = await self.register(upload_name, name, len(data), content_type)
-        await self.send_chunks(ref, data, chunk_size=chunk_size, honour_limit=honour_limit)
-        await self.complete(ref)
-        return ref
+        """A whole file; returns its ref. Raises :class:`UploadFailed`.
+
+        With ``resumable``, a connection that is lost is no end: the client reconnects and resumes,
+        ``reconnects`` times at most, and begins anew under another ref if the server knows nothing.
+        """
+        announce = partial(
+            self.register, upload_name, name, len(data), content_type, resumable=resumable
+        )
+        ref, losses = str(uuid.uuid4()), 0
+        while True:
+            socket = self.socket
+            try:
+                if losses:
+                    ref = await self._resume_or_register(ref, announce)
+                else:
+                    await announce(ref=ref)
+                if not self.consumed(ref):
+                    await self.send_chunks(
+                        ref, data, chunk_size=chunk_size, honour_limit=honour_limit
+                    )
+                    await self.complete(ref)
+                return ref
+            except ConnectionError:
+                losses += 1
+                if not resumable or losses > reconnects:
+                    raise
+                await self.reconnect_once(socket)
+            except UploadFailed as failed:
+                losses += 1
+                if losses > reconnects or not self._overtook_itself(ref, failed):
+                    raise
+                # It takes its time: a moment later ours is the last one.
+                await asyncio.sleep(0.2)
+
+    async def _resume_or_register(self, ref: str, announce: Callable[[], Awaitable[str]]) -> str:
+        status = (await self.resume(ref))["status"]
+        if status == "locked":
+            raise UploadFailed({"code": status, "error": "Somebody else goes on with it."})
+        return await announce() if status == "not_found" and not self.consumed(ref) else ref
+
+    def _overtook_itself(self, ref: str, failed: UploadFailed) -> bool:
+        """Whether the somebody else may be us: a resume that was never answered, as its connection
+        was lost, and which another process handled after the one that we sent next."""
+        return failed.code == "locked" and self._upload(ref).unanswered > 0
+
+
+@dataclass
+class _Upload:
+    """One upload, as far as the server told of it and we sent it."""
+
+    #: What was announced of the file.
+    file: dict[str, Any] = field(default_factory=dict)
+    answer: dict[str, Any] | None = None
+    ending: dict[str, Any] | None = None
+    acknowledged: int = 0
+    limit: int = 0
+    chunk_size: int = CHUNK_SIZE
+    position: int = 0
+    next_index: int = 0
+    consumed: bool = False
+    #: Resumes whose connection was lost before their answer came.
+    unanswered: int = 0
+
+    def hear(self, message: dict[str, Any]) -> None:
+        status = message.get("status")
+        if self.answer is None and (message.get("type") in _ANSWERS or status == "error"):
+            self.answer = message
+            self.unanswered = max(0, self.unanswered - 1)
+        if message.get("type") == "upload_registered" or status == "resumed":
+            self._begin(message)
+        self.limit = max(self.limit, message.get("limit", 0))
+        self.acknowledged = max(self.acknowledged, message.get("offset", 0))
+        if status in _ENDS and not self.ending:
+            self.ending = message
+
+    def _begin(self, message: dict[str, Any]) -> None:
+        """Also in the middle: what another process had promised doesn't count any more."""
+        self.limit, self.ending = 0, None
+        self.chunk_size = message.get("chunk_size") or CHUNK_SIZE
+        self.move_to(message.get("bytes_received", 0))
+
+    def move_to(self, position: int) -> None:
+        self.position = position
+        self.next_index = position // self.chunk_size
+
+    def sent(self, size: int) -> None:
+        self.position += size
+        self.next_index += 1

@@ -14,8 +14,9 @@ from ..sinks.memory import MemorySink, MemoryWriter
 class RecordingSink(MemorySink):
     """A memory sink that remembers what was done to it; ``delay`` seconds for each write.
 
-    ``calls`` lists ``("open", info)``, ``("write", size)``, ``("finish",)`` and ``("abort",)``.
-    ``files`` are the finished ones. ``fail`` maps a call's name to an exception to raise.
+    ``calls`` lists ``("open", info)``, ``("write", size)``, ``("finish",)``, ``("abort",)``,
+    ``("flush",)`` and ``("release",)``. ``files`` are the finished ones. ``fail`` maps a call's
+    name to an exception to raise.
     """
 
     def __init__(
@@ -56,3 +57,10 @@ class _RecordingWriter(MemoryWriter):
     async def abort(self) -> None:
         self._sink.record("abort")
         await super().abort()
+
+    async def flush(self) -> None:
+        self._sink.record("flush")
+
+    async def release(self) -> None:
+        self._sink.record("release")
+        await super().release()

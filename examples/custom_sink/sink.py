@@ -1,6 +1,7 @@
 """Uploads into the vault of ``vault.py``, by its HTTP API."""
 
 import io
+import secrets
 
 import httpx
 from django.utils.asyncio import async_unsafe
@@ -22,11 +23,13 @@ class VaultSink(Sink):
         return VaultWriter(self, upload, upload.key)
 
     async def resume(self, upload, checkpoint):
-        key = checkpoint.get("key")
-        answer = await self.request("HEAD", f"/blobs/{key}", (200, 404, 410))
-        if answer.status_code == 410 or not key:
+        writer = VaultWriter(self, upload, checkpoint.get("key"))
+        lease = {"Lease": writer.lease}
+        answer = await self.request("HEAD", writer.path, (200, 404, 410), headers=lease)
+        if answer.status_code == 410 or not writer.key:
             raise NotResumable(f"the vault has no draft for {checkpoint}")
-        return VaultWriter(self, upload, key, int(answer.headers.get("Offset", 0)))
+        writer.offset = int(answer.headers.get("Offset", 0))
+        return writer
 
     async def sweep(self, older_than, *, dry_run=False):
         drafts = (await self.request("GET", "/drafts")).json()
@@ -52,9 +55,9 @@ class VaultSink(Sink):
 
 
 class VaultWriter(SinkWriter):
-    def __init__(self, sink, upload, key, offset=0):
-        self.sink, self.upload, self.key, self.offset = sink, upload, key, offset
-        self.path, self.buffer = f"/blobs/{key}", bytearray()
+    def __init__(self, sink, upload, key):
+        self.sink, self.upload, self.key = sink, upload, key
+        self.path, self.lease, self.buffer = f"/blobs/{key}", secrets.token_hex(8), bytearray()
 
     async def write(self, chunk):
         self.buffer += chunk
@@ -62,17 +65,19 @@ class VaultWriter(SinkWriter):
             await self.send()
 
     async def send(self):
-        part, at = bytes(self.buffer[:PART]), {"Offset": str(self.offset)}
+        part, at = bytes(self.buffer[:PART]), {"Offset": str(self.offset), "Lease": self.lease}
         answer = await self.sink.request("PATCH", self.path, (200, 409), content=part, headers=at)
-        # A 409 with the right offset: the part had arrived before, and the answer was lost.
-        if int(answer.headers["Offset"]) != self.offset + len(part):
-            raise SinkError(f"{self.key} ends at {answer.headers['Offset']}")
-        del self.buffer[:PART]
-        self.offset += len(part)
+        # A 409 with more: the bytes had arrived before, and the answer was lost.
+        stored = int(answer.headers["Offset"])
+        if not self.offset <= stored <= self.offset + len(self.buffer):
+            raise SinkError(f"{self.key} ends at {stored}, not at {self.offset}")
+        del self.buffer[: stored - self.offset]
+        self.offset = stored
 
     async def finish(self):
-        if self.buffer or not self.offset:
+        if not self.offset:
             await self.send()
+        await self.flush()
         return VaultFile(self.sink, self.upload, self.path)
 
     async def abort(self):
@@ -80,6 +85,13 @@ class VaultWriter(SinkWriter):
 
     async def checkpoint(self):
         return {"key": self.key}
+
+    async def flush(self):
+        while self.buffer:
+            await self.send()
+
+    async def release(self):
+        self.buffer.clear()
 
 
 class VaultFile(SinkFile):

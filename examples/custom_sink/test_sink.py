@@ -47,12 +47,13 @@ class TestVaultSink(SinkContract):
 def test_a_part_whose_answer_was_lost_is_not_stored_twice(vault):
     async def upload():
         sink = VaultSink(vault.url)
-        writer = await sink.open(UploadInfo("slot", "a.bin", "a.bin", "", "", PART))
-        await sink.request(
-            "PATCH", f"/blobs/{writer.key}", content=b"x" * PART, headers={"Offset": "0"}
-        )
+        writer = await sink.open(UploadInfo("slot", "a.bin", "a.bin", "", "", 2 * PART))
+        at = {"Offset": "0", "Lease": writer.lease}
+        await sink.request("PATCH", writer.path, content=b"x" * 1000, headers=at)
         await writer.write(b"x" * PART)
+        await writer.write(b"y" * PART)
+        await writer.flush()
         await sink.aclose()
         return writer.key
 
-    assert vault.blobs[asyncio.run(upload())] == b"x" * PART
+    assert vault.blobs[asyncio.run(upload())] == b"x" * PART + b"y" * PART

@@ -4,8 +4,9 @@ Run it with ``python vault.py 9000``. Its API:
 
 ========================  =======================================================================
 ``PATCH /blobs/<id>``     append the body to the draft, at the byte that the ``Offset`` header says;
-                          409 if the draft ends elsewhere. At 0 it begins one.
-``HEAD /blobs/<id>``      where it ends, as ``Offset``
+                          409 if the draft ends elsewhere. At 0 it begins one. 423 if somebody
+                          else has the ``Lease``, a word of the writer's own.
+``HEAD /blobs/<id>``      where it ends, as ``Offset``; a ``Lease`` is taken from whoever has it
 ``GET /blobs/<id>``       its bytes
 ``POST /blobs/<id>``      seal it: a draft becomes a blob to keep
 ``DELETE /blobs/<id>``    for good: the id can't be used again
@@ -30,6 +31,7 @@ class Vault(ThreadingHTTPServer):
         self.blobs: dict[str, bytearray] = {}
         self.born: dict[str, float] = {}  # of drafts
         self.deleted: set[str] = set()
+        self.leases: dict[str, str] = {}
         self.lock = threading.Lock()
         #: Set it, and every request is answered with a 503: a fault to test with.
         self.down = False
@@ -62,6 +64,8 @@ class Handler(BaseHTTPRequestHandler):
             vault.born.pop(key, None)
             vault.blobs.pop(key, None)
             return 204, b""
+        if self.command == "HEAD" and "Lease" in self.headers:
+            vault.leases[key] = self.headers["Lease"]
         if self.command == "PATCH" and key not in vault.deleted and self.headers["Offset"] == "0":
             vault.born.setdefault(key, time.time())
             vault.blobs.setdefault(key, bytearray())
@@ -71,6 +75,8 @@ class Handler(BaseHTTPRequestHandler):
         return getattr(self, self.command.lower())(key, blob, body)
 
     def patch(self, key, blob, body):
+        if self.server.leases.setdefault(key, self.headers["Lease"]) != self.headers["Lease"]:
+            return 423, b"", len(blob)
         fits = int(self.headers["Offset"]) == len(blob) and key in self.server.born
         if fits:
             blob += body

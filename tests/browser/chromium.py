@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, ElementHandle, Page
+from playwright.async_api import Browser, BrowserContext, ElementHandle, Page
 
 #: Playwright's own build can't be had everywhere; Debian's package can.
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
-#: Records what the client says of uploads, reads of files and preview URLs, for the tests to ask.
+#: Records what the client says of uploads, reads of files, preview URLs and sockets, for the tests
+#: to ask.
 RECORDER = """
 window.recorded = {progress: [], errors: [], reads: [], urls: 0};
 addEventListener("djust:upload:progress", (e) => recorded.progress.push(e.detail));
@@ -28,9 +29,14 @@ const {createObjectURL, revokeObjectURL} = URL;
 URL.createObjectURL = (file) => { recorded.urls += 1; return createObjectURL(file); };
 window.sockets = [];
 WebSocket = class extends WebSocket {
+  bytesSent = 0;
   constructor(...args) {
     super(...args);
     sockets.push(this);
+  }
+  send(data) {
+    this.bytesSent += data.byteLength ?? data.length;
+    super.send(data);
   }
 };
 URL.revokeObjectURL = (url) => { recorded.urls -= 1; revokeObjectURL(url); };
@@ -51,9 +57,10 @@ async def launch(playwright: Any) -> Browser:
     )
 
 
-async def open_page(browser: Browser, url: str) -> Page:
-    """A page in a profile of its own, ready for files. ``page.complaints`` collects what the
-    console reports as an error: failures of ours, and violations of the security policy."""
+async def open_page(browser: Browser | BrowserContext, url: str) -> Page:
+    """A page in a profile of its own, or in that of a context, ready for files.
+    ``page.complaints`` collects what the console reports as an error: failures of ours, and
+    violations of the security policy."""
     page = await browser.new_page()
     page.complaints = []
     page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)

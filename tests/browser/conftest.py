@@ -8,6 +8,7 @@ import pytest_asyncio
 from PIL import Image
 from playwright.async_api import async_playwright
 
+from tests.browser import fake_server
 from tests.browser.chromium import launch
 
 MB = 1_000_000
@@ -20,6 +21,23 @@ async def browser():
         browser = await launch(playwright)
         yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def fake_context(browser):
+    async with fake_server.new_context(browser) as context:
+        yield context
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def fake_page(fake_context):
+    """A page whose server is the test."""
+    page = await fake_context.new_page()
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    await page.goto(f"{fake_server.ORIGIN}/form/")
+    yield page
+    assert complaints == []
 
 
 @pytest.fixture(scope="module")

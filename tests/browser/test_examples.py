@@ -37,6 +37,7 @@ def site(request, tmp_path_factory):
         directory / "uploads",
         cwd=ROOT / "examples" / f"{request.param}_site",
         MEDIA_DIRECTORY=str(media),
+        STATE_DIRECTORY=str(directory / "state"),
     ) as server:
         yield Site(server, media)
 
@@ -305,23 +306,24 @@ async def test_a_new_choice_replaces_the_old_one_in_a_slot_for_one(page, files):
     assert await page.locator("[data-upload-ref]").count() == 1
 
 
-@on("/files/")
 async def test_uploads_start_again_when_the_connection_comes_back(page, site, files):
-    await choose(page, files / "big.bin")
-    await page.wait_for_selector("[data-status=uploading]")
+    await choose(page, files / "photo0.png")
+    await rows(page, "complete")
+    ref = await page.get_attribute("[data-upload-ref]", "data-upload-ref")
     await page.evaluate("sockets.at(-1).close()")
-    await page.wait_for_selector("[data-status=complete]", timeout=60_000)
-    await page.click("text=Store >> nth=-1")
-    await page.wait_for_selector(".sha256")
-    assert await page.inner_text(".sha256") == sha256(files / "big.bin")
-    await until(lambda: site.server.temporary_files() == [])
+    await page.wait_for_selector(f"[data-status=complete]:not([data-upload-ref='{ref}'])")
+    await page.click("text=Add to the gallery")
+    await page.wait_for_selector(".gallery img")
+    await consumed(page)
+    assert sha256(files / "photo0.png") in site.stored().values()
 
 
 async def test_leaving_the_page_leaves_nothing(browser, site, files):
-    page = await open_page(browser, site.server.http("/files/"))
+    before = site.server.temporary_files()
+    page = await open_page(browser, site.server.http("/gallery/"))
     await page.wait_for_selector("[dj-upload][multiple]")
-    await choose(page, files / "photo0.png", files / "big.bin")
-    await rows(page, "complete")
-    await until(lambda: len(site.server.temporary_files()) == 2)
+    await choose(page, files / "photo0.png", files / "photo1.png")
+    await rows(page, "complete", 2)
+    assert len(site.server.temporary_files()) == len(before) + 2
     await page.context.close()
-    await until(lambda: site.server.temporary_files() == [], seconds=1.0)
+    await until(lambda: site.server.temporary_files() == before, seconds=1.0)

@@ -75,6 +75,7 @@ def manifest_site(tmp_path_factory):
         directory / "uploads",
         cwd=ROOT / "examples" / "channels_site",
         MEDIA_DIRECTORY=str(directory / "media"),
+        STATE_DIRECTORY=str(directory / "state"),
         STATIC_DIRECTORY=str(directory / "static"),
     ) as server:
         yield server

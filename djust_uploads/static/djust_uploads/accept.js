@@ -1,5 +1,30 @@
 // What is refused before a byte is sent. The server decides; this only saves the user the wait.
 
+// A dropped folder may hold thousands of files that a slot can't take; so many are told of.
+const MOST_REFUSALS = 20;
+
+/**
+ * Which of `files` the slot takes, `free` at most, and why not the others, as {file, code, message}.
+ * A slot that is not known yet takes anything.
+ */
+export function sort(files, slot, free) {
+  const judged = files.map((file) => ({ file, ...(slot && refusal(file, slot)) }));
+  const good = judged.filter(({ code }) => !code).map(({ file }) => file);
+  const refused = judged.filter(({ code }) => code).slice(0, MOST_REFUSALS);
+  const left = good.slice(free);
+  if (left.length) refused.push({ file: left[0], ...tooMany(slot, left.length) });
+  return { taken: good.slice(0, free), refused };
+}
+
+function tooMany({ max_entries: places }, count) {
+  const files = places === 1 ? "file" : "files";
+  const others = count > 1 ? ` ${count} were left out.` : "";
+  return {
+    code: "too_many_files",
+    message: `Only ${places} ${files} can be added here. Remove one to add another.${others}`,
+  };
+}
+
 /** Why `file` can't go into the slot, as {code, message}, or null. */
 export function refusal(file, slot) {
   if (file.size > slot.max_file_size) {

@@ -1,6 +1,7 @@
 // The dj-upload… attributes of a page. Listens on the window, so nothing has to be bound again when
 // the page is patched, and before any listener of an element, so a submit can be held back.
 
+import { noteHandles } from "./handles.js";
 import { Rows } from "./rows.js";
 
 export class Directives {
@@ -155,10 +156,11 @@ function dropZone(event) {
 
 /** Files, and those in folders, with `relativePath` set. */
 async function droppedFiles(dataTransfer) {
+  const files = Array.from(dataTransfer.files);
+  noteHandles(dataTransfer.items, files);
   const items = Array.from(dataTransfer.items ?? [], (item) => item.webkitGetAsEntry?.());
   // A synthetic event, and a browser without entries, have files only.
-  if (!items.length || items.some((entry) => !entry)) return Array.from(dataTransfer.files);
-  const files = Array.from(dataTransfer.files);
+  if (!items.length || items.some((entry) => !entry)) return files;
   if (items.every((entry) => entry.isFile)) return files;
   return (await Promise.all(items.map(filesIn))).flat();
 }

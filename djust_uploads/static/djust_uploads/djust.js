@@ -1,15 +1,22 @@
 // The entry for a djust page: takes the place of `window.djust.uploads`.
 
 import { Directives } from "./directives.js";
+import { Reconnecting } from "./djust_reconnecting.js";
 import { Uploads } from "./uploads.js";
 
 const uploads = new Uploads();
+const reconnecting = new Reconnecting(uploads);
+
+function connect() {
+  const { ws } = window.djust.liveViewInstance;
+  if (uploads.connect(ws)) reconnecting.watch(ws);
+}
 
 /** djust's client calls these; the names and what they do for a page are its own. */
 const api = {
   /** Called with every mount, so the socket is the one that the slots belong to. */
   setConfigs(configs) {
-    uploads.connect(window.djust.liveViewInstance.ws);
+    connect();
     uploads.setSlots(configs);
   },
   handleProgress() {}, // heard on the socket itself
@@ -43,8 +50,8 @@ function unbindStock() {
 
 unbindStock();
 new Directives(uploads).start();
-const instance = window.djust.liveViewInstance;
-if (instance?.viewMounted) {
-  uploads.connect(instance.ws);
+reconnecting.start();
+if (window.djust.liveViewInstance?.viewMounted) {
+  connect();
   uploads.askForSlots();
 }

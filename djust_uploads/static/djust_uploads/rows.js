@@ -47,11 +47,12 @@ export class Rows {
 
   #preview(upload) {
     const item = element("figure", "upload-preview-item");
-    if (upload.file.type.startsWith("image/")) item.append(this.#image(upload));
+    const { file, standIn } = upload;
+    if (file.type.startsWith("image/") && !standIn) item.append(this.#image(upload));
     const caption = element("figcaption", "upload-preview-caption");
     caption.append(
-      element("span", "upload-preview-name", upload.file.name),
-      element("span", "upload-preview-size", readableSize(upload.file.size)),
+      element("span", "upload-preview-name", upload.name),
+      element("span", "upload-preview-size", readableSize(upload.size)),
     );
     item.append(caption);
     return item;
@@ -83,13 +84,13 @@ export class Rows {
     const track = element("div", "upload-progress-track");
     const bar = element("div", "upload-progress-bar");
     bar.setAttribute("role", "progressbar");
-    bar.setAttribute("aria-label", upload.file.name);
+    bar.setAttribute("aria-label", upload.name);
     bar.setAttribute("aria-valuemin", "0");
     bar.setAttribute("aria-valuemax", "100");
     track.append(bar);
     const cancel = element("button", "upload-cancel", "×");
     cancel.type = "button";
-    cancel.setAttribute("aria-label", `Remove ${upload.file.name}`);
+    cancel.setAttribute("aria-label", `Remove ${upload.name}`);
     cancel.addEventListener("click", () => {
       focusNext(row);
       this.#uploads.cancel(upload.ref);
@@ -99,7 +100,7 @@ export class Rows {
     const announcement = element("span", "upload-announcement");
     announcement.setAttribute("role", "status");
     row.append(
-      element("span", "upload-progress-name", upload.file.name),
+      element("span", "upload-progress-name", upload.name),
       track,
       element("span", "upload-progress-text"),
       cancel,
@@ -118,7 +119,7 @@ function updateRow(row, upload) {
   bar.setAttribute("aria-valuenow", upload.progress);
   setText(row.querySelector(".upload-progress-text"), words(upload));
   setText(row.querySelector(".upload-error"), upload.error ?? "");
-  const announced = upload.status === "complete" ? `${upload.file.name} is uploaded.` : "";
+  const announced = upload.status === "complete" ? `${upload.name} is uploaded.` : "";
   setText(row.querySelector(".upload-announcement"), announced);
 }
 
@@ -133,8 +134,9 @@ function focusNext(row) {
 function words(upload) {
   switch (upload.status) {
     case "chosen": return "Ready";
-    case "waiting":
+    case "waiting": return "Waiting for the connection";
     case "queued": return "Waiting";
+    case "resuming": return "Resuming";
     case "finalizing": return "Finishing";
     case "error": return "Failed";
     default: return `${upload.progress}%`;

@@ -1,11 +1,10 @@
 // The connection of a page without djust: reconnects, sends events, passes on what is pushed.
 
+import { abandon, offline } from "./network.js";
+import { CALM, Pulse, URGENT } from "./pulse.js";
+
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 30_000;
-
-// A connection may die without a word. A ping is answered; who says nothing for so long is gone.
-const PING_INTERVAL = 20_000;
-const LONGEST_SILENCE = 60_000;
 
 export class Socket {
   #url;
@@ -14,7 +13,6 @@ export class Socket {
   #delay = FIRST_DELAY;
   #timer = 0;
   #lastRef = 0;
-  #heardAt = 0;
   #answers = new Map();
 
   constructor(path, uploads) {
@@ -25,8 +23,8 @@ export class Socket {
 
   start() {
     this.#connect();
-    setInterval(() => this.#ping(), PING_INTERVAL);
-    window.addEventListener("online", () => this.#connect());
+    window.addEventListener("online", () => this.#online());
+    window.addEventListener("offline", () => this.#offline());
     document.addEventListener("click", (event) => this.#clicked(event));
     document.addEventListener("submit", (event) => this.#submitted(event));
   }
@@ -48,17 +46,28 @@ export class Socket {
     this.#socket = socket;
     this.#uploads.connect(socket);
     socket.addEventListener("message", (event) => this.#receive(JSON.parse(event.data)));
-    socket.addEventListener("close", () => this.#closed());
+    socket.addEventListener("close", () => {
+      if (socket === this.#socket) this.#closed();
+    });
+    new Pulse(socket, () => this.#pace());
   }
 
-  #ping() {
-    if (this.#socket.readyState !== WebSocket.OPEN) return;
-    if (performance.now() - this.#heardAt > LONGEST_SILENCE) this.#socket.close();
-    else this.#socket.send(JSON.stringify({ type: "ping" }));
+  /** A handler that runs keeps the server from answering anything else. */
+  #pace() {
+    return this.#uploads.resumable && !this.#answers.size ? URGENT : CALM;
+  }
+
+  #online() {
+    this.#delay = FIRST_DELAY;
+    this.#connect();
+  }
+
+  /** What can't be resumed is left to TCP, which survives a short time without a network. */
+  #offline() {
+    if (!this.#uploads.fragile && !this.#answers.size) abandon(this.#socket);
   }
 
   #receive(message) {
-    this.#heardAt = performance.now();
     if (message.type === "mount") this.#mounted(message);
     if (message.type === "push_event") {
       const { event, payload } = message;
@@ -84,6 +93,8 @@ export class Socket {
     document.body.classList.add("dj-disconnected");
     for (const { reject } of this.#answers.values()) reject(new Error("The connection was lost."));
     this.#answers.clear();
+    clearTimeout(this.#timer);
+    if (offline()) return; // until #online()
     // Jitter: a restarted server must not meet all its pages in the same moment.
     this.#timer = setTimeout(() => this.#connect(), this.#delay * (0.5 + Math.random()));
     this.#delay = Math.min(LONGEST_DELAY, this.#delay * 2);

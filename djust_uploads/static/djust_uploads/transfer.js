@@ -16,16 +16,19 @@ export class Transfer {
   #file;
   #ref;
   #chunkSize;
+  #start;
   #limit;
   #stopped = false;
   #wake = () => {};
 
-  constructor(line, file, { ref, limit, chunk_size: chunkSize }) {
+  /** Goes on behind the `bytes_received` that the server has of it. */
+  constructor(line, file, { ref, limit, chunk_size: chunkSize, bytes_received: start = 0 }) {
     this.#line = line;
     this.#file = file;
     this.#ref = ref;
     this.#limit = limit;
     this.#chunkSize = chunkSize;
+    this.#start = start;
   }
 
   allow(limit) {
@@ -40,8 +43,8 @@ export class Transfer {
 
   /** Resolves when all is sent or stop() was called; rejects when the file can't be read. */
   async send() {
-    let index = 0;
-    for (let start = 0; start < this.#file.size; start += this.#blockSize) {
+    let index = Math.floor(this.#start / this.#chunkSize);
+    for (let start = this.#start; start < this.#file.size; start += this.#blockSize) {
       const block = await this.#read(start);
       for (let at = 0; at < block.length; at += this.#chunkSize) {
         const chunk = block.subarray(at, at + this.#chunkSize);

@@ -1,97 +1,92 @@
 // The files of a page: chosen, waiting, on their way, there. No DOM but the events on `window`.
 
-import { refusal } from "./accept.js";
-import { cancelFrame, newRef } from "./frames.js";
-import { Line } from "./line.js";
+import { refusal, sort } from "./accept.js";
+import { heldFile } from "./handles.js";
+import { Records, isOf } from "./records.js";
 import { Transfer } from "./transfer.js";
+import { Upload } from "./upload.js";
+import { Wire } from "./wire.js";
 
 // Files on their way at once; more would only share the same link.
 const CONCURRENCY = 3;
 
-// A dropped folder may hold thousands of files that a slot can't take; so many are told of.
-const MOST_REFUSALS = 20;
+// Milliseconds between the questions for an upload that somebody has locked: a handler that reads its
+// file, or, for ten seconds at most, another process that died with it.
+const LOCKED_PAUSES = [1000, 2000, 4000, 8000];
 
 const UNKNOWN_SLOT = {
   code: "unknown_slot",
   message: "This page does not take files here. Please reload it.",
 };
 
-const ENDED = new Set(["complete", "error", "cancelled", "consumed"]);
-
-/**
- * One file. `status` is what the server says ("uploading", "finalizing", "complete", "error",
- * "cancelled"), or, before it said anything, "waiting" (for the slots), "chosen" (waits for the form's
- * submit) or "queued".
- */
-export class Upload {
-  ref = newRef();
-  status = "waiting";
-  progress = 0;
-  error = null;
-  code = null;
-  transfer = null;
-
-  constructor(uploadName, file) {
-    this.uploadName = uploadName;
-    this.file = file;
-  }
-
-  get ended() {
-    return ENDED.has(this.status);
-  }
-
-  get active() {
-    return this.status === "uploading" || this.status === "finalizing";
-  }
-
-  /** Takes a place in its slot: anything but a failure. */
-  get live() {
-    return !this.ended || this.status === "complete";
-  }
-}
-
 /** Fires "change" whenever an upload was added, removed or moved on. */
 export class Uploads extends EventTarget {
   slots = {};
   #uploads = [];
-  #line = null;
+  #records = new Records();
   #socket = null;
-  #fresh = false;
+  #wire = null;
 
-  /** Talk over this socket from now on. Called for every new connection. */
+  /** Whether the slots of this connection are known, and with them what may be said on it. */
+  #ready = false;
+
+  #heard = {
+    upload_configs: (message) => this.#slotsChanged(message.upload_configs),
+    upload_registered: (message) => this.#registered(message),
+    upload_resumed: (message) => this.#resumed(message),
+    upload_progress: (message) => this.#progressed(message),
+    upload_consumed: (message) => this.#consumed(message),
+  };
+
+  constructor() {
+    super();
+    window.addEventListener("pagehide", () => this.#leave());
+  }
+
+  /** Talk over this socket from now on. Returns whether it is another one than before. */
   connect(socket) {
-    if (socket === this.#socket) return;
+    if (socket === this.#socket) return false;
     this.#socket = socket;
-    this.#line = new Line(socket);
-    this.#fresh = true;
-    socket.addEventListener("message", (event) => this.#receive(event.data));
+    this.#wire = new Wire(socket, this.#heard);
+    this.#ready = false;
     socket.addEventListener("close", () => {
       if (socket === this.#socket) this.#disconnected();
     });
+    return true;
   }
 
   /** The server declared its slots: at the start, after a reconnect, for another view. */
   setSlots(slots) {
-    this.slots = slots ?? {};
-    // A second view on the same connection: the first one's files went with it.
-    if (!this.#fresh) [...this.#uploads].forEach((upload) => this.#drop(upload));
-    this.#fresh = false;
-    this.#admitWaiting();
+    if (this.#ready) this.#leaveView();
+    this.#slotsChanged(slots ?? {});
   }
 
   /** Ask for the slots, where the message that declared them was missed. */
   askForSlots() {
-    this.#line.sendMessage({ type: "upload_configs" });
+    this.#wire.askForSlots();
   }
 
   of(uploadName) {
     return this.#uploads.filter((upload) => upload.uploadName === uploadName);
   }
 
-  /** The view changed its slots; what is on its way goes on. */
+  /** Whether something is on its way or waits for the connection, and all of it can be resumed. */
+  get resumable() {
+    const begun = this.#uploads.filter((upload) => upload.active || upload.interrupted);
+    return begun.length > 0 && begun.every((upload) => upload.resumable);
+  }
+
+  /** Whether something is on its way that would have to start over on another connection. */
+  get fragile() {
+    return this.#uploads.some((upload) => upload.active && !upload.resumable);
+  }
+
+  /** The view has these slots now; what is on its way goes on. */
   #slotsChanged(slots) {
+    const connected = !this.#ready;
     this.slots = slots;
-    this.#fresh = false;
+    this.#ready = true;
+    if (connected) this.#pickUp();
     this.#admitWaiting();
   }
 
@@ -105,55 +100,46 @@ export class Uploads extends EventTarget {
       // In a slot for one file, a new choice takes the place of the old one.
       for (const upload of this.of(uploadName)) this.cancel(upload.ref);
     }
-    const { taken, refused, left } = this.#sort(uploadName, slot, chosen);
+    const { taken, refused } = sort(chosen, slot, this.#free(uploadName));
     const added = taken.map((file) => new Upload(uploadName, file));
     this.#uploads.push(...added);
-    for (const { file, code, message } of refused.slice(0, MOST_REFUSALS)) {
-      this.#refuse(uploadName, file, code, message);
+    for (const { file, code, message } of refused) {
+      const upload = new Upload(uploadName, file);
+      this.#uploads.push(upload);
+      this.#fail(upload, code, message);
     }
-    if (left.length) this.#refuse(uploadName, left[0], "too_many_files", tooMany(slot, left.length));
     this.#admitWaiting();
     return added;
   }
 
-  /** Which files the slot has places for, which it can't take, and which are too many. */
-  #sort(uploadName, slot, files) {
-    const judged = files.map((file) => ({ file, ...(slot && refusal(file, slot)) }));
-    const good = judged.filter(({ code }) => !code).map(({ file }) => file);
-    const free = (slot?.max_entries ?? Infinity) - this.of(uploadName).length;
-    return {
-      taken: good.slice(0, free),
-      refused: judged.filter(({ code }) => code),
-      left: good.slice(free),
-    };
-  }
-
-  #refuse(uploadName, file, code, message) {
-    const upload = new Upload(uploadName, file);
-    this.#uploads.push(upload);
-    this.#fail(upload, code, message);
+  #free(uploadName) {
+    return (this.slots[uploadName]?.max_entries ?? Infinity) - this.of(uploadName).length;
   }
 
   /** Look at what was added, as soon as the slots are known. */
   #admitWaiting() {
-    const known = this.#socket && !this.#fresh;
-    for (const upload of this.#uploads) {
-      const slot = this.slots[upload.uploadName];
-      if (upload.status !== "waiting" || !known) continue;
-      // Looked at again: it may have been chosen before the slots were known.
-      const refused = slot ? refusal(upload.file, slot) : UNKNOWN_SLOT;
-      if (refused) this.#fail(upload, refused.code, refused.message);
-      else upload.status = slot.auto_upload === false ? "chosen" : "queued";
-    }
+    const waiting = this.#uploads.filter(({ status }) => this.#ready && status === "waiting");
+    for (const upload of waiting) this.#admit(upload, this.slots[upload.uploadName]);
     this.#startQueued();
     this.#changed();
+  }
+
+  #admit(upload, slot) {
+    // Looked at again: it may have been chosen before the slots were known.
+    const refused = slot ? !upload.resumable && refusal(upload.file, slot) : UNKNOWN_SLOT;
+    if (refused) this.#fail(upload, refused.code, refused.message);
+    // Not queued: what is before it may take long, and the server may have all of this one.
+    else if (upload.resumable) this.#resume(upload);
+    else upload.status = slot.auto_upload === false ? "chosen" : "queued";
   }
 
   /** Take an upload away, whatever it is doing. */
   cancel(ref) {
     const upload = this.#find(ref);
     if (!upload) return;
-    if (upload.active || upload.status === "complete") this.#line?.send(cancelFrame(ref));
+    // Until the server says that it heard of it.
+    if (upload.resumable && upload.live) this.#records.keep(upload, "cancelled");
+    if (upload.attached) this.#wire.cancel(ref);
     this.#drop(upload);
     this.#startQueued();
     this.#changed();
@@ -161,7 +147,7 @@ export class Uploads extends EventTarget {
 
   #drop(upload) {
     this.#remove((other) => other === upload);
-    upload.transfer?.stop();
+    upload.stop();
     // A failed one had its ending already; this only takes the row away.
     if (!upload.error) this.#move(upload, "cancelled");
   }
@@ -195,50 +181,96 @@ export class Uploads extends EventTarget {
   }
 
   #startQueued() {
-    if (!this.#line?.open) return;
+    if (!this.#ready || !this.#wire.open) return;
     let active = this.#uploads.filter((upload) => upload.active).length;
     for (const upload of this.#uploads) {
       if (active >= CONCURRENCY) return;
       if (upload.status !== "queued") continue;
-      this.#register(upload);
+      this.#begin(upload);
       active += 1;
     }
   }
 
-  #register(upload) {
+  #begin(upload) {
+    const resumable = this.slots[upload.uploadName]?.resumable === true;
+    const record = resumable && this.#records.match(upload, this.#uploads.map(({ ref }) => ref));
+    if (record) {
+      upload.resumeAs(record.ref);
+      this.#resume(upload);
+      return;
+    }
     upload.status = "uploading";
-    this.#line.sendMessage({
-      type: "upload_register",
-      upload_name: upload.uploadName,
-      ref: upload.ref,
-      client_name: upload.file.name,
-      client_type: upload.file.type,
-      client_size: upload.file.size,
-      client_relative_path: upload.file.webkitRelativePath || upload.file.relativePath || "",
-      resumable: false,
-    });
+    // Until the answer says whether it really is. If that gets lost, the server may have it.
+    upload.resumable = resumable;
+    this.#wire.register(upload);
   }
 
-  #receive(text) {
-    // Most messages are the host's, and may be long: don't parse those.
-    if (typeof text !== "string" || !text.includes('"upload_')) return;
-    const message = JSON.parse(text);
-    if (message.type === "upload_configs") this.#slotsChanged(message.upload_configs);
-    if (message.type === "upload_registered") this.#registered(message);
-    if (message.type === "upload_progress") this.#progressed(message);
-    if (message.type === "upload_consumed") this.#consumed(message);
+  #resume(upload) {
+    upload.status = "resuming";
+    this.#wire.resume(upload);
   }
 
-  async #registered(message) {
+  #registered(message) {
     const upload = this.#find(message.ref);
-    if (!upload || upload.ended) return;
-    const transfer = new Transfer(this.#line, upload.file, message);
+    if (!upload?.active || upload.transfer) return;
+    upload.resumable = message.resumable === true;
+    if (upload.resumable) this.#records.keep(upload, "uploading");
+    this.#send(upload, message);
+  }
+
+  #resumed(message) {
+    const upload = this.#find(message.ref);
+    if (!upload) this.#cancelLate(message);
+    if (!upload?.active || upload.transfer) return;
+    if (message.status === "resumed") this.#goOn(upload, message);
+    else if (message.status === "not_found") this.#startOver(upload);
+    else this.#askAgain(upload);
+  }
+
+  #goOn(upload, message) {
+    const sent = message.bytes_received === upload.size;
+    upload.moveTo(message.progress);
+    upload.lockedCount = 0;
+    this.#move(upload, sent ? "finalizing" : "uploading");
+    // The rest of it is in a file that only the user can choose again.
+    if (upload.standIn && !sent) {
+      this.cancel(upload.ref);
+      return;
+    }
+    this.#records.keep(upload, sent ? "sent" : "uploading");
+    this.#send(upload, message);
+  }
+
+  #askAgain(upload) {
+    const pause = LOCKED_PAUSES[upload.lockedCount];
+    upload.lockedCount += 1;
+    if (pause) {
+      this.#move(upload, "waiting");
+      setTimeout(() => this.#admitWaiting(), pause);
+    } else {
+      this.#fail(upload, "locked", "This upload goes on in another window.");
+    }
+  }
+
+  #startOver(upload) {
+    this.#records.forget(upload.ref);
+    if (upload.standIn) {
+      this.#drop(upload);
+      return;
+    }
+    upload.startOver();
+    this.#admitWaiting();
+  }
+
+  async #send(upload, message) {
+    const transfer = new Transfer(this.#wire.line, upload.file, message);
     upload.transfer = transfer;
     try {
       await transfer.send();
     } catch (error) {
+      if (upload.transfer !== transfer) return;
       // The file was deleted, changed or became unreadable after it was chosen.
-      this.#line.send(cancelFrame(upload.ref));
+      this.#wire.cancel(upload.ref);
       this.#fail(upload, "unreadable", "The file can't be read any more. Please choose it again.");
       console.error("djust_uploads:", error);
     }
@@ -246,22 +278,31 @@ export class Uploads extends EventTarget {
 
   #progressed(message) {
     const upload = this.#find(message.ref);
+    if (!upload) this.#heardCancel(message);
     if (!upload || upload.error) return;
     upload.transfer?.allow(message.limit);
     if (message.status === "error") {
       this.#fail(upload, message.code, message.error);
-    } else {
-      upload.progress = message.progress;
-      if (message.status === "cancelled") this.#remove((other) => other === upload);
-      this.#move(upload, message.status);
+      return;
     }
+    upload.moveTo(message.progress);
+    const sent = ["finalizing", "complete"].includes(message.status);
+    if (sent && upload.resumable) this.#records.keep(upload, "sent");
+    if (message.status === "cancelled") {
+      this.#records.forget(upload.ref);
+      this.#remove((other) => other === upload);
+    }
+    this.#move(upload, message.status);
   }
 
   #consumed({ refs }) {
-    for (const upload of this.#uploads) {
-      if (refs.includes(upload.ref)) upload.status = "consumed";
+    const consumed = this.#uploads.filter(({ ref }) => refs.includes(ref));
+    for (const upload of consumed) {
+      upload.status = "consumed";
+      upload.stop();
     }
-    this.#remove((upload) => upload.status === "consumed");
+    this.#remove((upload) => consumed.includes(upload));
+    refs.forEach((ref) => this.#records.forget(ref));
     this.#changed();
   }
 
@@ -269,9 +310,11 @@ export class Uploads extends EventTarget {
     upload.code = code;
     upload.error = error ?? "The upload failed. Please try again.";
     upload.progress = 0;
+    // One that is locked is another window's now, and so is its record.
+    if (code !== "locked") this.#records.forget(upload.ref);
     this.#move(upload, "error");
     this.#dispatch("djust:upload:error", {
-      file: upload.file.name,
+      file: upload.name,
       error: upload.error,
       code,
       ref: upload.ref,
@@ -281,24 +324,64 @@ export class Uploads extends EventTarget {
 
   #move(upload, status) {
     upload.status = status;
-    if (upload.ended) upload.transfer?.stop();
+    if (upload.ended) upload.stop();
     const { ref, progress, uploadName } = upload;
     this.#dispatch("djust:upload:progress", { ref, progress, status, uploadName });
     if (upload.ended) this.#startQueued();
     this.#changed();
   }
 
-  /** The server forgot everything that was not consumed; send it again when it is back. */
+  /** What can be resumed waits where it is. The server forgot the rest, which is sent again. */
   #disconnected() {
+    this.#ready = false;
     for (const upload of this.#uploads) {
-      upload.transfer?.stop();
       if (!upload.active && upload.status !== "complete") continue;
-      upload.transfer = null;
-      upload.ref = newRef();
-      upload.status = "waiting";
-      upload.progress = 0;
+      upload.stop();
+      if (upload.resumable) this.#move(upload, "waiting");
+      else upload.startOver();
     }
     this.#changed();
+  }
+
+  // What outlives a connection or the page.
+
+  /** On a new connection: what an earlier one could not say, and what another page left here. */
+  async #pickUp() {
+    for (const record of this.#records.cancelled()) this.#wire.resume(record);
+    for (const record of this.#records.takeLeft()) {
+      const sent = record.status === "sent";
+      const file = sent ? null : await heldFile(record.ref);
+      if (!sent && !(file && isOf(record, file))) continue;
+      // The user may have chosen it, or others, meanwhile.
+      if (this.#find(record.ref) || this.#free(record.uploadName) < 1) continue;
+      if (this.slots[record.uploadName]) this.#uploads.push(Upload.restored(record, file));
+    }
+    this.#admitWaiting();
+  }
+
+  /** A second view on the same connection: the first one's files went with it. */
+  #leaveView() {
+    this.#leave();
+    [...this.#uploads].forEach((upload) => this.#drop(upload));
+    this.#ready = false;
+  }
+
+  #leave() {
+    const kept = this.#uploads.filter((upload) => upload.resumable && upload.live);
+    this.#records.leave(kept.map(({ ref }) => ref));
+  }
+
+  /** It was cancelled when the server could not hear it. */
+  #cancelLate({ ref, status }) {
+    if (this.#records.get(ref)?.status !== "cancelled") return;
+    if (status === "resumed") this.#wire.cancel(ref);
+    if (status === "not_found") this.#records.forget(ref);
+  }
+
+  /** What the server says at the end of an upload that this page has taken away. */
+  #heardCancel({ ref, status }) {
+    const over = status === "cancelled" || status === "error";
+    if (over && this.#records.get(ref)?.status === "cancelled") this.#records.forget(ref);
   }
 
   #remove(matches) {
@@ -312,10 +395,4 @@ export class Uploads extends EventTarget {
   #dispatch(type, detail) {
     window.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-function tooMany({ max_entries: places }, count) {
-  const files = places === 1 ? "file" : "files";
-  const others = count > 1 ? ` ${count} were left out.` : "";
-  return `Only ${places} ${files} can be added here. Remove one to add another.${others}`;
 }

@@ -19,13 +19,14 @@ from __future__ import annotations
 from typing import Any
 
 from .ends import Ends
-from .processes import Processes
+from .resuming import Resuming
 from .storing import Storing
+from .sweeping import Sweeping
 
 __all__ = ["SinkContract"]
 
 
-class SinkContract(Storing, Ends, Processes):
+class SinkContract(Storing, Ends, Resuming, Sweeping):
     """Subclass it, name the subclass ``Test…``, and give it the fixture ``sink``.
 
     What else it can be told: ``part_size``, ``resumable``, ``sweeps_unconsumed``, ``leftovers()``,
@@ -40,5 +41,6 @@ class SinkContract(Storing, Ends, Processes):
         if cls.failing_store is SinkContract.failing_store:
             cls.test_the_store_fails_during = None  # type: ignore[assignment, method-assign]
             cls.test_finish_after_it_failed = None  # type: ignore[assignment, method-assign]
+            cls.test_finish_after_flush_failed = None  # type: ignore[assignment, method-assign]
         if not cls.sweeps_unconsumed:
             cls.test_sweep_takes_what_was_never_consumed = None  # type: ignore[assignment, method-assign]

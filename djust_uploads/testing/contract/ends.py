@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from ...exceptions import UploadError
 from ...sinks.base import Sink, SinkWriter
 from .faults import Interrupted, chunks_of, data_of, unreadable
 from .harness import (
@@ -15,6 +14,7 @@ from .harness import (
     Fault,
     SinkTests,
     expect,
+    is_ours,
     on_loop,
     upload_info,
 )
@@ -108,18 +108,20 @@ class Ends(SinkTests):
             writer = await self._open(sink, len(data))
             await self._write(writer, [data] if call != "write" else [])
             await self._fail_in(failing, writer, call, data)
-        if writer:
-            await self._abort(sink, writer, f"{call}() failed")
+        await self._abort(sink, writer, f"{call}() failed")
         await self._nothing_left(sink, f"{call}() failed", "delete what the failed call stored.")
         await self._still_works(sink, f"{call}() failed")
 
-    async def _open_in(self, failing: Fault, sink: Sink) -> SinkWriter | None:
+    async def _open_in(self, failing: Fault, sink: Sink) -> SinkWriter:
+        info = upload_info(1)
         with failing:
             try:
-                return await sink.open(upload_info(1))
+                return await sink.open(info)
             except Exception as exc:
-                self._is_ours(exc, "open")
-                return None
+                is_ours(exc, "open()")
+        await self._nothing_left(sink, "open() failed", "delete what the failed call stored.")
+        with expect("open(), called again after an error,", "it left something in its own way."):
+            return await sink.open(info)
 
     async def _fail_in(self, failing: Fault, writer: SinkWriter, call: str, data: bytes) -> None:
         with failing:
@@ -128,7 +130,7 @@ class Ends(SinkTests):
                     await writer.write(data)
                 await (writer.abort() if call == "abort" else writer.finish())
             except Exception as exc:
-                self._is_ours(exc, call)
+                is_ours(exc, f"{call}()")
             else:
                 assert call != "write", (
                     "write() and finish() said nothing though the store failed: let its error "
@@ -145,12 +147,6 @@ class Ends(SinkTests):
         assert context is not None, "failing_store() returned None: return a context manager."
         return context
 
-    def _is_ours(self, exc: Exception, call: str) -> None:
-        assert isinstance(exc, UploadError), (
-            f"{call}() raised the store's own {exc!r}: raise SinkUnavailable, SinkError or what "
-            "fits of djust_uploads.exceptions, 'from exc'."
-        )
-
     @on_loop
     async def test_finish_after_it_failed(self, sink: Sink) -> None:
         failing = self._failing(sink)
@@ -163,4 +159,21 @@ class Ends(SinkTests):
         with expect("finish(), called again after an error,", mend):
             file = await self._finish(writer, data)
         await self._has(file, data, "when finish() failed once")
+        await self._delete(sink, file)
+
+    @on_loop
+    async def test_finish_after_flush_failed(self, sink: Sink) -> None:
+        failing = self._failing(sink)
+        data = data_of(2 * self.part_size + 1)
+        writer = await self._open(sink, len(data))
+        await self._write(writer, [data])
+        with failing:
+            try:
+                await writer.flush()
+            except Exception as exc:
+                is_ours(exc, "flush()")
+        mend = "drop nothing before the store has it."
+        with expect("finish() after a flush() that failed", mend):
+            file = await self._finish(writer, data)
+        await self._has(file, data, "when flush() failed before")
         await self._delete(sink, file)

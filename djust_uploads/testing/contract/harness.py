@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import pytest
 from asgiref.sync import sync_to_async
 
+from ...exceptions import UploadError
 from ...files import SinkFile
 from ...sinks.base import Sink, SinkWriter, UploadInfo
 from .faults import chunks_of, data_of, difference
@@ -60,6 +61,13 @@ def expect(call: str, mend: str) -> Iterator[None]:
         raise AssertionError(f"{call} raised {exc!r}: {mend}") from exc
 
 
+def is_ours(exc: Exception, call: str) -> None:
+    assert isinstance(exc, UploadError), (
+        f"{call} raised the store's own {exc!r}: raise SinkUnavailable, SinkError or what fits of "
+        "djust_uploads.exceptions, 'from exc'."
+    )
+
+
 class SinkTests:
     """What :class:`~djust_uploads.testing.SinkContract` stands on: its hooks, and uploads in steps.
 
@@ -76,6 +84,7 @@ class SinkTests:
 
     _runner: asyncio.Runner
     _before: set[str]
+    _others: list[Sink]
 
     # What you override.
 
@@ -105,9 +114,14 @@ class SinkTests:
         assert isinstance(sink, Sink), f"The fixture 'sink' must return a Sink. Got: {sink!r}"
         # A factory, so that nobody else's current event loop is replaced.
         with asyncio.Runner(loop_factory=asyncio.new_event_loop) as self._runner:
-            self._before = self._runner.run(self._in_store(sink))
+            self._before, self._others = self._runner.run(self._in_store(sink)), []
             yield
-            self._runner.run(sink.aclose())
+            for each in (*self._others, sink):
+                self._runner.run(each.aclose())
+
+    def _other(self, sink: Sink) -> Sink:
+        self._others.append(self.another_process(sink))
+        return self._others[-1]
 
     async def _in_store(self, sink: Sink) -> set[str]:
         names = self.leftovers(sink)
@@ -154,6 +168,15 @@ class SinkTests:
             assert writer.offset >= before, (
                 f"write() took offset back from {before} to {writer.offset}: it must never go back."
             )
+
+    async def _flush(self, writer: SinkWriter, written: int) -> None:
+        before = writer.offset
+        with expect("flush()", "what the store does not take now may stay in the writer."):
+            await writer.flush()
+        assert before <= writer.offset <= written, (
+            f"flush() moved offset from {before} to {writer.offset} when {written} bytes were "
+            "written: add to it only what the store has taken by it."
+        )
 
     async def _finish(self, writer: SinkWriter, data: bytes) -> SinkFile:
         file = await writer.finish()

@@ -58,6 +58,21 @@ class Storing(SinkTests):
         await self._has(file, data, "when a chunk is longer than a part")
         await self._delete(sink, file)
 
+    @on_loop
+    async def test_flush_between_chunks(self, sink: Sink) -> None:
+        data = data_of(3 * self.part_size + 7)
+        writer = await self._open(sink, len(data))
+        await self._flush(writer, 0)
+        written = 0
+        for chunk in ragged(data, self.part_size):
+            await self._write(writer, [chunk], start=written)
+            written += len(chunk)
+            await self._flush(writer, written)
+        await self._flush(writer, written)
+        file = await self._finish(writer, data)
+        await self._has(file, data, "when flush() comes between its chunks")
+        await self._delete(sink, file)
+
     # The file
 
     @on_loop
@@ -195,9 +210,14 @@ class Storing(SinkTests):
             ) from exc
 
     async def _upload_read_delete(self, sink: Sink, data: bytes) -> None:
-        writer = await sink.open(upload_info(len(data)))
+        info = upload_info(len(data))
+        writer = await sink.open(info)
         await writer.write(data)
-        await writer.checkpoint()
+        await writer.flush()
+        if checkpoint := await writer.checkpoint():
+            await writer.release()
+            writer = await sink.resume(info, checkpoint)
+            await writer.write(data[writer.offset :])
         file = await writer.finish()
         assert await file.aread() == data
         await asyncio.to_thread(file.close)

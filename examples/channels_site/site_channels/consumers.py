@@ -65,10 +65,11 @@ class GalleryConsumer(UploadMixin, UploadConsumer):
 
 
 class FilesConsumer(UploadMixin, UploadConsumer):
-    """Any file, up to 2 GB: what the slots of the other pages would refuse."""
+    """Any file, up to 2 GB: what the slots of the other pages would refuse. Uploads survive lost
+    connections, reloads of the page and restarts of the server."""
 
     def mount(self):
-        self.allow_upload("files", max_entries=10, max_file_size=2_000_000_000)
+        self.allow_upload("files", max_entries=10, max_file_size=2_000_000_000, resumable=True)
 
     @event_handler
     async def store(self, **params):

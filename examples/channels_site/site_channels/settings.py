@@ -11,12 +11,14 @@ ALLOWED_HOSTS = ["localhost", "127.0.0.1"]
 
 INSTALLED_APPS = [
     "channels",
+    "django.contrib.sessions",
     "django.contrib.staticfiles",
     "djust_uploads",
     "site_channels",
 ]
 MIDDLEWARE = [
     "site_channels.views.content_security_policy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
 ]
@@ -30,6 +32,19 @@ TEMPLATES = [
     }
 ]
 USE_TZ = True
+
+# Whose an interrupted upload is (its session's), and where it stands: in files, so that it can go
+# on after a restart. With several processes or machines, use a database, Redis or Memcached.
+STATE_DIRECTORY = Path(os.environ.get("STATE_DIRECTORY", BASE_DIR / "state"))
+SESSION_ENGINE = "django.contrib.sessions.backends.file"
+SESSION_FILE_PATH = STATE_DIRECTORY / "sessions"
+SESSION_FILE_PATH.mkdir(parents=True, exist_ok=True)
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": STATE_DIRECTORY / "cache",
+    }
+}
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR.parent / "static"]
@@ -50,6 +65,7 @@ DJUST_UPLOADS = {
         "memory": {"BACKEND": "djust_uploads.sinks.MemorySink"},
     },
     "SHA256": True,
+    "RESUME_CACHE": "default",
 }
 
 # `make demo` starts an S3 server and says where it is. It takes any credentials.

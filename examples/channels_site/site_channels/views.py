@@ -15,6 +15,9 @@ def profile(request):
 
 
 def files(request):
+    # Only who began an upload can resume it. Nobody logs in here, so everybody needs a session.
+    if not request.session.session_key:
+        request.session.create()
     return render(request, "files.html")
 
 

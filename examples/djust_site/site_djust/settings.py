@@ -44,13 +44,25 @@ TEMPLATES = [
 ]
 # The examples keep nothing in a database and have no users.
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 # S008 warns of client_name in a path: djust's may hold "../", ours is only ever a file's name.
 DJUST_CONFIG = {"suppress_checks": ["S008"], "hot_reload": False}
 LIVEVIEW_ALLOWED_MODULES = ["site_djust.views"]
+
+# Whose an interrupted upload is (its session's), and where it stands: in files, so that it can go
+# on after a restart. With several processes or machines, use a database, Redis or Memcached.
+STATE_DIRECTORY = Path(os.environ.get("STATE_DIRECTORY", BASE_DIR / "state"))
+SESSION_ENGINE = "django.contrib.sessions.backends.file"
+SESSION_FILE_PATH = STATE_DIRECTORY / "sessions"
+SESSION_FILE_PATH.mkdir(parents=True, exist_ok=True)
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": STATE_DIRECTORY / "cache",
+    }
+}
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR.parent / "static"]
@@ -68,6 +80,7 @@ DJUST_UPLOADS = {
         "memory": {"BACKEND": "djust_uploads.sinks.MemorySink"},
     },
     "SHA256": True,
+    "RESUME_CACHE": "default",
 }
 
 # `make demo` starts an S3 server and says where it is. It takes any credentials.

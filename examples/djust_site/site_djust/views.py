@@ -75,14 +75,15 @@ class GalleryView(UploadMixin, LiveView):
 
 
 class FilesView(UploadMixin, LiveView):
-    """Any file, up to 2 GB: what the slots of the other pages would refuse."""
+    """Any file, up to 2 GB: what the slots of the other pages would refuse. Uploads survive lost
+    connections, reloads of the page and restarts of the server."""
 
     login_required = False
     template_name = "files.html"
 
     def mount(self, request, **kwargs):
         self.files = []
-        self.allow_upload("files", max_entries=10, max_file_size=2_000_000_000)
+        self.allow_upload("files", max_entries=10, max_file_size=2_000_000_000, resumable=True)
 
     @event_handler()
     async def store(self, **kwargs):

@@ -1,0 +1,92 @@
+// One file of a page and where it stands. No DOM, no socket.
+
+import { newRef } from "./frames.js";
+
+const ENDED = new Set(["complete", "error", "cancelled", "consumed"]);
+const ACTIVE = new Set(["uploading", "finalizing", "resuming"]);
+
+/**
+ * `status` is what the server says ("uploading", "finalizing", "complete", "error", "cancelled"), or
+ * "waiting" (for the connection), "chosen" (waits for the form's submit), "queued", or "resuming"
+ * (the server was asked where it stands).
+ */
+export class Upload {
+  ref = newRef();
+  status = "waiting";
+  progress = 0;
+  error = null;
+  code = null;
+  transfer = null;
+
+  /** Whether the server keeps it when the connection is lost, as far as is known. */
+  resumable = false;
+
+  /** How often the server said that somebody else has it, since it last went on. */
+  lockedCount = 0;
+
+  /** Whether `file` has only the name: the page was loaded again after its bytes were sent. */
+  standIn = false;
+
+  constructor(uploadName, file) {
+    this.uploadName = uploadName;
+    this.file = file;
+    this.name = file.name;
+    this.size = file.size;
+  }
+
+  /** What a page that is gone had begun; without its file if that is `null`. */
+  static restored(record, file) {
+    const { name, type, lastModified } = record;
+    const upload = new Upload(record.uploadName, file ?? new File([], name, { type, lastModified }));
+    upload.standIn = file === null;
+    upload.size = record.size;
+    upload.resumeAs(record.ref);
+    return upload;
+  }
+
+  get ended() {
+    return ENDED.has(this.status);
+  }
+
+  get active() {
+    return ACTIVE.has(this.status);
+  }
+
+  /** Takes a place in its slot: anything but a failure. */
+  get live() {
+    return !this.ended || this.status === "complete";
+  }
+
+  /** Whether the server has it, and on this connection. */
+  get attached() {
+    return this.status === "complete" || (this.active && this.status !== "resuming");
+  }
+
+  /** Waits for the connection, with what the server has of it. */
+  get interrupted() {
+    return this.status === "waiting" && this.resumable;
+  }
+
+  resumeAs(ref) {
+    this.ref = ref;
+    this.resumable = true;
+  }
+
+  /** The server has nothing of it any more. */
+  startOver() {
+    this.ref = newRef();
+    this.status = "waiting";
+    this.resumable = false;
+    this.progress = 0;
+  }
+
+  /** A server that was killed may know of less than it had told; the user sees no step back. */
+  moveTo(progress) {
+    this.progress = Math.max(this.progress, progress);
+  }
+
+  stop() {
+    this.transfer?.stop();
+    this.transfer = null;
+  }
+}

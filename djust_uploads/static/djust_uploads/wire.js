@@ -1,0 +1,54 @@
+// What is said to the server about uploads on one connection, and what it says: frames.py is the
+// other side.
+
+import { cancelFrame } from "./frames.js";
+import { Line } from "./line.js";
+
+export class Wire {
+  /** `heard` has a function for each type of message that matters. */
+  constructor(socket, heard) {
+    this.line = new Line(socket);
+    socket.addEventListener("message", ({ data }) => {
+      // Most messages are the host's, and may be long: don't parse those.
+      if (typeof data !== "string" || !data.includes('"upload_')) return;
+      const message = JSON.parse(data);
+      heard[message.type]?.(message);
+    });
+  }
+
+  get open() {
+    return this.line.open;
+  }
+
+  askForSlots() {
+    this.line.sendMessage({ type: "upload_configs" });
+  }
+
+  register({ ref, uploadName, file, resumable }) {
+    this.line.sendMessage({
+      type: "upload_register",
+      upload_name: uploadName,
+      ref,
+      client_name: file.name,
+      client_type: file.type,
+      client_size: file.size,
+      client_relative_path: file.webkitRelativePath || file.relativePath || "",
+      resumable,
+    });
+  }
+
+  /** Ask for an upload, or a record of one, that this connection has not seen. */
+  resume({ ref, uploadName, name, size }) {
+    this.line.sendMessage({
+      type: "upload_resume",
+      ref,
+      upload_name: uploadName,
+      client_name: name,
+      client_size: size,
+    });
+  }
+
+  cancel(ref) {
+    this.line.send(cancelFrame(ref));
+  }
+}

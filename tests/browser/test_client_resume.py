@@ -1,0 +1,804 @@
+"""How the client resumes, with the test for a server: what it says, whatever comes in between."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.chromium import drag
+from tests.browser.fake_server import ORIGIN, run
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def statuses(page):
+    events = await page.evaluate("recorded.progress")
+    return [(event["status"], event["progress"]) for event in events]
+
+
+# The connection is lost
+
+
+async def test_an_upload_goes_on_where_the_server_stands(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        const {ref} = upload;
+        socket.lose();
+        await drawn();
+        const row = document.querySelector("[data-upload-ref]");
+        const waiting = [
+          row.dataset.uploadRef === ref, row.dataset.status,
+          row.querySelector(".upload-progress-text").textContent,
+          row.querySelector(".upload-progress-bar").ariaValueNow,
+        ];
+        const second = page.connect();
+        const [asked] = await second.wait("upload_resume");
+        page.resumed(upload, "resumed", {bytes_received: 47, progress: 47});
+        await second.wait("complete");
+        page.progress(upload, "complete", 100);
+        const chunks = second.of("chunk").map(({index, text}) => [index, text]);
+        return {
+          waiting, chunks, sameRef: asked.ref === ref,
+          asked: [asked.upload_name, asked.client_name, asked.client_size],
+          sent: second.sent.map(({type}) => type), status: upload.status,
+        };
+        """,
+    )
+    assert told["waiting"] == [True, "waiting", "Waiting for the connection", "60"]
+    assert told["sameRef"]
+    assert told["asked"] == ["files", "notes.txt", 100]
+    # From byte 47 on, in chunks counted from 47 // 10.
+    letters = "".join(chr(97 + at % 26) for at in range(100))
+    rest = letters[47:]
+    assert told["chunks"] == [
+        [4 + number, rest[10 * number : 10 * number + 10]] for number in range(6)
+    ]
+    assert told["sent"] == ["upload_resume", *["chunk"] * 6, "complete"]
+    assert told["status"] == "complete"
+
+
+async def test_progress_never_goes_back(fake_page):
+    await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        socket.lose();
+        page.connect();
+        // A server that was killed has less than it had told of.
+        page.resumed(upload, "resumed", {bytes_received: 20, progress: 20, limit: 40});
+        page.progress(upload, "uploading", 40, {limit: 1000});
+        page.progress(upload, "uploading", 80, {limit: 1000});
+        """,
+    )
+    shown = [progress for _, progress in await statuses(fake_page)]
+    assert shown == sorted(shown)
+    assert ("waiting", 60) in await statuses(fake_page)
+    assert shown[-1] == 80
+
+
+async def test_what_the_server_lost_starts_over_under_a_new_ref(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        const {ref} = upload;
+        socket.lose();
+        const second = page.connect();
+        page.resumed(upload, "not_found");
+        const [register] = await second.wait("upload_register");
+        return {
+          fresh: register.ref !== ref, same: register.ref === upload.ref,
+          resumable: register.resumable, progress: upload.progress,
+          records: records().map(({ref}) => ref), resumes: resumes(second),
+        };
+        """,
+    )
+    assert told == {
+        "fresh": True,
+        "same": True,
+        "resumable": True,
+        "progress": 0,
+        "records": [],
+        "resumes": [1],
+    }
+
+
+async def test_a_lock_is_waited_for(fake_page):
+    await fake_page.clock.install()
+    await run(
+        fake_page,
+        """
+        window.upload = await page.begin(textFile(100), {limit: 60});
+        socket.lose();
+        page.connect();
+        page.resumed(upload, "locked");
+        """,
+    )
+    assert await run(fake_page, "return [upload.status, ...resumes(socket)]") == ["waiting", 1]
+    await fake_page.clock.run_for(1000)
+    told = await run(
+        fake_page,
+        """
+        page.resumed(upload, "resumed", {bytes_received: 60, progress: 60});
+        await socket.wait("complete");
+        return [upload.status, ...resumes(socket)];
+        """,
+    )
+    assert told == ["uploading", 2]
+
+
+async def test_a_lock_that_lasts_ends_it_and_it_is_not_resumed_again(fake_page):
+    await fake_page.clock.install()
+    await run(
+        fake_page,
+        """
+        window.upload = await page.begin(textFile(100), {limit: 60});
+        socket.lose();
+        page.connect();
+        """,
+    )
+    for pause in (1, 2, 4, 8, 0):
+        assert await run(fake_page, "return upload.status") == "resuming"
+        await run(fake_page, "page.resumed(upload, 'locked')")
+        await fake_page.clock.run_for(1000 * pause)
+    told = await run(
+        fake_page,
+        """
+        await drawn();
+        const error = document.querySelector(".upload-error").textContent;
+        socket.lose();
+        return {error, code: upload.code, sent: page.connect().sent, records: records().length};
+        """,
+    )
+    assert told == {
+        "error": "This upload goes on in another window.",
+        "code": "locked",
+        "sent": [],
+        "records": 1,  # it is the other window's
+    }
+
+
+async def test_who_is_told_that_it_goes_on_elsewhere_stops_sending(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 30});
+        page.fail(upload, "locked", "This upload goes on in another window.");
+        page.progress(upload, "uploading", 50, {limit: 1000});
+        await drawn();
+        return [upload.error, socket.of("chunk").length, socket.of("cancel").length];
+        """,
+    )
+    assert told == ["This upload goes on in another window.", 3, 0]
+
+
+async def test_what_failed_meanwhile_says_why(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        socket.lose();
+        page.connect();
+        page.fail(upload, "storage_full", "There is no room.");
+        return [upload.status, upload.error, records().length];
+        """,
+    )
+    assert told == ["error", "There is no room.", 0]
+
+
+async def test_complete_uploads_come_back_complete(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(50), {limit: 50});
+        page.progress(upload, "complete", 100);
+        socket.lose();
+        const lost = upload.status;
+        const second = page.connect();
+        page.resumed(upload, "resumed", {bytes_received: 50, progress: 100});
+        page.progress(upload, "complete", 100);
+        await drawn();
+        return [lost, upload.status, second.sent.map(({type}) => type)];
+        """,
+    )
+    assert told == ["waiting", "complete", ["upload_resume", "complete"]]
+
+
+async def test_complete_uploads_do_not_wait_for_those_on_their_way(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const uploads = [];
+        for (let at = 0; at < 5; at++) {
+          const upload = await page.begin(textFile(10, `${at}.txt`), {limit: 10});
+          page.progress(upload, "complete", 100);
+          uploads.push(upload);
+        }
+        socket.lose();
+        const second = page.connect();
+        return second.of("upload_resume").length;
+        """,
+    )
+    assert told == 5
+
+
+async def test_what_was_consumed_meanwhile_is_gone(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(50), {limit: 50});
+        page.progress(upload, "complete", 100);
+        socket.lose();
+        const second = page.connect();
+        second.hear({type: "upload_consumed", upload_name: "files", refs: [upload.ref]});
+        page.resumed(upload, "not_found");
+        await drawn();
+        return [page.all.length, second.of("upload_register").length, records().length];
+        """,
+    )
+    assert told == [0, 0, 0]
+
+
+async def test_what_is_not_resumable_starts_over(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60, resumable: false});
+        const {ref} = upload;
+        socket.lose();
+        const progress = upload.progress;
+        const second = page.connect();
+        const [register] = await second.wait("upload_register");
+        return [register.ref !== ref, progress, resumes(second), records().length];
+        """,
+    )
+    assert told == [True, 0, [0], 0]
+
+
+async def test_a_registration_whose_answer_was_lost_is_asked_after(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const [upload] = page.uploads.add("files", [textFile(100)]);
+        socket.lose();
+        const second = page.connect();
+        const [asked] = second.of("upload_resume");
+        page.resumed(upload, "resumed", {bytes_received: 0});
+        await second.wait("complete");
+        return [asked.ref === upload.ref, second.of("chunk").length];
+        """,
+    )
+    assert told == [True, 10]
+
+
+async def test_a_form_waits_for_its_interrupted_uploads(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(50), {limit: 50});
+        page.progress(upload, "complete", 100);
+        socket.lose();
+        let settled = null;
+        page.uploads.settle(["files"]).then((arrived) => { settled = arrived; });
+        await drawn();
+        const early = settled;
+        page.connect();
+        page.resumed(upload, "resumed", {bytes_received: 50, progress: 100});
+        page.progress(upload, "complete", 100);
+        await drawn();
+        return [early, settled];
+        """,
+    )
+    assert told == [None, True]
+
+
+# Races
+
+
+async def test_a_close_while_resuming_and_two_closes(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        socket.lose();
+        socket.lose();
+        const second = page.connect();
+        second.lose();
+        const third = page.connect();
+        socket.lose();   // an abandoned socket closes when the next one is there
+        second.hear({type: "upload_resumed", ref: upload.ref, status: "not_found"});
+        page.resumed(upload, "resumed", {bytes_received: 60, progress: 60});
+        page.resumed(upload, "resumed", {bytes_received: 60, progress: 60});
+        await third.wait("complete");
+        await drawn();
+        return [resumes(second, third), third.of("chunk").length, third.of("complete").length];
+        """,
+    )
+    assert told == [[1, 1], 4, 1]
+
+
+async def test_the_slots_told_twice_ask_once(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        socket.lose();
+        const second = page.connect();
+        second.hear({type: "upload_configs", upload_configs: page.uploads.slots});
+        return resumes(second);
+        """,
+    )
+    assert told == [1]
+
+
+async def test_progress_before_the_answer_is_no_answer(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        socket.lose();
+        const second = page.connect();
+        page.progress(upload, "uploading", 60, {limit: 100});
+        page.resumed(upload, "resumed", {bytes_received: 60, progress: 60});
+        await second.wait("complete");
+        return second.of("chunk").length;
+        """,
+    )
+    assert told == 4
+
+
+async def test_cancelled_while_disconnected(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        socket.lose();
+        page.uploads.cancel(upload.ref);
+        const gone = page.all.length;
+        const second = page.connect();
+        const before = second.of("cancel").length;
+        page.resumed(upload, "resumed", {bytes_received: 60, progress: 60});
+        const cancels = second.of("cancel").map(({ref}) => ref === upload.ref);
+        page.progress(upload, "cancelled", 0);
+        second.lose();
+        const third = page.connect();
+        return {gone, before, cancels, chunks: second.of("chunk").length, third: third.sent,
+                records: records().length};
+        """,
+    )
+    assert told == {
+        "gone": 0,
+        "before": 0,
+        "cancels": [True],
+        "chunks": 0,
+        "third": [],
+        "records": 0,
+    }
+    assert [status for status, _ in await statuses(fake_page)].count("cancelled") == 1
+
+
+async def test_cancelled_while_disconnected_and_the_page_is_left(fake_page):
+    ref = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        socket.lose();
+        page.uploads.cancel(upload.ref);
+        return upload.ref;
+        """,
+    )
+    await fake_page.reload()
+    told = await run(
+        fake_page,
+        """
+        page.resumed({ref: argument}, "resumed", {bytes_received: 60});
+        page.progress({ref: argument}, "cancelled", 0);
+        return [socket.sent.map(({type, ref}) => [type, ref]), page.all.length, records().length];
+        """,
+        ref,
+    )
+    assert told == [[["upload_resume", ref], ["cancel", ref]], 0, 0]
+
+
+async def test_cancelled_while_resuming(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        socket.lose();
+        const second = page.connect();
+        page.uploads.cancel(upload.ref);
+        const before = second.of("cancel").length;
+        page.resumed(upload, "resumed", {bytes_received: 60, progress: 60});
+        await drawn();
+        return [before, second.sent.map(({type}) => type)];
+        """,
+    )
+    assert told == [0, ["upload_resume", "cancel"]]
+
+
+async def test_a_cancel_that_nobody_confirmed_is_said_again(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        page.uploads.cancel(upload.ref);
+        const first = socket.of("cancel").length;
+        socket.lose();
+        const second = page.connect();
+        page.resumed(upload, "resumed", {bytes_received: 60, progress: 60});
+        return [first, second.of("cancel").length];
+        """,
+    )
+    assert told == [1, 1]
+
+
+async def test_only_what_can_be_resumed_is_given_up_lightly(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const is = () => [page.uploads.resumable, page.uploads.fragile];
+        const told = [is()];
+        const upload = await page.begin(textFile(100), {limit: 60});
+        told.push(is());
+        const other = await page.begin(textFile(200), {limit: 90, resumable: false});
+        told.push(is());
+        page.uploads.cancel(other.ref);
+        socket.lose();
+        told.push(is());
+        return told;
+        """,
+    )
+    assert told == [[False, False], [True, False], [False, True], [True, False]]
+
+
+# The page is loaded again
+
+
+BEGUN = """
+const upload = await page.begin(textFile(100), {limit: 60});
+return upload.ref;
+"""
+
+
+async def test_the_same_file_chosen_again_goes_on(fake_page):
+    ref = await run(fake_page, BEGUN)
+    await fake_page.reload()
+    told = await run(
+        fake_page,
+        """
+        const early = socket.sent.length;
+        const [upload] = page.uploads.add("files", [textFile(100)]);
+        page.resumed(upload, "resumed", {bytes_received: 60, progress: 60});
+        await socket.wait("complete");
+        return [early, socket.sent.map(({type}) => type), upload.ref];
+        """,
+    )
+    assert told == [0, ["upload_resume", *["chunk"] * 4, "complete"], ref]
+    assert (await statuses(fake_page))[0] == ("uploading", 60)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        'textFile(101, "notes.txt")',
+        'textFile(100, "other.txt")',
+        'textFile(100, "notes.txt", 1700000000001)',
+        'Object.assign(textFile(100), {relativePath: "folder/notes.txt"})',
+    ],
+    ids=["size", "name", "modified", "folder"],
+)
+async def test_another_file_is_another_upload(fake_page, file):
+    ref = await run(fake_page, BEGUN)
+    await fake_page.reload()
+    told = await run(
+        fake_page,
+        f"""
+        const [upload] = page.uploads.add("files", [{file}]);
+        return [socket.sent.map(({{type}}) => type), upload.ref];
+        """,
+    )
+    assert told[0] == ["upload_register"]
+    assert told[1] != ref
+
+
+async def test_on_another_page_it_is_another_upload(fake_page):
+    await run(fake_page, BEGUN)
+    await fake_page.goto(f"{ORIGIN}/other/")
+    sent = await run(fake_page, "page.uploads.add('files', [textFile(100)]); return socket.sent;")
+    assert [message["type"] for message in sent] == ["upload_register"]
+
+
+async def test_where_the_slot_is_not_resumable_records_mean_nothing(fake_page):
+    await run(fake_page, BEGUN)
+    await fake_page.reload()
+    sent = await run(
+        fake_page,
+        """
+        const plain = page.connect({resumable: false});
+        page.uploads.add("files", [textFile(100)]);
+        return plain.sent;
+        """,
+    )
+    assert [message["type"] for message in sent] == ["upload_register"]
+
+
+async def test_one_file_twice_is_two_uploads(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 30});
+        page.uploads.add("files", [textFile(100)]);
+        return [resumes(socket), new Set(socket.of("upload_register").map(({ref}) => ref)).size];
+        """,
+    )
+    assert told == [[0], 2]
+
+
+async def test_records_go_when_they_are_of_no_use(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const counts = [];
+        const count = () => counts.push(records().length);
+        const consumed = await page.begin(textFile(20, "a.txt"), {limit: 20});
+        page.progress(consumed, "complete", 100);
+        count();
+        socket.hear({type: "upload_consumed", upload_name: "files", refs: [consumed.ref]});
+        count();
+        const cancelled = await page.begin(textFile(100, "b.txt"), {limit: 30});
+        count();
+        page.uploads.cancel(cancelled.ref);
+        page.progress(cancelled, "cancelled", 0);
+        count();
+        const failed = await page.begin(textFile(100, "c.txt"), {limit: 30});
+        count();
+        page.fail(failed, "storage_full", "There is no room.");
+        count();
+        return counts;
+        """,
+    )
+    assert told == [1, 0, 1, 0, 1, 0]
+
+
+async def test_records_are_bounded_and_expire(fake_page):
+    await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        const [record] = records();
+        const day = 24 * 60 * 60 * 1000;
+        const keep = (ref, at) => {
+          localStorage["djust_uploads:" + ref] = JSON.stringify({...record, ref, at});
+        };
+        keep("expired", Date.now() - day - 1);
+        for (let at = 0; at < 1200; at++) keep(`old-${at}`, record.at - day / 2 + at);
+        localStorage["djust_uploads:broken"] = "{";
+        localStorage.other = "not ours";
+        """,
+    )
+    await fake_page.reload()
+    told = await run(
+        fake_page,
+        """
+        const refs = Object.keys(localStorage);
+        return [refs.length, localStorage.other, refs.includes("djust_uploads:expired"),
+                refs.includes("djust_uploads:old-0"), refs.includes("djust_uploads:old-1199")];
+        """,
+    )
+    assert told == [1001, "not ours", False, False, True]
+
+
+async def test_where_storage_is_forbidden(fake_context, fake_page):
+    await fake_context.add_init_script(
+        'Object.defineProperty(window, "localStorage", {get() { throw new DOMException("no"); }});'
+    )
+    await fake_page.reload()
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        socket.lose();
+        page.uploads.cancel(upload.ref);
+        const second = page.connect();
+        page.resumed(upload, "resumed", {bytes_received: 60});
+        return second.of("cancel").length;
+        """,
+    )
+    assert told == 1
+
+
+COMPLETE = """
+const upload = await page.begin(textFile(100, "photo.png"), {limit: 100});
+page.progress(upload, "complete", 100);
+return upload.ref;
+"""
+
+
+async def test_what_was_complete_comes_back_complete(fake_page):
+    ref = await run(fake_page, COMPLETE)
+    await fake_page.reload()
+    told = await run(
+        fake_page,
+        """
+        const [upload] = page.all;
+        await drawn();
+        const waiting = [upload.ref, upload.status, document.forms[0].checkValidity()];
+        page.resumed(upload, "resumed", {bytes_received: 100, progress: 100});
+        page.progress(upload, "complete", 100);
+        await drawn();
+        const text = (selector) => document.querySelector(selector).textContent;
+        return {
+          waiting, status: upload.status, valid: document.forms[0].checkValidity(),
+          shown: [text(".upload-progress-name"), text(".upload-preview-size")],
+          image: document.querySelector("img") !== null,
+          held: Array.from(document.querySelector("input").files, ({name}) => name),
+          sent: socket.sent.map(({type}) => type), records: records().map(({status}) => status),
+        };
+        """,
+    )
+    assert told == {
+        "waiting": [ref, "resuming", True],
+        "status": "complete",
+        "valid": True,
+        "shown": ["photo.png", "100 bytes"],
+        "image": False,
+        "held": ["photo.png"],
+        "sent": ["upload_resume", "complete"],
+        "records": ["sent"],
+    }
+
+
+async def test_what_was_complete_can_be_taken_away_after_a_reload(fake_page):
+    ref = await run(fake_page, COMPLETE)
+    await fake_page.reload()
+    told = await run(
+        fake_page,
+        """
+        const [upload] = page.all;
+        page.resumed(upload, "resumed", {bytes_received: 100, progress: 100});
+        page.progress(upload, "complete", 100);
+        await drawn();
+        document.querySelector(".upload-cancel").click();
+        await drawn();
+        return [socket.of("cancel").map(({ref}) => ref), page.all.length,
+                document.querySelector("input").files.length];
+        """,
+    )
+    assert told == [[ref], 0, 0]
+
+
+async def test_what_was_complete_and_is_lost_is_not_shown(fake_page):
+    await run(fake_page, COMPLETE)
+    await fake_page.reload()
+    told = await run(
+        fake_page,
+        """
+        page.resumed(page.all[0], "not_found");
+        await drawn();
+        return [page.all.length, socket.of("upload_register").length, records().length,
+                document.forms[0].checkValidity()];
+        """,
+    )
+    assert told == [0, 0, 0, False]
+
+
+async def test_it_comes_back_after_a_second_reload(fake_page):
+    ref = await run(fake_page, COMPLETE)
+    await fake_page.reload()
+    await run(fake_page, "return page.all.length")
+    await fake_page.reload()
+    assert await run(fake_page, "return page.all.map(({ref}) => ref)") == [ref]
+
+
+async def test_and_when_the_tab_returns_to_the_page(fake_page):
+    ref = await run(fake_page, COMPLETE)
+    await fake_page.goto(f"{ORIGIN}/other/")
+    assert await run(fake_page, "return page.all.length") == 0
+    await fake_page.goto(f"{ORIGIN}/form/")
+    assert await run(fake_page, "return page.all.map(({ref}) => ref)") == [ref]
+
+
+async def test_another_tab_takes_nothing_by_itself(fake_context, fake_page):
+    await run(fake_page, COMPLETE)
+    await run(fake_page, BEGUN)
+    other = await fake_context.new_page()
+    await other.goto(f"{ORIGIN}/form/")
+    assert await run(other, "return [page.all.length, socket.sent]") == [0, []]
+    # A choice there is the user's word for it; what is complete stays where it is.
+    told = await run(
+        other,
+        """
+        page.uploads.add("files", [textFile(100), textFile(100, "photo.png")]);
+        return socket.sent.map(({type, client_name}) => [type, client_name]);
+        """,
+    )
+    assert told == [["upload_resume", "notes.txt"], ["upload_register", "photo.png"]]
+
+
+# Handles
+
+
+async def dropped(page, path):
+    zone = await page.query_selector("[dj-upload-drop]")
+    for kind in ("dragEnter", "dragOver", "drop"):
+        await drag(page, zone, kind, [path])
+
+
+@pytest.fixture
+def letters(tmp_path):
+    path = tmp_path / "letters.txt"
+    path.write_text("".join(chr(97 + at % 26) for at in range(100)))
+    return path
+
+
+ANSWER = """
+await socket.wait("upload_register");
+const [upload] = page.all;
+socket.hear({type: "upload_registered", ref: upload.ref, offset: 0, limit: 60, chunk_size: 10,
+             resumable: true});
+await socket.wait("chunk", 6);
+// Kept as soon as the database took it.
+const open = indexedDB.open("djust_uploads");
+await new Promise((resolve) => { open.onsuccess = resolve; });
+for (let kept = 0; !kept; ) {
+  const asked = open.result.transaction("handles").objectStore("handles").count();
+  await new Promise((resolve) => { asked.onsuccess = resolve; });
+  kept = asked.result;
+}
+open.result.close();
+return upload.ref;
+"""
+
+
+async def test_a_dropped_file_goes_on_without_asking(fake_page, letters):
+    await run(fake_page, "")
+    await dropped(fake_page, letters)
+    ref = await run(fake_page, ANSWER)
+    await fake_page.reload()
+    told = await run(
+        fake_page,
+        """
+        await socket.wait("upload_resume");
+        const [upload] = page.all;
+        page.resumed(upload, "resumed", {bytes_received: 60, progress: 60});
+        await socket.wait("complete");
+        return [upload.ref, socket.of("chunk").map(({text}) => text).join("")];
+        """,
+    )
+    assert told == [ref, letters.read_text()[60:]]
+
+
+async def test_a_dropped_file_that_changed_does_not(fake_page, letters):
+    await run(fake_page, "")
+    await dropped(fake_page, letters)
+    await run(fake_page, ANSWER)
+    letters.write_text("something else")
+    await fake_page.reload()
+    told = await run(
+        fake_page,
+        """
+        const {heldFile} = await import("/static/djust_uploads/handles.js");
+        await heldFile(records()[0].ref);   // asked after the page's own question
+        await drawn();
+        return [page.all.length, socket.sent];
+        """,
+    )
+    assert told == [0, []]
+
+
+async def test_handles_go_with_their_records(fake_page, letters):
+    await run(fake_page, "")
+    await dropped(fake_page, letters)
+    await run(fake_page, ANSWER)
+    told = await run(
+        fake_page,
+        """
+        const [upload] = page.all;
+        page.progress(upload, "error", 0, {code: "storage_full", error: "There is no room."});
+        const {heldFile} = await import("/static/djust_uploads/handles.js");
+        return await heldFile(upload.ref);   // after the page's own deletion
+        """,
+    )
+    assert told is None

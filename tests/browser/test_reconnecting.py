@@ -1,0 +1,255 @@
+"""Uploads over a network that fails, in Chromium, on both hosts: nothing is sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.browser.chromium import choose, drag, open_page, recorded, rows, sha256, until
+from tests.link import Link
+from tests.servers import ROOT, Server, serve
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MB = 1_000_000
+SIZE = 40 * MB
+
+#: Bytes that may have been on their way when the connection was lost, and are sent twice.
+ON_THE_WAY = 12 * MB
+
+
+class Site:
+    """An example project, behind a network that a test may spoil."""
+
+    def __init__(self, host: str, directory: Path, link: Link) -> None:
+        self.host = host
+        self.directory = directory
+        self.link = link
+        self.server: Server
+        self._running = contextlib.ExitStack()
+
+    def start(self) -> None:
+        self.server = self._running.enter_context(
+            serve(
+                f"site_{self.host}.asgi:application",
+                self.directory / "uploads",
+                cwd=ROOT / "examples" / f"{self.host}_site",
+                MEDIA_DIRECTORY=str(self.directory / "media"),
+                STATE_DIRECTORY=str(self.directory / "state"),
+            )
+        )
+        self.link.targets = [self.server.port]
+
+    def kill(self) -> None:
+        self.server.process.kill()
+        self.stop()
+
+    def stop(self) -> None:
+        self._running.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.link.port}/files/"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=["channels", "djust"])
+async def site(request, tmp_path_factory):
+    async with Link([], rate=20 * MB) as link:
+        site = Site(request.param, tmp_path_factory.mktemp(request.param), link)
+        site.start()
+        yield site
+        site.stop()
+
+
+@pytest.fixture(scope="module")
+def movie(tmp_path_factory):
+    path = tmp_path_factory.mktemp("movie") / "movie.bin"
+    path.write_bytes(os.urandom(SIZE))
+    return path
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser, site):
+    context = await browser.new_context()
+    yield await opened(context, site)
+    await context.close()
+    site.link.flow()
+
+
+async def opened(context, site):
+    page = await open_page(context, site.url)
+    await page.wait_for_selector("[dj-upload][multiple]")
+    return page
+
+
+async def reached(page, percent):
+    await page.wait_for_function(
+        "(percent) => recorded.progress.some((event) => event.progress >= percent)", arg=percent
+    )
+
+
+async def complete(page):
+    await page.wait_for_selector("[data-status=complete]", timeout=60_000)
+
+
+async def stored(page):
+    """Submit the form; the SHA-256 that the server computed."""
+    await page.click("text=Store >> nth=-1")
+    await page.wait_for_selector(".sha256", timeout=30_000)
+    return await page.inner_text(".sha256")
+
+
+async def bytes_sent(page):
+    """On each socket of the page, in their order."""
+    return await page.evaluate("sockets.map((socket) => socket.bytesSent)")
+
+
+async def shown(page):
+    """Every progress that the page was told of."""
+    return [event["progress"] for event in (await recorded(page))["progress"]]
+
+
+async def test_ten_seconds_without_a_network(page, site, movie):
+    await choose(page, movie)
+    await reached(page, 30)
+    site.link.stall()
+    await page.context.set_offline(True)
+    await rows(page, "waiting")
+    assert await page.inner_text(".upload-progress-text") == "Waiting for the connection"
+    assert int(await page.get_attribute(".upload-progress-bar", "aria-valuenow")) >= 30
+    connections = site.link.connections
+    await asyncio.sleep(10)
+    assert site.link.connections == connections, "no attempts without a network"
+    site.link.flow()
+    await page.context.set_offline(False)
+    await complete(page)
+    assert await shown(page) == sorted(await shown(page))
+    assert sum(await bytes_sent(page)) < SIZE + ON_THE_WAY
+    assert len({event["ref"] for event in (await recorded(page))["progress"]}) == 1
+    assert await stored(page) == sha256(movie)
+
+
+async def test_a_connection_that_dies_without_a_word(page, site, movie):
+    await choose(page, movie)
+    await reached(page, 30)
+    site.link.stall()
+    await page.wait_for_selector("[data-status=waiting]", timeout=20_000)
+    site.link.flow()
+    await complete(page)
+    assert sum(await bytes_sent(page)) < SIZE + ON_THE_WAY
+    assert await stored(page) == sha256(movie)
+
+
+async def test_a_connection_that_is_cut_again_and_again(page, site, movie):
+    await choose(page, movie)
+    for percent in (15, 30, 45, 60, 75):
+        await reached(page, percent)
+        await site.link.cut()
+    await complete(page)
+    assert await shown(page) == sorted(await shown(page))
+    assert len(await bytes_sent(page)) >= 6
+    assert await stored(page) == sha256(movie)
+
+
+async def test_a_server_that_is_killed_and_started_again(page, site, movie):
+    await choose(page, movie)
+    await reached(page, 50)
+    site.link.refuse()
+    site.kill()
+    await rows(page, "waiting")
+    site.start()
+    await site.link.accept()
+    await complete(page)
+    assert await shown(page) == sorted(await shown(page))
+    assert sum(await bytes_sent(page)) < SIZE + 2 * ON_THE_WAY
+    assert await stored(page) == sha256(movie)
+
+
+async def test_what_was_complete_comes_back_complete(page, site, movie):
+    await choose(page, movie)
+    await complete(page)
+    ref = await page.get_attribute("[data-upload-ref]", "data-upload-ref")
+    await site.link.cut()
+    await page.wait_for_function(
+        "() => recorded.progress.filter(({status}) => status === 'complete').length === 2"
+    )
+    assert await page.get_attribute("[data-status=complete]", "data-upload-ref") == ref
+    assert sum(await bytes_sent(page)) < SIZE + MB
+    assert await stored(page) == sha256(movie)
+
+
+async def test_cancelled_without_a_connection(page, site, movie):
+    before = site.server.temporary_files()
+    await choose(page, movie)
+    await reached(page, 20)
+    site.link.refuse()
+    await site.link.cut()
+    await rows(page, "waiting")
+    await page.click("[aria-label='Remove movie.bin']")
+    await page.wait_for_selector("[data-upload-ref]", state="detached")
+    assert site.server.temporary_files() != before
+    await site.link.accept()
+    await until(lambda: site.server.temporary_files() == before, seconds=20)
+    assert await page.evaluate("Object.keys(localStorage)") == []
+
+
+# The page is loaded again
+
+
+async def loaded_again(page):
+    await page.reload()
+    await page.wait_for_selector("[dj-upload][multiple]")
+
+
+async def test_the_same_file_chosen_again_goes_on(page, movie):
+    await choose(page, movie)
+    await reached(page, 50)
+    await loaded_again(page)
+    await choose(page, movie)
+    await complete(page)
+    assert (await shown(page))[0] >= 50
+    assert sum(await bytes_sent(page)) < SIZE / 2 + MB
+    assert await stored(page) == sha256(movie)
+
+
+async def test_a_dropped_file_goes_on_by_itself(page, movie):
+    zone = await page.query_selector("[dj-upload-drop]")
+    for kind in ("dragEnter", "dragOver", "drop"):
+        await drag(page, zone, kind, [movie])
+    await reached(page, 50)
+    await loaded_again(page)
+    await complete(page)
+    assert (await shown(page))[0] >= 50
+    assert sum(await bytes_sent(page)) < SIZE / 2 + MB
+    assert await stored(page) == sha256(movie)
+
+
+async def test_what_was_complete_is_there_after_a_reload(page, movie):
+    await page.eval_on_selector("[dj-upload]", "(input) => { input.required = true; }")
+    await choose(page, movie)
+    await complete(page)
+    await loaded_again(page)
+    await page.eval_on_selector("[dj-upload]", "(input) => { input.required = true; }")
+    await complete(page)
+    assert await page.inner_text(".upload-progress-name") == "movie.bin"
+    assert sum(await bytes_sent(page)) < MB
+    assert await stored(page) == sha256(movie)
+    assert await page.evaluate("Object.keys(localStorage)") == []
+
+
+async def test_the_tab_in_which_the_user_chooses_it_takes_it_over(page, site, movie):
+    other = await opened(page.context, site)
+    await choose(page, movie)
+    await reached(page, 10)
+    assert await other.locator("[data-upload-ref]").count() == 0
+    await choose(other, movie)
+    await rows(page, "error")
+    assert await page.inner_text(".upload-error") == "This upload goes on in another window."
+    await complete(other)
+    assert await stored(other) == sha256(movie)
+    assert await page.locator("[data-status=error]").count() == 1, "and does not take it back"

@@ -1,0 +1,623 @@
+"""Resuming: by another connection of the same process, and by another process, as which a second
+parking and the shared cache serve here. Real processes are in test_resume_processes.py."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import uuid
+
+import pytest
+from django.core.cache import cache
+from django.test import override_settings
+
+from djust_uploads import MemorySink, TemporaryFileSink, exceptions, manager, transfer
+from djust_uploads.exceptions import SinkFull, UploadLocked
+from djust_uploads.frames import FrameType
+from djust_uploads.parking import Parking
+from djust_uploads.resume import Lease, SavedUpload
+from djust_uploads.sinks.temporary_file import PREFIX, TemporaryFileWriter
+from djust_uploads.testing import RecordingSink
+
+from .connection import Connection
+from .servers import wait_until
+
+CHUNK = 64 * 1024
+DATA = os.urandom(40 * CHUNK + 5)
+ALICE = "user:1"
+
+
+@pytest.fixture(autouse=True)
+def parking(monkeypatch):
+    monkeypatch.setattr(manager, "parking", Parking())
+    return manager.parking
+
+
+@pytest.fixture
+def other_process(monkeypatch):
+    """From the call on, the parking is another process's."""
+    return lambda: monkeypatch.setattr(manager, "parking", Parking())
+
+
+@pytest.fixture
+def sink(tmp_path):
+    return TemporaryFileSink(tmp_path)
+
+
+def files(tmp_path):
+    return [path for path in tmp_path.iterdir() if path.name.startswith(PREFIX)]
+
+
+def connect(sink, owner=ALICE, **options):
+    return Connection(owner=owner, sink=sink, resumable=True, **options)
+
+
+async def send_some(page, chunks=10, data=DATA):
+    """Register and send so many chunks; returns when the sink took them."""
+    ref = await page.register(len(data))
+    await page.chunks(ref, data[: chunks * CHUNK])
+    [entry] = page.entries()
+    assert await wait_until(lambda: entry.taken == chunks * CHUNK)
+    return ref
+
+
+async def settled(parking):
+    """Every parked transfer has saved what it could."""
+    transfers = list(parking._transfers.values())
+    assert await wait_until(lambda: all(t.checkpoints.offset == t.entry.taken for t in transfers))
+
+
+# In one process
+
+
+async def test_goes_on_where_it_was_in_the_same_process(sink):
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    async with connect(sink) as page:
+        answer = await page.resume(ref)
+        assert (answer["status"], answer["bytes_received"]) == ("resumed", 10 * CHUNK)
+        assert (answer["chunk_size"], answer["progress"]) == (CHUNK, 24)
+        assert answer["limit"] > 10 * CHUNK
+        assert (await page.go_on(answer, DATA))["status"] == "complete"
+        [entry] = page.entries()
+        assert entry.data == DATA
+
+
+async def test_nothing_is_sent_twice_of_what_only_memory_has():
+    sink = MemorySink()
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    async with connect(sink) as page:
+        answer = await page.resume(ref)
+        assert answer["bytes_received"] == 10 * CHUNK
+        assert (await page.go_on(answer, DATA))["status"] == "complete"
+        assert page.entries()[0].data == DATA
+
+
+class UnsavedSink(TemporaryFileSink):
+    """Nothing becomes durable before the end, as in a part that is not full."""
+
+    async def open(self, upload):
+        writer = await super().open(upload)
+        writer.__class__ = UnsavedWriter
+        return writer
+
+
+class UnsavedWriter(TemporaryFileWriter):
+    async def write(self, chunk):
+        self._gathered += len(chunk)
+        self._chunks.append(chunk)
+
+    async def flush(self):
+        if self._gathered == self._upload.size:
+            await super().flush()
+
+
+@pytest.mark.parametrize("start", ["offset", "bytes_received"])
+async def test_client_that_goes_on_from_the_offset_is_understood(tmp_path, start):
+    sink = UnsavedSink(tmp_path)
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    async with connect(sink) as page:
+        answer = await page.resume(ref)
+        assert (answer["offset"], answer["bytes_received"]) == (0, 10 * CHUNK)
+        assert (await page.go_on({**answer, "bytes_received": answer[start]}, DATA))[
+            "status"
+        ] == "complete"
+        assert page.entries()[0].data == DATA
+
+
+@pytest.mark.parametrize("index", [1, 9, 11])
+async def test_client_that_goes_on_elsewhere_is_not(tmp_path, index):
+    sink = UnsavedSink(tmp_path)
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    async with connect(sink) as page:
+        await page.resume(ref)
+        await page.frame(FrameType.CHUNK, ref, index, b"x")
+        assert (await page.ended(ref))["code"] == "chunk_out_of_order"
+
+
+async def test_half_open_connection_loses_the_upload_to_the_new_one(sink):
+    async with connect(sink) as old, connect(sink) as new:
+        ref = await send_some(old)
+        answer = await new.resume(ref)
+        assert (await old.ended(ref))["code"] == "locked"
+        # Late frames of the old one change nothing.
+        await old.frame(FrameType.CHUNK, ref, 10, b"late")
+        await old.frame(FrameType.CANCEL, ref)
+        assert (await new.go_on(answer, DATA))["status"] == "complete"
+        assert new.entries()[0].data == DATA
+        assert old.entries() == []
+        assert [m.get("code") for m in old.sent if m.get("code")] == ["locked"]
+
+
+async def test_connection_that_is_gone_takes_nothing_back(sink):
+    async with connect(sink) as old:
+        ref = await send_some(old)
+
+        async def send(message):
+            raise ConnectionError
+
+        old.manager.send = send
+        held = old.manager._transfers[ref]
+        await held.report()
+        async with connect(sink) as new:
+            answer = await new.resume(ref)
+            await old.manager.aclose()
+            await old.frame(FrameType.CANCEL, ref)
+            assert (await new.go_on(answer, DATA))["status"] == "complete"
+            assert new.entries()[0].data == DATA
+
+
+async def test_resumed_again_and_again(sink):
+    async with connect(sink) as page:
+        ref = await send_some(page, 1)
+    for sent in range(1, 40, 3):
+        async with connect(sink) as page:
+            answer = await page.resume(ref)
+            assert answer["bytes_received"] == sent * CHUNK
+            for index in range(sent, sent + 3):
+                await page.frame(
+                    FrameType.CHUNK, ref, index, DATA[index * CHUNK : (index + 1) * CHUNK]
+                )
+    async with connect(sink) as page:
+        assert (await page.go_on(await page.resume(ref), DATA))["status"] == "complete"
+        assert page.entries()[0].data == DATA
+
+
+async def test_resume_of_what_this_connection_has_is_locked(sink):
+    async with connect(sink) as page:
+        ref = await send_some(page)
+        assert (await page.resume(ref))["status"] == "locked"
+        await page.frame(FrameType.CANCEL, ref)
+
+
+async def test_ref_of_a_parked_upload_is_taken(sink):
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    async with connect(sink) as page:
+        message = {"upload_name": "files", "ref": ref, "client_name": "a", "client_size": 1}
+        await page.manager.register({**message, "resumable": True}, page.send)
+        assert page.sent[-1]["code"] == "duplicate_ref"
+
+
+async def test_parked_upload_that_has_all_ends_by_itself_and_comes_back_complete(sink, tmp_path):
+    async with connect(sink) as page:
+        ref = await page.register(len(DATA))
+        await page.chunks(ref, DATA)
+        await page.frame(FrameType.COMPLETE, ref)
+    async with connect(sink) as page:
+        answer = await page.resume(ref)
+        assert answer["bytes_received"] == len(DATA)
+        ended = ("files", "complete")
+        assert await wait_until(
+            lambda: ended in [(m.get("upload_name"), m.get("status")) for m in page.sent]
+        )
+        await page.frame(FrameType.COMPLETE, ref)
+        assert page.entries()[0].data == DATA
+        with page.manager.turn():
+            assert [entry.ref for entry in page.manager.consume("files")] == [ref]
+        assert await wait_until(lambda: files(tmp_path) == [])
+
+
+@pytest.mark.parametrize("finished", [False, True])
+async def test_parked_upload_ends_when_nobody_comes(sink, tmp_path, monkeypatch, parking, finished):
+    monkeypatch.setattr(transfer, "PARKED_SECONDS", 0.05)
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    assert await wait_until(lambda: not parking._transfers)
+    assert len(files(tmp_path)) == 1
+    async with connect(sink) as page:
+        answer = await page.resume(ref)
+        assert answer["offset"] == answer["bytes_received"] == 10 * CHUNK
+        if finished:
+            assert (await page.go_on(answer, DATA))["status"] == "complete"
+            assert page.entries()[0].data == DATA
+        else:
+            await page.frame(FrameType.CANCEL, ref)
+            assert (await page.ended(ref))["status"] == "cancelled"
+            assert files(tmp_path) == []
+            assert (await page.resume(ref))["status"] == "not_found"
+
+
+async def test_memory_is_not_kept_when_nobody_comes(monkeypatch, parking):
+    monkeypatch.setattr(transfer, "PARKED_SECONDS", 0.05)
+    sink = RecordingSink()
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    assert await wait_until(lambda: not parking._transfers)
+    assert sink.calls[-1] == ("abort",)
+    async with connect(sink) as page:
+        assert (await page.resume(ref))["status"] == "not_found"
+
+
+async def test_complete_upload_expires(sink, tmp_path, parking):
+    with override_settings(DJUST_UPLOADS={"RESUME_TTL": 1}):
+        async with connect(sink) as page:
+            assert (await page.upload(DATA))["status"] == "complete"
+        assert len(files(tmp_path)) == 1
+        assert await wait_until(lambda: not files(tmp_path), 3)
+        assert not parking._transfers
+
+
+async def test_failure_that_nobody_heard_of_is_told_once(parking):
+    sink = TemporaryFileSink
+    async with connect(sink := BrokenSink()) as page:
+        ref = await send_some(page)
+        sink.broken = True
+        await page.chunks(ref, b"")
+        await page.frame(FrameType.CHUNK, ref, 10, b"x")
+    assert await wait_until(lambda: not parking._transfers)
+    async with connect(sink) as page:
+        assert (await page.resume(ref))["code"] == "storage_full"
+        assert (await page.resume(ref))["status"] == "not_found"
+
+
+class BrokenSink(RecordingSink):
+    broken = False
+
+    async def open(self, upload):
+        writer = await super().open(upload)
+        writer.__class__ = type("BrokenWriter", (type(writer),), {"write": _write_or_break})
+        writer.checkpoint = _some_checkpoint
+        return writer
+
+
+async def _write_or_break(self, chunk):
+    if self._sink.broken:
+        # Until the connection is gone.
+        await asyncio.sleep(0.05)
+        raise SinkFull("disk 7")
+
+
+async def _some_checkpoint():
+    return {}
+
+
+# In another process
+
+
+@pytest.mark.parametrize("ended", ["suspended", "killed"])
+async def test_goes_on_in_another_process(sink, tmp_path, parking, other_process, ended):
+    async with connect(sink) as page:
+        ref = await send_some(page, 40)
+        if ended == "suspended":
+            await page.manager.aclose()
+            await settled(parking)
+        acknowledged = max(m.get("offset", 0) for m in page.sent)
+        other_process()
+        async with connect(sink) as new:
+            answer = await new.resume(ref)
+            assert answer["status"] == "resumed"
+            assert answer["offset"] == answer["bytes_received"] >= acknowledged
+            if ended == "suspended":
+                assert answer["offset"] == 40 * CHUNK
+            assert (await new.go_on(answer, DATA))["status"] == "complete"
+            [entry] = new.entries()
+            assert (entry.data, entry.content_type) == (DATA, "application/octet-stream")
+    assert len(files(tmp_path)) == 1
+
+
+async def test_only_what_is_saved_is_acknowledged(sink, monkeypatch):
+    monkeypatch.setattr("djust_uploads.checkpoints.SAVE_INTERVAL", 0)
+    async with connect(sink) as page:
+        ref = await send_some(page, 40)
+        held = page.manager._transfers[ref]
+        saved = await Lease.supersede(held.upload_id)
+        assert saved[1].checkpoint["offset"] == page.entries()[0].offset > 0
+
+
+async def test_superseded_process_lets_go(sink, tmp_path, other_process, monkeypatch):
+    """Its client is told; and it neither finishes nor deletes what is another's now."""
+    monkeypatch.setattr("djust_uploads.checkpoints.SAVE_INTERVAL", 0)
+    async with connect(sink) as old:
+        ref = await send_some(old, 20)
+        other_process()
+        async with connect(sink) as new:
+            answer = await new.resume(ref)
+            index = 20
+            while not any(m.get("code") for m in old.sent):
+                await old.frame(FrameType.CHUNK, ref, index, bytes(CHUNK))
+                index += 1
+                await asyncio.sleep(0.01)
+            assert (await old.ended(ref))["code"] == "locked"
+            assert (await new.go_on(answer, DATA))["status"] == "complete"
+            assert new.entries()[0].data == DATA
+
+
+@pytest.mark.parametrize("end", ["cancel", "disconnect", "finish"])
+async def test_superseded_process_deletes_nothing(sink, tmp_path, other_process, end):
+    async with connect(sink) as old:
+        ref = await send_some(old, 20)
+        held = old.manager._transfers[ref]
+        other_process()
+        async with connect(sink) as new:
+            answer = await new.resume(ref)
+            if end == "cancel":
+                await old.frame(FrameType.CANCEL, ref)
+                await held.wait_ended()
+            elif end == "disconnect":
+                await old.manager.aclose()
+                await held.wait_ended()
+            else:
+                assert (await old.go_on(answer | {"bytes_received": 20 * CHUNK}, DATA))[
+                    "code"
+                ] == "locked"
+            assert (await new.go_on(answer, DATA))["status"] == "complete"
+            assert new.entries()[0].data == DATA
+
+
+async def test_complete_one_comes_back_complete_in_another_process(sink, parking, other_process):
+    calls = []
+    async with connect(sink, on_complete=calls.append) as page:
+        ref = await page.register(len(DATA))
+        await page.chunks(ref, DATA)
+        await page.frame(FrameType.COMPLETE, ref)
+        assert (await page.ended(ref))["status"] == "complete"
+    other_process()
+    async with connect(sink, on_complete=calls.append) as page:
+        answer = await page.resume(ref)
+        assert answer["bytes_received"] == len(DATA)
+        assert (await page.ended(ref))["status"] == "complete"
+        assert page.entries()[0].data == DATA
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_consumed_one_is_told_as_consumed(sink, tmp_path, other_process, elsewhere):
+    async with connect(sink) as page:
+        ref = (await page.upload(DATA))["ref"]
+        with page.manager.turn():
+            for entry in page.manager.consume("files"):
+                assert entry.data == DATA
+        assert await wait_until(lambda: page.sent[-1]["type"] == "upload_consumed")
+    if elsewhere:
+        other_process()
+    async with connect(sink) as page:
+        assert (await page.resume(ref))["status"] == "not_found"
+        assert {"type": "upload_consumed", "upload_name": "files", "refs": [ref]} in page.sent
+        assert page.entries() == []
+
+
+class AllAtOnceCache:
+    """Lets all see the same holder before any of them goes on."""
+
+    def __init__(self, parties):
+        self.barrier = threading.Barrier(parties)
+
+    def get(self, name):
+        found = cache.get(name)
+        if name.count(":") == 1:
+            self.barrier.wait(10)
+        return found
+
+    def __getattr__(self, name):
+        return getattr(cache, name)
+
+
+async def test_one_of_those_who_resume_at_once_wins():
+    name = uuid.uuid4().hex
+    await Lease.begin(name, a_saved_upload())
+    leases = [Lease(name, f"token{number}") for number in range(5)]
+    at_once = AllAtOnceCache(len(leases))
+    results = await asyncio.gather(
+        *(asyncio.to_thread(lease._supersede, at_once) for lease in leases), return_exceptions=True
+    )
+    locked = [isinstance(result, UploadLocked) for result in results]
+    assert locked.count(False) == 1
+    await leases[locked.index(False)].check()
+
+
+async def test_claim_of_a_process_that_died_keeps_nobody_out_for_long(monkeypatch):
+    monkeypatch.setattr("djust_uploads.resume._CLAIM_TIMEOUT", 1)
+    saved = a_saved_upload()
+    await Lease.begin("name", saved)
+    real, died = cache.set, []
+
+    def die(*args, **kwargs):
+        died.append(args)
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(type(cache._connections[cache._alias]), "set", die)
+    with pytest.raises(RuntimeError):
+        await Lease.supersede("name")
+    monkeypatch.undo()
+    assert died and cache.set == real
+    with pytest.raises(UploadLocked):
+        await Lease.supersede("name")
+    await asyncio.sleep(1.1)
+    assert (await Lease.supersede("name"))[1] == saved
+
+
+def a_saved_upload(**values):
+    known = dict.fromkeys(SavedUpload.__dataclass_fields__, "x")
+    return SavedUpload(**{**known, "client_size": 5, "chunk_size": 2, "checkpoint": {}, **values})
+
+
+async def test_lease_that_was_evicted_goes_on():
+    name = uuid.uuid4().hex
+    lease = await Lease.begin(name, a_saved_upload())
+    await asyncio.to_thread(cache.clear)
+    await lease.save(a_saved_upload(key="later"))
+    assert (await Lease.supersede(name))[1].key == "later"
+    with pytest.raises(UploadLocked):
+        await lease.save(a_saved_upload())
+    with pytest.raises(UploadLocked):
+        await lease.check()
+
+
+# Who may
+
+
+@pytest.mark.parametrize("owner", ["user:2", "session:1", None])
+async def test_foreign_upload_is_not_found_and_not_touched(sink, owner):
+    async with connect(sink) as page:
+        ref = await send_some(page)
+        async with connect(sink, owner=owner) as foreign:
+            assert (await foreign.resume(ref))["status"] == "not_found"
+            await foreign.frame(FrameType.CANCEL, ref)
+            await foreign.frame(FrameType.CHUNK, ref, 10, b"foreign")
+        await page.chunks(ref, b"")
+        rest = {"ref": ref, "chunk_size": CHUNK, "bytes_received": 10 * CHUNK}
+        assert (await page.go_on(rest, DATA))["status"] == "complete"
+        assert page.entries()[0].data == DATA
+
+
+async def test_without_an_owner_nothing_is_resumable(sink, tmp_path):
+    async with connect(sink, owner=None) as page:
+        ref = await send_some(page)
+        assert page.sent[0]["resumable"] is False
+    assert files(tmp_path) == []
+    async with connect(sink, owner=None) as page:
+        assert (await page.resume(ref))["status"] == "not_found"
+
+
+@pytest.mark.parametrize("ref", [None, 5, "x", "a" * 1000, str(uuid.uuid4())])
+async def test_ref_that_is_none(sink, ref):
+    async with connect(sink) as page:
+        await page.manager.resume({"ref": ref}, page.send)
+        assert page.sent[-1]["status"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    "options", [{"resumable": False}, {"max_file_size": 5}, {"accept": ".png"}, {"name": "others"}]
+)
+async def test_slot_must_still_take_it(sink, options, parking, other_process):
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    await settled(parking)
+    for move in (lambda: None, other_process):
+        move()
+        async with Connection(owner=ALICE, sink=sink) as page:
+            page.manager.slots.clear()
+            from djust_uploads import UploadSlot
+
+            known = {"name": "files", "sink": sink, "resumable": True, "max_file_size": 10**9}
+            page.manager.configure(UploadSlot(**{**known, **options}))
+            answer = await page.resume(ref)
+            assert answer.get("status") in ("not_found", "error")
+            assert answer.get("code") in (None, "file_too_large", "type_not_accepted")
+
+
+async def test_another_sink_is_another_place(sink, tmp_path, parking, other_process):
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    await settled(parking)
+    other_process()
+    async with connect(MemorySink()) as page:
+        assert (await page.resume(ref))["status"] == "not_found"
+        assert page.entries() == []
+
+
+# Faults
+
+
+async def test_cache_that_fails_costs_no_upload(sink, tmp_path, caplog):
+    broken = {"default": {"BACKEND": "tests.test_resume.BrokenCache"}}
+    with override_settings(CACHES=broken):
+        async with connect(sink) as page:
+            assert (await page.upload(DATA))["status"] == "complete"
+            assert page.entries()[0].data == DATA
+            assert (await page.resume(str(uuid.uuid4())))["code"] == "storage_unavailable"
+            with page.manager.turn():
+                list(page.manager.consume("files"))
+    assert "the resume cache failed" in caplog.text
+
+
+async def test_cache_that_fails_later_costs_no_upload(sink, monkeypatch, caplog):
+    monkeypatch.setattr("djust_uploads.checkpoints.SAVE_INTERVAL", 0)
+    async with connect(sink) as page:
+        ref = await send_some(page)
+        acknowledged = page.entries()[0].offset
+        with override_settings(CACHES={"default": {"BACKEND": "tests.test_resume.BrokenCache"}}):
+            rest = {"ref": ref, "chunk_size": CHUNK, "bytes_received": 10 * CHUNK}
+            for index in range(10, 30):
+                start = index * CHUNK
+                await page.frame(FrameType.CHUNK, ref, index, DATA[start : start + CHUNK])
+            assert await wait_until(lambda: page.entries()[0].taken == 30 * CHUNK)
+            assert page.entries()[0].offset == acknowledged
+            rest["bytes_received"] = 30 * CHUNK
+            assert (await page.go_on(rest, DATA))["status"] == "complete"
+            assert page.entries()[0].data == DATA
+    assert caplog.text.count("the resume cache failed") == 1
+
+
+class BrokenCache:
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def close(self, **kwargs):
+        pass
+
+    def __getattr__(self, name):
+        raise ConnectionError("the cache is down")
+
+
+async def test_shutdown_suspends(sink, tmp_path, parking, other_process):
+    """The loop cancels its tasks when the server ends."""
+    async with connect(sink) as page:
+        ref = await send_some(page)
+        held = page.manager._transfers[ref]
+        held._task.cancel()
+        await held.wait_ended()
+    assert len(files(tmp_path)) == 1
+    other_process()
+    async with connect(sink) as page:
+        answer = await page.resume(ref)
+        assert answer["offset"] == 10 * CHUNK
+        assert (await page.go_on(answer, DATA))["status"] == "complete"
+
+
+async def test_sha256_of_a_resumed_file_is_right(sink, parking, other_process):
+    import hashlib
+
+    with override_settings(DJUST_UPLOADS={"SHA256": True}):
+        async with connect(sink) as page:
+            ref = await send_some(page)
+        await settled(parking)
+        other_process()
+        async with connect(sink) as page:
+            await page.go_on(await page.resume(ref), DATA)
+            assert page.entries()[0].sha256 == hashlib.sha256(DATA).hexdigest()
+
+
+async def test_file_that_a_parser_reads_goes_on_in_its_process_only(
+    sink, tmp_path, parking, other_process
+):
+    data = b"<?xml version='1.0'?><a>" + b"x" * 20 * CHUNK + b"</a>"
+    async with connect(sink) as page:
+        ref = await page.register(len(data), "a.xml")
+        await page.chunks(ref, data[: 10 * CHUNK])
+        [entry] = page.entries()
+        assert await wait_until(lambda: entry.taken == 10 * CHUNK)
+    async with connect(sink) as page:
+        answer = await page.resume(ref)
+        assert answer["bytes_received"] == 10 * CHUNK
+        await page.manager.aclose()
+        other_process()
+        assert (await page.resume(ref))["status"] == "not_found"
+    for held in list(parking._transfers.values()):
+        held.stop(exceptions.UploadCancelled())
+        await held.wait_ended()
