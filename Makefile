@@ -32,7 +32,7 @@ bench: $(VENV)/installed libmagic
 	$(BIN)/python -m benchmarks
 
 bench-full: $(VENV)/installed libmagic
-	$(BIN)/python -m benchmarks --full --rounds 11
+	$(BIN)/python -m benchmarks --full --rounds 7
 
 # djust wants Django < 6, so there only plain Channels is tested, and Django 6 wants Python 3.12.
 unit-django6: libmagic

@@ -91,10 +91,11 @@ def varying(works: Sequence[Work]) -> str:
 
 def label(work: Work, works: Sequence[Work]) -> str:
     """The work among the others."""
+    frame = round(work.chunk_size / KIB)
     labels = {
         "at once": f"{work.uploads:,}",
         "size": _size(work.size),
-        "frames": f"{round(work.chunk_size / KIB)} KiB",
+        "frames": f"{frame} KiB" if frame < 1024 else "1 MiB",
     }
     return labels[varying(works)]
 

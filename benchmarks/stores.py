@@ -23,7 +23,7 @@ def discarding(directory: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "benchmarks.discarding_store"]
     with _running([*command, str(port), str(certificate), str(key)], port):
         url = f"https://127.0.0.1:{port}"
-        with _environment(_trusted(certificate) | {"STORAGE_EMULATOR_HOST": url}):
+        with environment(_trusted(certificate) | {"STORAGE_EMULATOR_HOST": url}):
             yield url
 
 
@@ -35,7 +35,7 @@ def moto(directory: Path) -> Iterator[str]:
     command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1"]
     options = ["-p", str(port), "-c", str(certificate), "-k", str(key)]
     url = f"https://127.0.0.1:{port}"
-    with _running([*command, *options], port), _environment(_trusted(certificate)):
+    with _running([*command, *options], port), environment(_trusted(certificate)):
         Store("moto", url, str(certificate)).client().create_bucket(Bucket="media")
         yield url
 
@@ -46,7 +46,7 @@ def _trusted(certificate: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
+def environment(variables: dict[str, str]) -> Iterator[None]:
     """For the processes that are started within the block."""
     before = dict(os.environ)
     os.environ.update(variables)

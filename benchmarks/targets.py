@@ -15,6 +15,7 @@ All = Mapping[str, Results]
 SMALL = Work(64 * KIB, 1, 200 * MB)
 USUAL = Work(DEFAULT, 1, 200 * MB)
 TO_STORES = Work(DEFAULT, 1, 500 * MB)
+OBJECT_STORE = "ObjectStoreSink", TO_STORES
 ONE = Work(DEFAULT, 1, GB)
 THOUSAND = Work(DEFAULT, 1000, GB)
 
@@ -49,7 +50,7 @@ def value(
 
 
 def lag(group: str, contender: str, work: Work, milliseconds: float) -> Target:
-    text = f"event-loop lag p99, {contender}, ms"
+    text = f"event-loop lag p99, {contender} ({group}), ms"
     return Target(
         text, value(group, contender, work, lambda measure: measure.lag_ms), milliseconds, False
     )
@@ -84,6 +85,10 @@ TARGETS = [
     lag("uvicorn", "temporary file", USUAL, 5),
     lag("s3", "S3Sink", TO_STORES, 20),
     lag("gcs", "GCSSink", TO_STORES, 20),
+    Target("ObjectStoreSink over S3Sink", ratio("s3", *OBJECT_STORE, "S3Sink"), 1),
+    Target("ObjectStoreSink over GCSSink", ratio("gcs", *OBJECT_STORE, "GCSSink"), 1),
+    lag("s3", *OBJECT_STORE, 10),
+    lag("gcs", *OBJECT_STORE, 10),
     Target(
         "resident memory with 1,000 uploads at once, MB",
         value("uploads", "temporary file", THOUSAND, lambda measure: measure.peak / MB),

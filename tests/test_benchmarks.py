@@ -132,8 +132,17 @@ def test_the_page_has_a_section_for_each_group():
         assert report.replaced(page, name, "figures").count("figures") > page.count("figures")
 
 
+#: No disk has room for it.
+TOO_LARGE = Work(65536, 1, 10**18)
+
 GROUPS = [
-    Group("local", "Local", ("uvicorn",), lambda _url: [BARE, TEMPORARY], [Work(65536, 3, 10**6)]),
+    Group(
+        "local",
+        "Local",
+        ("uvicorn",),
+        lambda _url: [BARE, TEMPORARY],
+        [Work(65536, 3, 10**6), TOO_LARGE],
+    ),
     Group("s3", "S3", ("boto3",), s3, [LARGE], store=discarding),
     Group("gcs", "GCS", ("google-cloud-storage",), gcs, [LARGE], store=discarding),
 ]
@@ -144,12 +153,13 @@ def test_a_real_run(tmp_path, group):
     page = tmp_path / "page.md"
     page.write_text(f"<!-- {group.name}: measured --><!-- {group.name}: end -->")
     results = measure(group, rounds=2, full=False)
-    assert results.works() == group.works
+    assert [*results.works(), *results.skipped] == group.works
     for contender in results.contenders():
         ours = results.of(contender, group.works[0])
         assert [one.round for one in ours] == [0, 1]
         assert all(one.cpu > 0 and one.seconds > 0 and one.idle <= 2 * one.peak for one in ours)
     report.write(page, group, results)
     assert report.table(results) in page.read_text()
+    assert ("were left out" in page.read_text()) == (TOO_LARGE in group.works)
     plot = (tmp_path / "page" / f"{group.name}.svg").read_text()
     assert all(contender in plot for contender in results.contenders())
