@@ -1,6 +1,7 @@
 # make demo: the examples, at http://localhost:8000/ and the ports after it; PORT=9000 chooses others.
 # make test: everything that CI checks.
 # make test-rounds: what CI does a few times, more often.
+# make bench: two minutes of measurements into docs/performance.md; make bench-full: all of them.
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -8,7 +9,7 @@ ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint unit unit-django6 test-rounds libmagic azurite browser redis clean
+.PHONY: demo test bench bench-full lint unit unit-django6 test-rounds libmagic azurite browser redis clean
 
 demo: $(VENV)/installed libmagic
 	$(BIN)/python examples/demo.py $(PORT)
@@ -30,7 +31,10 @@ test-rounds: $(VENV)/installed libmagic redis
 	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/test_sigkill.py
 
 bench: $(VENV)/installed libmagic
-	$(BIN)/python -m benchmarks.loop_lag
+	$(BIN)/python -m benchmarks
+
+bench-full: $(VENV)/installed libmagic
+	$(BIN)/python -m benchmarks --full --rounds 7
 
 # djust wants Django < 6, so there only plain Channels is tested, and Django 6 wants Python 3.12.
 unit-django6: libmagic

@@ -18,7 +18,8 @@ from tests.azure_stores import azurite
 from tests.servers import Server, serve
 
 # djust can't be installed beside Django 6; tests/django6.sh runs what is left without it.
-collect_ignore = [] if importlib.util.find_spec("djust") else ["test_liveview.py", "browser"]
+_WITH_DJUST = ["test_liveview.py", "test_benchmarks.py", "browser"]
+collect_ignore = [] if importlib.util.find_spec("djust") else _WITH_DJUST
 # Azurite comes by npm; tests/azurite.sh says so where there is none.
 collect_ignore += [] if azurite() else ["test_object_store_azure.py"]
 

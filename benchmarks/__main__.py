@@ -1,0 +1,54 @@
+"""Measure, and write what was measured into a page.
+
+python -m benchmarks [--full] [--rounds N] [--page docs/performance.md] [GROUP …]
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import time
+from pathlib import Path
+
+from . import targets
+from .groups import GROUPS, measure
+from .report import write, write_section
+
+
+def main() -> None:
+    options = _options()
+    _allow_many_sockets()
+    results = {}
+    for group in GROUPS:
+        if group.name in options.groups or not (options.groups or group.only_full > options.full):
+            print(group.title, file=sys.stderr)
+            started = time.perf_counter()
+            results[group.name] = measure(group, rounds=options.rounds, full=options.full)
+            write(options.page, group, results[group.name])
+            print(f"  in {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    if not options.groups:
+        write_section(options.page, "targets", targets.table(results))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    names = [group.name for group in GROUPS]
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(names)}")
+    parser.add_argument("--full", action="store_true", help="all groups, all works")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--page", type=Path, default=Path("docs/performance.md"))
+    options = parser.parse_args()
+    if unknown := set(options.groups) - set(names):
+        parser.error(f"no group {', '.join(unknown)}")
+    return options
+
+
+def _allow_many_sockets() -> None:
+    """For this process and those that it starts."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    main()

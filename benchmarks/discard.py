@@ -1,0 +1,30 @@
+"""A sink that drops what it gets: what is left is the cost of everything around the sinks."""
+
+from __future__ import annotations
+
+from djust_uploads import Sink, SinkFile, SinkWriter
+from djust_uploads.sinks.base import UploadInfo
+
+
+class DiscardSink(Sink):
+    async def open(self, upload: UploadInfo) -> DiscardWriter:
+        return DiscardWriter(upload)
+
+
+class DiscardWriter(SinkWriter):
+    def __init__(self, upload: UploadInfo) -> None:
+        self._upload = upload
+
+    async def write(self, chunk: bytes) -> None:
+        self.offset += len(chunk)
+
+    async def finish(self) -> SinkFile:
+        return Discarded(self._upload.safe_client_name, self._upload.size)
+
+    async def abort(self) -> None:
+        """There is nothing."""
+
+
+class Discarded(SinkFile):
+    async def adelete(self) -> None:
+        """There is nothing."""

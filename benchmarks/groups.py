@@ -1,0 +1,182 @@
+"""What is measured side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import contenders, stores
+from .contenders import BARE, LOCAL, TEMPORARY, Contender, Running
+from .measures import GB, MB, Measure, Results, Work
+from .sites import KIB, MIB
+
+#: Bytes to warm up with: SDKs load at their first use. More than a part, so that S3's is multipart.
+WARM_UP = 20 * MB
+
+#: For every process. By itself glibc gives the memory of a frame back to the kernel when it is done
+#: with, and gets it again for the next one, or doesn't: that depends on what happens to lie above
+#: it. That makes a server up to three times as expensive, the bare one too.
+#: https://man7.org/linux/man-pages/man3/mallopt.3.html
+ALLOCATOR = {
+    "MALLOC_TRIM_THRESHOLD_": str(16 * MIB),
+    "MALLOC_MMAP_THRESHOLD_": str(4 * MIB),
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Contenders on the same works."""
+
+    name: str
+    title: str
+    #: Distributions whose versions matter.
+    packages: tuple[str, ...]
+    #: The contenders, whose baseline comes first; the argument is the store's URL.
+    contenders: Callable[[str], list[Contender]]
+    works: list[Work]
+    #: Works that only ``bench-full`` does.
+    more_works: list[Work] = field(default_factory=list)
+    #: Whether only ``bench-full`` measures it at all.
+    only_full: bool = False
+    store: Callable[[Path], AbstractContextManager[str]] | None = None
+
+
+def on(server: str) -> Callable[[str], list[Contender]]:
+    return lambda _url: [dataclasses.replace(site, server=server) for site in LOCAL]
+
+
+def _frames(*chunk_sizes: int, size: int = 200 * MB) -> list[Work]:
+    return [Work(chunk_size, 1, size) for chunk_size in chunk_sizes]
+
+
+DEFAULT = 256 * KIB
+LARGEST = MIB - 21
+
+UVICORN = ("uvicorn", "websockets", "Django", "channels")
+DAPHNE = ("daphne", "autobahn", "Twisted", "Django", "channels")
+
+GROUPS = [
+    Group(
+        "uvicorn",
+        "Sinks on this machine, on uvicorn",
+        (*UVICORN, "djust"),
+        on("uvicorn"),
+        _frames(64 * KIB, DEFAULT),
+        _frames(LARGEST),
+    ),
+    Group(
+        "daphne",
+        "Sinks on this machine, on daphne",
+        (*DAPHNE, "djust"),
+        on("daphne"),
+        _frames(64 * KIB, DEFAULT, LARGEST),
+        only_full=True,
+    ),
+    Group(
+        "s3",
+        "S3, into a store that discards",
+        (*UVICORN, "aioboto3", "boto3"),
+        contenders.s3,
+        _frames(DEFAULT, size=500 * MB),
+        store=stores.discarding,
+    ),
+    Group(
+        "s3-moto",
+        "S3, into moto",
+        (*UVICORN, "aioboto3", "boto3", "moto"),
+        contenders.s3,
+        _frames(DEFAULT),
+        only_full=True,
+        store=stores.moto,
+    ),
+    Group(
+        "gcs",
+        "GCS, into a store that discards",
+        (*UVICORN, "google-cloud-storage"),
+        contenders.gcs,
+        _frames(DEFAULT, size=500 * MB),
+        store=stores.discarding,
+    ),
+    Group(
+        "uploads",
+        "Many uploads at once",
+        UVICORN,
+        lambda _url: [BARE, TEMPORARY],
+        [Work(DEFAULT, uploads, GB) for uploads in (1, 100)],
+        [Work(DEFAULT, uploads, GB) for uploads in (10, 1000)],
+    ),
+    Group(
+        "sizes",
+        "Small files and large ones",
+        UVICORN,
+        lambda _url: [BARE, TEMPORARY],
+        [Work(DEFAULT, 1, size) for size in (10 * MB, GB)],
+        [Work(DEFAULT, 1, 10 * GB)],
+    ),
+]
+
+
+def measure(group: Group, *, rounds: int, full: bool) -> Results:
+    """All contenders on one work, again and again, then on the next one."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(stores.environment(ALLOCATOR))
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
+        url = stack.enter_context(group.store(directory)) if group.store else ""
+        running = {
+            contender.name: stack.enter_context(contender.start(_own(directory, number)))
+            for number, contender in enumerate(group.contenders(url))
+        }
+        warm_up = Work(group.works[0].chunk_size, 1, WARM_UP)
+        idle = {name: process.run(warm_up)["memory"] for name, process in running.items()}
+        works = sorted(group.works + (group.more_works if full else []))
+        fitting = [work for work in works if _fits(work, directory)]
+        measures = [
+            _measure_one(name, running[name], work, number, idle[name])
+            for work in fitting
+            for number in range(rounds)
+            for name in _order(list(running), number)
+        ]
+        skipped = [work for work in works if work not in fitting]
+        return Results(measures, next(iter(running)), skipped)
+
+
+def _own(directory: Path, number: int) -> Path:
+    own = directory / str(number)
+    own.mkdir()
+    return own
+
+
+def _order(names: list[str], number: int) -> list[str]:
+    """Every second round backwards, so that nobody always comes after the same other one."""
+    return names if number % 2 == 0 else names[::-1]
+
+
+def _fits(work: Work, directory: Path) -> bool:
+    """Whether the disk has room for it, and for half of it more."""
+    return shutil.disk_usage(directory).free > 1.5 * work.size
+
+
+def _measure_one(name: str, process: Running, work: Work, number: int, idle: int) -> Measure:
+    measured = process.run(work)
+    each = measured.get("each")
+    measure = Measure(
+        contender=name,
+        work=work,
+        round=number,
+        seconds=measured["seconds"],
+        cpu=measured["cpu"],
+        peak=measured["peak"],
+        idle=idle,
+        lag=measured["lag"],
+        client_cpu=measured.get("client_cpu"),
+        each=(each[0], each[1]) if each else None,
+    )
+    print(f"  {name}: {measure.rate:.0f} MB/s", file=sys.stderr)
+    return measure

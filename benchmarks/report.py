@@ -1,0 +1,123 @@
+"""``docs/performance.md``: a table and a plot for each group, between markers; what stands around
+them is written by people."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .groups import Group
+from .measures import Measure, Results, Work
+from .sites import KIB
+
+
+@dataclass(frozen=True)
+class Column:
+    heading: str
+    value: Callable[[Measure], float | None]
+    digits: int = 0
+    unit: str = ""
+    in_plot: bool = True
+
+
+COLUMNS = (
+    Column("MB/s", lambda measure: measure.rate),
+    Column("CPU s/GB", lambda measure: measure.cpu_per_gb, 2),
+    Column("memory over idle, MB", lambda measure: measure.growth),
+    Column("loop lag p99, ms", lambda measure: measure.lag_ms, 1),
+    Column("slowest upload / fastest", lambda measure: measure.unfairness, 1, in_plot=False),
+    Column("client's CPU", lambda measure: measure.client_share, unit="%", in_plot=False),
+)
+
+
+def write(page: Path, group: Group, results: Results) -> None:
+    """Put the group's section, and its plot beside the page."""
+    from .plots import draw
+
+    plots = page.with_suffix("")
+    plots.mkdir(exist_ok=True)
+    draw(results, plots / f"{group.name}.svg")
+    image = f"![{group.title}]({plots.name}/{group.name}.svg)"
+    section = "\n\n".join((image, table(results), _circumstances(group, results)))
+    write_section(page, group.name, section)
+
+
+def write_section(page: Path, name: str, section: str) -> None:
+    page.write_text(replaced(page.read_text(), name, section))
+
+
+def replaced(text: str, name: str, section: str) -> str:
+    """The text with another section between its markers. Raises ``LookupError`` without them."""
+    begin, end = f"<!-- {name}: measured -->", f"<!-- {name}: end -->"
+    if begin not in text or end not in text:
+        raise LookupError(f"no {begin} … {end}")
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n\n{section}\n\n{end}{rest.partition(end)[2]}"
+
+
+def table(results: Results) -> str:
+    """In Markdown. Every row has medians, and the ratio its lowest and highest round."""
+    works = results.works()
+    heading = [varying(works), "", "ratio", *(column.heading for column in COLUMNS)]
+    rows = [
+        [label(work, works), contender, *_cells(results, contender, work)]
+        for work in works
+        for contender in results.contenders()
+    ]
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cells(results: Results, contender: str, work: Work) -> Iterable[str]:
+    ratio = results.ratio(contender, work)
+    yield f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})" if ratio else ""
+    for column in COLUMNS:
+        spread = results.spread(contender, work, column.value)
+        yield f"{spread.median:,.{column.digits}f}{column.unit}" if spread else ""
+
+
+def varying(works: Sequence[Work]) -> str:
+    """What distinguishes the works."""
+    if len({work.uploads for work in works}) > 1:
+        return "at once"
+    return "size" if len({work.size for work in works}) > 1 else "frames"
+
+
+def label(work: Work, works: Sequence[Work]) -> str:
+    """The work among the others."""
+    frame = round(work.chunk_size / KIB)
+    labels = {
+        "at once": f"{work.uploads:,}",
+        "size": _size(work.size),
+        "frames": f"{frame} KiB" if frame < 1024 else "1 MiB",
+    }
+    return labels[varying(works)]
+
+
+def _size(size: int) -> str:
+    return f"{size / 10**9:.0f} GB" if size >= 10**9 else f"{size / 10**6:.0f} MB"
+
+
+def _circumstances(group: Group, results: Results) -> str:
+    rounds = len({measure.round for measure in results.measures})
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in group.packages)
+    skipped = "".join(
+        f" {_size(work.size)} were left out: the disk has no room." for work in results.skipped
+    )
+    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+    return (
+        f"{datetime.date.today():%d %B %Y}, {os.cpu_count()} cores of {_processor()}, {system}, "
+        f"{versions}. Medians of {rounds} rounds; the ratio is to the rate of "
+        f'"{results.baseline}" in the same round.{skipped}'
+    )
+
+
+def _processor() -> str:
+    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+    return found[1] if found else platform.machine()

@@ -1,0 +1,120 @@
+"""What the figures must be, and whether they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from .groups import DEFAULT
+from .measures import GB, MB, Measure, Results, Spread, Work
+from .sites import KIB
+
+#: By group.
+All = Mapping[str, Results]
+
+SMALL = Work(64 * KIB, 1, 200 * MB)
+USUAL = Work(DEFAULT, 1, 200 * MB)
+TO_STORES = Work(DEFAULT, 1, 500 * MB)
+OBJECT_STORE = "ObjectStoreSink", TO_STORES
+ONE = Work(DEFAULT, 1, GB)
+THOUSAND = Work(DEFAULT, 1000, GB)
+
+
+@dataclass(frozen=True)
+class Target:
+    """``figure`` raises ``LookupError`` where it was not measured."""
+
+    text: str
+    figure: Callable[[All], Spread]
+    bound: float
+    at_least: bool = True
+
+    def holds(self, figure: Spread) -> bool:
+        return figure.median >= self.bound if self.at_least else figure.median <= self.bound
+
+
+def _of(spread: Spread | None) -> Spread:
+    if spread is None:
+        raise LookupError
+    return spread
+
+
+def ratio(group: str, contender: str, work: Work, baseline: str = "") -> Callable[[All], Spread]:
+    return lambda results: _of(results[group].ratio(contender, work, baseline))
+
+
+def value(
+    group: str, contender: str, work: Work, read: Callable[[Measure], float | None]
+) -> Callable[[All], Spread]:
+    return lambda results: _of(results[group].spread(contender, work, read))
+
+
+def lag(group: str, contender: str, work: Work, milliseconds: float) -> Target:
+    text = f"event-loop lag p99, {contender} ({group}), ms"
+    return Target(
+        text, value(group, contender, work, lambda measure: measure.lag_ms), milliseconds, False
+    )
+
+
+def _rate_of_a_thousand(results: All) -> Spread:
+    return _of(results["uploads"].change("temporary file", THOUSAND, ONE))
+
+
+def _memory_beside_djust(results: All) -> Spread:
+    ours, djust = (
+        _of(results["uvicorn"].spread(name, SMALL, lambda measure: measure.growth)).median
+        for name in ("temporary file", "djust.uploads")
+    )
+    return Spread(ours / djust, ours / djust, ours / djust)
+
+
+TARGETS = [
+    Target("discarding sink", ratio("uvicorn", "discarding sink", USUAL), 0.80),
+    Target("discarding sink, 64 KiB", ratio("uvicorn", "discarding sink", SMALL), 0.60),
+    Target("memory", ratio("uvicorn", "memory", USUAL), 0.60),
+    Target("temporary file", ratio("uvicorn", "temporary file", USUAL), 0.50),
+    Target("temporary file, SHA256", ratio("uvicorn", "temporary file, SHA256", USUAL), 0.40),
+    Target(
+        "temporary file over djust.uploads, both with 64 KiB",
+        ratio("uvicorn", "temporary file", SMALL, "djust.uploads"),
+        5,
+    ),
+    Target("its memory over djust.uploads'", _memory_beside_djust, 1 / 20, at_least=False),
+    Target("S3Sink over aioboto3", ratio("s3", "S3Sink", TO_STORES, "aioboto3"), 0.90),
+    Target("GCSSink over its SDK", ratio("gcs", "GCSSink", TO_STORES), 0.90),
+    lag("uvicorn", "temporary file", USUAL, 5),
+    lag("s3", "S3Sink", TO_STORES, 20),
+    lag("gcs", "GCSSink", TO_STORES, 20),
+    Target("ObjectStoreSink over S3Sink", ratio("s3", *OBJECT_STORE, "S3Sink"), 1),
+    Target("ObjectStoreSink over GCSSink", ratio("gcs", *OBJECT_STORE, "GCSSink"), 1),
+    lag("s3", *OBJECT_STORE, 10),
+    lag("gcs", *OBJECT_STORE, 10),
+    Target(
+        "resident memory with 1,000 uploads at once, MB",
+        value("uploads", "temporary file", THOUSAND, lambda measure: measure.peak / MB),
+        512,
+        at_least=False,
+    ),
+    Target("rate of 1,000 uploads over that of one", _rate_of_a_thousand, 0.5),
+    Target(
+        "slowest of 1,000 uploads over the fastest",
+        value("uploads", "temporary file", THOUSAND, lambda measure: measure.unfairness),
+        3,
+        at_least=False,
+    ),
+]
+
+
+def table(results: All) -> str:
+    lines = [["", "must be", "is", ""], ["---"] * 4, *(row(target, results) for target in TARGETS)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def row(target: Target, results: All) -> list[str]:
+    bound = f"{'≥' if target.at_least else '≤'} {target.bound:g}"
+    try:
+        figure = target.figure(results)
+    except LookupError:
+        return [target.text, bound, "", "not measured"]
+    holds = "holds" if target.holds(figure) else "does not hold"
+    return [target.text, bound, f"{figure.median:,.2f}", holds]
