@@ -269,10 +269,14 @@ class UploadManager:
         while transfer := parking.get(upload_id):
             if transfer.suspending:
                 await transfer.wait_ended()
-            elif await transfer.superseded():
-                self._let_go(transfer)
-            elif parking.get(upload_id) is transfer and not transfer.suspending:
+                continue
+            superseded = await transfer.superseded()
+            if parking.get(upload_id) is not transfer or transfer.suspending:
+                # It ended while we asked.
+                continue
+            if not superseded:
                 return transfer
+            self._let_go(transfer)
         return None
 
     def _let_go(self, transfer: Transfer) -> None:
