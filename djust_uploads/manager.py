@@ -256,6 +256,7 @@ class UploadManager:
             raise NotResumable("the application has the file")
         if saved.status == "error":
             await _answer_of_cache(lease.end())
+            self._remember(ref)
             await self._tell(frames.failed_before(ref, saved.upload_name, saved.code, saved.error))
             return
         entry = UploadEntry.saved(saved)
