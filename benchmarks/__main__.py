@@ -6,6 +6,7 @@ python -m benchmarks [--full] [--rounds N] [--page docs/performance.md] [GROUP â
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import sys
 import time
@@ -19,6 +20,7 @@ from .report import write, write_section
 def main() -> None:
     options = _options()
     _allow_many_sockets()
+    _warn_if_busy()
     results = {}
     for group in GROUPS:
         if group.name in options.groups or not (options.groups or group.only_full > options.full):
@@ -48,6 +50,12 @@ def _allow_many_sockets() -> None:
     """For this process and those that it starts."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _warn_if_busy() -> None:
+    load = os.getloadavg()[0]
+    if load > 1:
+        print(f"The load is {load:.1f}: the machine has other things to do.", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
@@ -112,18 +112,21 @@ class SinkFile(File):  # type: ignore[type-arg]
 
 
 class MemoryFile(SinkFile):
-    """The bytes themselves."""
+    """The bytes themselves, in one piece or in the chunks in which they came."""
 
-    def __init__(self, name: str, content: bytes, **kwargs: Any) -> None:
-        super().__init__(name, len(content), **kwargs)
-        self._content = content
+    def __init__(self, name: str, content: bytes | Sequence[bytes], **kwargs: Any) -> None:
+        self._chunks = [content] if isinstance(content, bytes) else list(content)
+        super().__init__(name, sum(map(len, self._chunks)), **kwargs)
 
     def open_stored(self) -> BinaryIO:
-        return io.BytesIO(self._content)
+        # Not before: it takes as long as a copy does, and who opens files is in a thread.
+        content = b"".join(self._chunks)
+        self._chunks = [content]
+        return io.BytesIO(content)
 
     async def adelete(self) -> None:
         self.close()
-        self._content = b""
+        self._chunks = []
 
 
 class LocalFile(SinkFile):

@@ -266,6 +266,7 @@ class UploadManager:
             raise NotResumable("the application has the file")
         if saved.status == "error":
             await _answer_of_cache(lease.end())
+            self._remember(ref)
             await self._tell(frames.failed_before(ref, saved.upload_name, saved.code, saved.error))
             return
         entry = UploadEntry.saved(saved)
@@ -279,10 +280,14 @@ class UploadManager:
         while transfer := parking.get(upload_id):
             if transfer.suspending:
                 await transfer.wait_ended()
-            elif await transfer.superseded():
-                self._let_go(transfer)
-            elif parking.get(upload_id) is transfer and not transfer.suspending:
+                continue
+            superseded = await transfer.superseded()
+            if parking.get(upload_id) is not transfer or transfer.suspending:
+                # It ended while we asked.
+                continue
+            if not superseded:
                 return transfer
+            self._let_go(transfer)
         return None
 
     def _let_go(self, transfer: Transfer) -> None:

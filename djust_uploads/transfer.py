@@ -182,7 +182,7 @@ class Transfer:
                 # The client goes on elsewhere.
                 return
             self._drained.clear()
-            if await _is_set_within(LIFE_SIGN_INTERVAL, self._drained):
+            if await _is_set_within(LIFE_SIGN_INTERVAL, self._drained) or self._stopped:
                 continue
             stood_still = stood_still + LIFE_SIGN_INTERVAL if limit == self.limit else 0.0
             limit = self.limit
@@ -499,6 +499,8 @@ class Transfer:
 
     async def _fail(self, error: UploadError) -> None:
         entry = self.entry
+        # Nothing more is taken, and a client that is kept waiting hears of it from here only.
+        self.stop(error)
         # A sink may be the first to notice that somebody else goes on.
         if isinstance(error, SinkError) and await self.superseded():
             error = UploadLocked(f"another connection has resumed it: {error}")

@@ -323,7 +323,9 @@ async def test_failure_that_nobody_heard_of_is_told_once(parking):
     assert await wait_until(lambda: not parking._transfers)
     async with connect(sink) as page:
         assert (await page.resume(ref))["code"] == "storage_full"
+        await page.frame(FrameType.CHUNK, ref, 0, b"late")
         assert (await page.resume(ref))["status"] == "not_found"
+        assert [m.get("code") for m in page.sent] == ["storage_full", None]
 
 
 class BrokenSink(RecordingSink):

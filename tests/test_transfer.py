@@ -322,6 +322,26 @@ async def test_client_that_oversteps_does_not_wait_for_a_dead_upload():
             assert (await page.ended(ref))["code"] == "timeout"
 
 
+async def test_client_that_oversteps_hears_of_the_end_once(monkeypatch):
+    """However long it takes to tell it."""
+    monkeypatch.setattr(transfer, "LIFE_SIGN_INTERVAL", 0.01)
+    sink, heard = HangingSink("write"), asyncio.Event()
+    with override_settings(DJUST_UPLOADS={"SINK_TIMEOUT": 0.05}):
+        async with Connection(sink=sink) as page:
+            ref, over = await overstepping(page, sink)
+
+            async def send(message):
+                page.sent.append(message)
+                if message["status"] == "error":
+                    await heard.wait()
+
+            page.manager._send = send
+            async with asyncio.timeout(1):
+                await over
+            heard.set()
+            assert (await page.ended(ref))["code"] == "timeout"
+
+
 async def test_client_that_oversteps_for_long_fails(monkeypatch):
     monkeypatch.setattr(transfer, "OVERSTEPPING_TIMEOUT", 2 * transfer.LIFE_SIGN_INTERVAL)
     sink = HangingSink("write")

@@ -30,10 +30,10 @@ class MemoryWriter(SinkWriter):
         if self._file is None:
             self._file = MemoryFile(
                 self._upload.safe_client_name,
-                b"".join(self._chunks),
+                self._chunks,
                 content_type=self._upload.content_type,
             )
-            self._chunks.clear()
+            self._chunks = []
         return self._file
 
     async def abort(self) -> None:
