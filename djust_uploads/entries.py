@@ -29,6 +29,10 @@ _FREE_CHUNKS = 1024
 _MIN_AVERAGE_CHUNK = 256
 
 
+#: Characters of a claimed MIME type: RFC 6838, 4.2, two names of 127 and a slash.
+_MAX_TYPE = 255
+
+
 class Status(enum.StrEnum):
     """Where an entry is; all but ``CONSUMED`` travel as the ``status`` of ``upload_progress``."""
 
@@ -69,7 +73,8 @@ class UploadEntry:
         self.client_name = clean_client_name(registration.client_name)
         self.client_relative_path = clean_relative_path(registration.client_relative_path)
         self.safe_client_name = safe_client_name(self.client_name)
-        self.client_type = registration.client_type.partition(";")[0].strip().lower()
+        claimed = registration.client_type[:_MAX_TYPE]
+        self.client_type = claimed.partition(";")[0].strip().lower()
         self.client_size = registration.client_size
         self.content_type = ""
         self.status = Status.UPLOADING

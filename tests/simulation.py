@@ -11,7 +11,7 @@ import contextlib
 import contextvars
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
@@ -131,7 +131,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
     def _check_task(self, task: asyncio.Task[Any]) -> None:
         error = None if task.cancelled() else task.exception()
-        if error and not isinstance(error, Died):
+        if error:
             self.call_exception_handler({"message": "a task raised", "exception": error})
 
 
@@ -142,7 +142,7 @@ class World:
         self.loop = SimulatedLoop()
         self.errors: list[Any] = []
         self.processes: list[Process] = []
-        self.loop.set_exception_handler(lambda _loop, context: self.errors.append(context))
+        self.loop.set_exception_handler(self._take_error)
         self.cache_fails = self.cache_hangs = False
         self.cached: dict[str, tuple[str, float]] = {}
         SharedCache.world = self
@@ -161,7 +161,7 @@ class World:
                 job.deliver()
         self.loop.call_soon(self.loop.stop)
         self.loop.run_forever()
-        assert not self.errors, self.errors
+        assert not self.errors, list(self.errors)
 
     def _able(self) -> list[Job]:
         return [job for job in self.loop.jobs if not (self.cache_hangs and job.asks_cache)]
@@ -185,6 +185,19 @@ class World:
             if self.loop.now >= end:
                 self.settle()
                 return
+
+    @contextlib.contextmanager
+    def checking(self) -> Iterator[None]:
+        """What is found wrong is not lost, though the code that called us lets nothing through."""
+        try:
+            yield
+        except Exception as error:
+            self.errors.append(error)
+            raise
+
+    def _take_error(self, loop: Any, context: dict[str, Any]) -> None:
+        if not isinstance(context.get("exception"), Died):
+            self.errors.append(context)
 
     def start(self, process: Process, coro: Any) -> asyncio.Task[Any]:
         return self.loop.create_task(coro, context=process.context)
@@ -215,10 +228,10 @@ class World:
 
     def close(self) -> None:
         """Whatever state a test that failed has left it in."""
-        self.cache_hangs = False
-        with contextlib.suppress(AssertionError):
-            for process in self.processes:
-                self.kill(process)
+        self.errors.clear()
+        self.loop.set_exception_handler(lambda _loop, context: None)
+        for process in self.processes:
+            self.kill(process)
         self.loop.close()
 
 

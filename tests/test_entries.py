@@ -27,6 +27,11 @@ def make(size: int = 100, chunk_size: int = 10, **keys: str) -> UploadEntry:
     return UploadEntry(Registration("photos", REF, client_size=size, **options), chunk_size)
 
 
+def test_claimed_type_is_as_long_as_a_type_can_be():
+    """It is kept in the resume cache."""
+    assert make(client_type="x" * 60_000).client_type == "x" * 255
+
+
 def test_new_entry():
     entry = make()
     assert (entry.ref, entry.upload_name, entry.client_size) == (REF, "photos", 100)

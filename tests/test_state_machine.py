@@ -44,6 +44,8 @@ TURNS = st.integers(0, 40)
 LOSSES = ["half-open", "disconnect", "cut", "vanish"]
 #: Excuses for a file that is left for a sweep, and for completing or being consumed twice.
 LEAVING = {"kill", "shut_down", "fault", "fails", "hangs", "forgets"}
+#: Excuses for a process that believes to have what another one has: the cache did not say.
+UNFENCED = {"fails", "hangs", "forgets"}
 ENDS = ("complete", "error", "cancelled")
 
 
@@ -75,6 +77,9 @@ class Tenure:
     upload: Upload
     live: bool = False
     answered: bool = False
+    all_sent: bool = False
+    #: It wants no more of it, and will hear that it has it.
+    cancelling: bool = False
     position: int = 0
     index: int = 0
     offset: int = 0
@@ -84,6 +89,10 @@ class Tenure:
     @property
     def ended(self) -> bool:
         return bool(self.endings)
+
+    @property
+    def over(self) -> bool:
+        return self.ended or (self.answered and not self.live)
 
 
 class FaultySink(TemporaryFileSink):
@@ -97,6 +106,7 @@ class FaultySink(TemporaryFileSink):
         self.released = asyncio.Event()
 
     async def call(self, name: str, upload: Any, call: Callable[[], Any]) -> Any:
+        this_process().check_alive()
         fault = self.faults[name].popleft() if self.faults[name] else ""
         if fault:
             self.befallen.add(upload.safe_client_name)
@@ -152,10 +162,7 @@ def _faulty(name: str) -> Any:
 class FaultyWriter(TemporaryFileWriter):
     sink: FaultySink
     write, finish, abort = _faulty("write"), _faulty("finish"), _faulty("abort")
-    checkpoint, release = _faulty("checkpoint"), _faulty("release")
-
-    async def flush(self) -> None:
-        await super().flush()
+    flush, checkpoint, release = _faulty("flush"), _faulty("checkpoint"), _faulty("release")
 
 
 class Page:
@@ -164,7 +171,9 @@ class Page:
 
     def __init__(self, machine: Uploads, process: Process) -> None:
         self.machine, self.process = machine, process
+        #: The last that the client asked for, and that of which the server speaks.
         self.tenures: dict[str, Tenure] = {}
+        self._told_of: dict[str, Tenure] = {}
         #: Nobody reads what is sent; the server finds out when it sends.
         self.vanished = False
         self.closed = False
@@ -202,7 +211,6 @@ class Page:
     # What the client does.
 
     def register(self, upload: Upload) -> None:
-        self.tenures[upload.ref] = Tenure(upload)
         message = {
             "upload_name": upload.slot,
             "ref": upload.ref,
@@ -210,11 +218,19 @@ class Page:
             "client_size": len(upload.data),
             "resumable": True,
         }
-        self.do(lambda: self.manager.register(message, self.send))
+        self._ask(upload, self.manager.register, message)
 
     def resume(self, upload: Upload) -> None:
-        self.tenures[upload.ref] = Tenure(upload)
-        self.do(lambda: self.manager.resume({"ref": upload.ref}, self.send))
+        self._ask(upload, self.manager.resume, {"ref": upload.ref})
+
+    def _ask(self, upload: Upload, method: Callable[..., Any], message: Any) -> None:
+        self.tenures[upload.ref] = tenure = Tenure(upload)
+
+        async def ask() -> None:
+            self._told_of[upload.ref] = tenure
+            await method(message, self.send)
+
+        self.do(ask)
 
     def frame(self, frame_type: FrameType, ref: str, index: int = 0, data: bytes = b"") -> None:
         frame = serialize(Frame(frame_type, ref, index, data))
@@ -229,7 +245,9 @@ class Page:
     def send_rest(self, tenure: Tenure) -> None:
         while tenure.position < len(tenure.upload.data):
             self.chunk(tenure)
-        self.frame(FrameType.COMPLETE, tenure.upload.ref)
+        if not tenure.all_sent:
+            self.frame(FrameType.COMPLETE, tenure.upload.ref)
+        tenure.all_sent = True
 
     # What it is told.
 
@@ -241,9 +259,9 @@ class Page:
             return
         if message["type"] == "upload_consumed":
             return
-        tenure = self.tenures[message["ref"]]
-        told = getattr(self, f"_{message['type']}")
-        told(tenure, message)
+        tenure = self._told_of[message["ref"]]
+        with self.machine.world.checking():
+            getattr(self, f"_{message['type']}")(tenure, message)
 
     def _upload_registered(self, tenure: Tenure, message: Any) -> None:
         assert not tenure.answered
@@ -259,6 +277,9 @@ class Page:
             if upload.completions and not self.machine.told_complete(upload):
                 # Whoever completes it has told the application, and nobody else yet.
                 upload.excuses.add("overtaken")
+            if upload.excuses & UNFENCED:
+                # Then nothing says which of two processes has more of it.
+                upload.acknowledged = 0
             assert message["offset"] >= upload.acknowledged, (message, upload)
             assert message["offset"] <= message["bytes_received"] <= len(upload.data)
             self._acknowledge(tenure, message)
@@ -269,22 +290,14 @@ class Page:
 
     def _upload_progress(self, tenure: Tenure, message: Any) -> None:
         status = message["status"]
-        if (
-            status == "error"
-            and message["code"] == "locked"
-            and tenure.endings[-1:] == ["complete"]
-        ):
-            # Another connection has the complete upload.
-            tenure.endings.append("locked")
-            return
-        if status == "cancelled" and tenure.endings == ["complete"]:
-            assert "cancel" in tenure.upload.excuses
-            tenure.endings.append(status)
-            return
-        assert not tenure.ended, (message, tenure)
+        ending = message.get("code", status)
+        # A complete one can still be cancelled, or go on at another connection.
+        may_follow = tenure.endings == ["complete"] and ending in ("locked", "cancelled")
+        assert may_follow or not tenure.ended, (message, tenure)
+        assert ending != "cancelled" or "cancel" in tenure.upload.excuses, tenure
         tenure.answered = True
         if status in ENDS:
-            tenure.endings.append(message.get("code", status))
+            tenure.endings.append(ending)
         if status != "error":
             self._acknowledge(tenure, message)
         if status == "complete":
@@ -308,6 +321,9 @@ class Page:
 
 
 def check_file(entry: Any, upload: Upload) -> None:
+    path = Path(getattr(entry.file, "_path", __file__))
+    if upload.excuses & UNFENCED and not path.exists():
+        return
     with entry.file.open_stored() as stored:
         assert stored.read() == upload.data
     assert entry.file.size == len(upload.data)
@@ -366,7 +382,8 @@ class Uploads(RuleBasedStateMachine):
     async def _on_complete(self, entry: Any) -> None:
         this_process().check_alive()
         self.all_uploads[entry.ref].completions += 1
-        check_file(entry, self.all_uploads[entry.ref])
+        with self.world.checking():
+            check_file(entry, self.all_uploads[entry.ref])
         await asyncio.sleep(0)
 
     def told_complete(self, upload: Upload) -> bool:
@@ -424,6 +441,8 @@ class Uploads(RuleBasedStateMachine):
         data = random.Random(number).choices(b"abcdefghijklmnopqrstuvwxyz", k=size)
         upload = Upload(str(uuid.UUID(int=number + 1)), slot, bytes(data), f"{number}.bin")
         self.all_uploads[upload.ref] = upload
+        if self.world.cache_fails or self.world.cache_hangs:
+            upload.excuses.add("fails")
         self.page(pick).register(upload)
 
     @rule(pick=PICK, chunks=st.integers(1, 6), size=st.sampled_from([CHUNK, CHUNK, 3]))
@@ -458,19 +477,22 @@ class Uploads(RuleBasedStateMachine):
             case "long":
                 page.frame(FrameType.CHUNK, ref, tenure.index, bytes(CHUNK + 1))
             case "beyond":
+                while tenure.position < len(data):
+                    page.chunk(tenure)
                 page.frame(FrameType.CHUNK, ref, tenure.index, b"x" * CHUNK)
             case "early":
                 page.frame(FrameType.CHUNK, ref, 0, data[:CHUNK])
             case "end":
                 page.frame(FrameType.COMPLETE, ref)
             case "cancel":
+                tenure.cancelling = True
                 page.frame(FrameType.CANCEL, ref)
 
     @rule(pick=PICK, other=PICK)
     def resume(self, pick: int, other: int) -> None:
         page, upload = self.page(pick), self.upload(other)
         tenure = page.tenures.get(upload.ref)
-        if tenure is None or tenure.ended or (tenure.answered and not tenure.live):
+        if tenure is None or (tenure.over and not tenure.cancelling):
             page.resume(upload)
 
     @rule(pick=PICK, process=st.integers(0, 1), how=st.sampled_from(LOSSES), turns=TURNS)
@@ -608,7 +630,12 @@ class Uploads(RuleBasedStateMachine):
             self.check_resumes(upload)
 
     def tenures_of(self, upload: Upload) -> list[Tenure]:
-        return [p.tenures[upload.ref] for p in self.all_pages if upload.ref in p.tenures]
+        return [
+            tenure
+            for p in self.all_pages
+            for tenure in p.tenures.values()
+            if tenure.upload is upload
+        ]
 
     def check_tenure(self, page: Page, tenure: Tenure) -> None:
         """Its client knows how it stands, and it goes on if it can."""
