@@ -12,6 +12,8 @@ class DiscardSink(Sink):
 
 
 class DiscardWriter(SinkWriter):
+    takes_views = True
+
     def __init__(self, upload: UploadInfo) -> None:
         self._upload = upload
 

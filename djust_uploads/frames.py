@@ -44,7 +44,7 @@ class Frame:
     type: FrameType
     ref: str
     index: int = 0
-    data: bytes = b""
+    data: bytes | memoryview = b""
 
 
 def is_upload_frame(message: bytes) -> bool:
@@ -66,7 +66,7 @@ def parse(message: bytes) -> Frame:
     if len(message) < HEADER_SIZE:
         raise InvalidMessage(f"chunk frame of {len(message)} bytes")
     (index,) = _INDEX.unpack_from(message, _BARE_SIZE)
-    return Frame(frame_type, ref, index, message[HEADER_SIZE:])
+    return Frame(frame_type, ref, index, memoryview(message)[HEADER_SIZE:])
 
 
 @functools.lru_cache(4096)

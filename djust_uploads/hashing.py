@@ -20,11 +20,11 @@ class RunningHash:
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
-        self._chunks: list[bytes] = []
+        self._chunks: list[bytes | memoryview] = []
         self._gathered = 0
         self._running: asyncio.Task[None] | None = None
 
-    async def update(self, chunk: bytes) -> None:
+    async def update(self, chunk: bytes | memoryview) -> None:
         self._chunks.append(chunk)
         self._gathered += len(chunk)
         if self._gathered >= gather_size(_BATCH):
@@ -40,7 +40,7 @@ class RunningHash:
         if self._running:
             await self._running
 
-    def _update(self, chunks: list[bytes]) -> None:
+    def _update(self, chunks: list[bytes | memoryview]) -> None:
         for chunk in chunks:
             self._sha256.update(chunk)
 

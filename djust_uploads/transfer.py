@@ -118,7 +118,7 @@ class Transfer:
         # Nothing is taken before the head is there, so the client must be allowed to send it.
         least = max(slot.chunk_size, HEAD_SIZE)
         self._window = Window(least, entry.client_size, entry.taken)
-        self._chunks: deque[bytes] = deque()
+        self._chunks: deque[bytes | memoryview] = deque()
         self._fed = asyncio.Event()
         self._drained = asyncio.Event()
         self._settled = asyncio.Event()
@@ -137,7 +137,7 @@ class Transfer:
 
     # The connection's side.
 
-    def feed(self, index: int, data: bytes) -> None:
+    def feed(self, index: int, data: bytes | memoryview) -> None:
         """Take a chunk; never waits. One that is out of order, too long or too much ends the
         transfer; those that come after its end are dropped."""
         if self._stopped:
@@ -296,7 +296,7 @@ class Transfer:
         while await self._fed_on():
             chunk = self._chunks.popleft()
             if guard:
-                await asyncio.to_thread(guard.feed, chunk)
+                await asyncio.to_thread(guard.feed, bytes(chunk))
             if self._hash:
                 await self._hash.update(chunk)
             await self._write(writer, chunk)
@@ -421,9 +421,11 @@ class Transfer:
         if self._stopped:
             raise self._stopped
 
-    async def _write(self, writer: SinkWriter, chunk: bytes) -> None:
+    async def _write(self, writer: SinkWriter, chunk: bytes | memoryview) -> None:
         entry, window, size = self.entry, self._window, len(chunk)
-        await self._bounded(writer.write(chunk))
+        # Its signature is that of the many who don't.
+        taken: Any = chunk if writer.takes_views else bytes(chunk)
+        await self._bounded(writer.write(taken))
         if self.checkpoints:
             # Only what a saved checkpoint has survives this process.
             await self.checkpoints.save_if_due(writer)

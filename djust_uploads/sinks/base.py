@@ -69,7 +69,7 @@ import datetime
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..exceptions import NotResumable
 
@@ -104,6 +104,9 @@ class SinkWriter(abc.ABC):
 
     #: Bytes durably stored, contiguous from 0. Only these are acknowledged; never goes back.
     offset: int = 0
+
+    #: Whether :meth:`write` also takes a ``memoryview``: of the message as it came, without a copy.
+    takes_views: ClassVar[bool] = False
 
     @abc.abstractmethod
     async def write(self, chunk: bytes) -> None:

@@ -46,6 +46,8 @@ class GCSWriter(SinkWriter):
     ``None``; it then replaces it, and a file read meanwhile fails by its generation.
     """
 
+    takes_views = True
+
     def __init__(
         self,
         sink: GCSSink,

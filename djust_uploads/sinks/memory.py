@@ -17,6 +17,8 @@ class MemorySink(Sink):
 
 
 class MemoryWriter(SinkWriter):
+    takes_views = True
+
     def __init__(self, upload: UploadInfo) -> None:
         self._upload = upload
         self._chunks: list[bytes] = []

@@ -42,6 +42,8 @@ class S3Writer(SinkWriter):
       :meth:`abort` looks again, and the sweep, or a lifecycle rule, takes what came still later.
     """
 
+    takes_views = True
+
     def __init__(
         self,
         sink: S3Sink,

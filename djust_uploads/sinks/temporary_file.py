@@ -136,6 +136,8 @@ class TemporaryFileWriter(SinkWriter):
     """Opens its file for each write and holds none open: a paused upload costs no descriptor, and
     a write whose waiter was cancelled can't meet a descriptor that means another file by then."""
 
+    takes_views = True
+
     def __init__(
         self, path: Path, upload: UploadInfo, offset: int = 0, *, finished: bool = False
     ) -> None:
