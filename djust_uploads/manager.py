@@ -240,7 +240,7 @@ class UploadManager:
         upload_id = self._upload_id(ref)
         if upload_id is None:
             raise NotResumable("the connection has no user and no session")
-        with parking.alone(upload_id):
+        async with parking.alone(upload_id):
             if transfer := await self._of_this_process(upload_id):
                 if transfer.entry.status is Status.CONSUMED:
                     # Its handler has returned in this moment, or goes on with other entries.
@@ -314,6 +314,7 @@ class UploadManager:
         transfer.slot = self.slots[entry.upload_name]
         transfer.attach(self)
         if entry.status is Status.COMPLETE:
+            self._remember(entry.ref, failed=False)
             self._entries[entry.ref] = entry
         else:
             self._add(transfer)

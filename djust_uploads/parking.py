@@ -6,14 +6,13 @@ A connection that resumes one of them takes it as it is, with all that its write
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from .conf import upload_settings
 from .entries import Status
-from .exceptions import UploadLocked
 
 if TYPE_CHECKING:
     from .transfer import Transfer
@@ -38,7 +37,7 @@ class Parking:
         self._owners: dict[str, str] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._expiring: set[asyncio.Task[None]] = set()
-        self._resuming: set[str] = set()
+        self._resuming: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def add(self, transfer: Transfer) -> None:
         """Others may resume it from now on."""
@@ -48,16 +47,12 @@ class Parking:
     def get(self, upload_id: str | None) -> Transfer | None:
         return self._transfers.get(upload_id or "")
 
-    @contextlib.contextmanager
-    def alone(self, upload_id: str) -> Iterator[None]:
-        """Resume it here. Raises :class:`UploadLocked` while another connection does."""
-        if upload_id in self._resuming:
-            raise UploadLocked("another connection resumes it")
-        self._resuming.add(upload_id)
-        try:
-            yield
-        finally:
-            self._resuming.discard(upload_id)
+    def alone(self, upload_id: str) -> asyncio.Lock:
+        """To be held by a connection that resumes it: one at a time, and the last one wins."""
+        lock = self._resuming.get(upload_id)
+        if lock is None:
+            self._resuming[upload_id] = lock = asyncio.Lock()
+        return lock
 
     def forget(self, transfer: Transfer) -> None:
         upload_id = transfer.upload_id or ""

@@ -653,6 +653,17 @@ async def test_consumed_one_is_consumed_before_the_handler_returns(sink, again):
         assert other.sent[-2]["refs"] == [refs[1]]
 
 
+async def test_late_frame_of_a_complete_upload_that_was_resumed_and_consumed(sink):
+    async with connect(sink) as old, connect(sink) as page:
+        ref = (await old.upload(DATA))["ref"]
+        await page.resume(ref)
+        with page.manager.turn():
+            list(page.manager.consume("files"))
+        assert await wait_until(lambda: page.sent[-1]["type"] == "upload_consumed")
+        await page.frame(FrameType.CHUNK, ref, 0, b"late")
+        assert (await page.ended(ref))["status"] == "complete"
+
+
 class AllAtOnceCache:
     """Lets all see the same holder before any of them goes on."""
 
@@ -795,10 +806,11 @@ async def test_two_connections_of_a_process_that_resume_at_once(sink, parking, o
     await settled(parking)
     other_process()
     async with connect(sink) as one, connect(sink) as two:
-        answers = await asyncio.gather(one.resume(ref), two.resume(ref))
-        assert [answer["status"] for answer in answers] == ["resumed", "locked"]
-        assert (await one.go_on(answers[0], DATA))["status"] == "complete"
-        assert one.entries()[0].data == DATA
+        _answer, answer = await asyncio.gather(one.resume(ref), two.resume(ref))
+        assert answer["status"] == "resumed"
+        assert (await one.ended(ref))["code"] == "locked"
+        assert (await two.go_on(answer, DATA))["status"] == "complete"
+        assert two.entries()[0].data == DATA
 
 
 async def test_who_was_superseded_before_it_resumed_takes_nothing_away(
