@@ -31,7 +31,8 @@ class Process:
 
     def __init__(self) -> None:
         self.parking = Parking()
-        self.tasks: set[asyncio.Task[Any]] = set()
+        #: In the order of their creation, so that a run can be repeated.
+        self.tasks: dict[asyncio.Task[Any], None] = {}
         self.ended = False
         self.context = contextvars.copy_context()
         self.context.run(_process.set, self)
@@ -124,8 +125,8 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         task = asyncio.Task(coro, loop=loop, **options)
         context = options.get("context")
         process = context[_process] if context else this_process()
-        process.tasks.add(task)
-        task.add_done_callback(process.tasks.discard)
+        process.tasks[task] = None
+        task.add_done_callback(process.tasks.pop)
         task.add_done_callback(self._check_task)
         return task
 
@@ -208,8 +209,10 @@ class World:
         for job in [job for job in self.loop.jobs if job.process is process]:
             self.loop.jobs.remove(job)
             job.stop()
-        self._cancel_tasks(process)
-        self.settle()
+        # Again: what a task does when it is cancelled may wait for something too.
+        for _ in range(10):
+            self._cancel_tasks(process)
+            self.settle()
         assert not process.tasks
 
     def shut_down(self, process: Process) -> None:
