@@ -341,8 +341,12 @@ class UploadManager:
         self._entries.pop(entry.ref, None)
         self._transfers.pop(entry.ref, None)
         self._remember(entry.ref)
-        error = UploadLocked("another connection has resumed it")
-        message = frames.failed(entry.ref, error, entry.upload_name)
+        if entry.restored:
+            error = UploadLocked("another connection has resumed it")
+            message = frames.failed(entry.ref, error, entry.upload_name)
+        else:
+            # The page still waits for its answer.
+            message = frames.not_resumed(entry.ref, "locked")
         # Not awaited: if that connection is half open, nobody reads what we send.
         self._spawn(lambda: self._tell(message))
 

@@ -511,11 +511,12 @@ class Transfer:
             await self._undo()
         else:
             await self._release()
-        if isinstance(error, NotResumable) and self._resumed:
+        if not entry.restored and isinstance(error, NotResumable | UploadLocked):
             logger.warning("%r can't be resumed: %s", entry, error, exc_info=error.__cause__)
             entry.fail(UploadCancelled("it can't be resumed"))
             self.listener.transfer_ended(self)
-            await self._tell(frames.not_resumed(entry.ref))
+            locked = isinstance(error, UploadLocked)
+            await self._tell(frames.not_resumed(entry.ref, "locked" if locked else "not_found"))
             return
         entry.fail(error)
         self.listener.transfer_ended(self)
