@@ -501,7 +501,7 @@ async def test_process_that_is_overtaken_while_its_sink_resumes(tmp_path, other_
             async with connect(sink) as new:
                 answer = await new.resume(ref)
                 sink.gate.set()
-                assert (await answering)["code"] == "locked"
+                assert (await answering)["status"] == "locked"
                 assert (await new.go_on(answer, DATA))["status"] == "complete"
                 assert new.entries()[0].data == DATA
 
