@@ -21,10 +21,9 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Most tests wait for servers: three files of them at once take little more than a third of the time, if
-# the browser's, few and slow, don't come last.
+# Most tests wait for servers: three files of them at once take little more than a third of the time.
 unit: $(VENV)/installed libmagic azurite browser redis
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone'
+	$(BIN)/pytest --numprocesses 3 --dist loadfile -m 'not alone'
 	$(BIN)/pytest -m alone
 
 # What the unit tests do a few times, ROUNDS times: kill the server at a random moment, and go on.

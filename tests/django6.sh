@@ -30,4 +30,4 @@ for name in s3 gcs object_store contract saving django_storages sink_crashes tem
   sigkill two_processes resume_ends state_machine benchmarks; do
   apart="$apart --ignore-glob=tests/test_$name*"
 done
-"$venv/bin/pytest" --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone' $apart
+"$venv/bin/pytest" --numprocesses 3 --dist loadfile -m 'not alone' $apart
