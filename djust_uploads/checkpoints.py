@@ -82,8 +82,8 @@ class Checkpoints:
             self._saved_at = now
             await self.save(writer)
 
-    async def save(self, writer: SinkWriter, status: str = "uploading") -> bool:
-        """Whether it is saved. Raises what :meth:`save_if_due` raises."""
+    async def save(self, writer: SinkWriter, status: str = "uploading") -> None:
+        """:attr:`offset` tells how much is saved. Raises what :meth:`save_if_due` raises."""
         # Whatever becomes durable meanwhile is in the next one.
         offset = writer.offset
         saved = replace(
@@ -91,22 +91,19 @@ class Checkpoints:
             checkpoint=await _checkpoint_of(writer) or self._saved.checkpoint,
             status=status,
         )
-        if not await self._try(self._lease.save(saved)):
-            return False
-        self._saved, self.offset = saved, max(self.offset, offset)
-        return True
+        if await self._try(self._lease.save(saved)):
+            self._saved, self.offset = saved, max(self.offset, offset)
 
-    async def suspend(self, writer: SinkWriter) -> bool:
-        """Save as much as the writer can make durable. Whether that is saved. Raises
-        :class:`UploadLocked` if somebody already goes on with it; then the writer was left alone.
-        """
-        await self._try(self._lease.check())
+    async def suspend(self, writer: SinkWriter) -> None:
+        """Save as much as the writer can make durable. Raises :class:`UploadLocked` if somebody
+        already goes on with it; then the writer was left alone."""
+        await self.check()
         try:
             async with asyncio.timeout(FLUSH_TIMEOUT):
                 await writer.flush()
         except Exception as exc:
             logger.warning("%s: not all was flushed: %r", self._saved.ref, exc)
-        return await self.save(writer)
+        await self.save(writer)
 
     async def check(self) -> None:
         """Raises :class:`UploadLocked` if the upload is certainly not ours any more."""

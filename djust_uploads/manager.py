@@ -21,7 +21,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from . import frames
 from .consuming import ConsumedEntries, Consumption
@@ -244,8 +244,7 @@ class UploadManager:
             if transfer := await self._of_this_process(upload_id):
                 if transfer.entry.status is Status.CONSUMED:
                     # Its handler has returned in this moment, or goes on with other entries.
-                    await self._tell(frames.consumed(transfer.entry.upload_name, [ref]))
-                    raise NotResumable("the application has the file")
+                    await self._refuse_consumed(transfer.entry.upload_name, ref)
                 self._check_resumable(transfer.entry)
                 transfer.listener.surrender(transfer)
                 await self._adopt(transfer)
@@ -262,8 +261,7 @@ class UploadManager:
             raise NotResumable("nothing is known of it")
         lease, saved = superseded
         if saved.status == "consumed":
-            await self._tell(frames.consumed(saved.upload_name, [ref]))
-            raise NotResumable("the application has the file")
+            await self._refuse_consumed(saved.upload_name, ref)
         if saved.status == "error":
             await _answer_of_cache(lease.end())
             self._remember(ref)
@@ -273,6 +271,10 @@ class UploadManager:
         slot = self._check_resumable(entry)
         # It answers, when it has found out how much is there.
         self._add(Transfer(entry, slot, self, upload_id, (lease, saved)))
+
+    async def _refuse_consumed(self, upload_name: str, ref: str) -> NoReturn:
+        await self._tell(frames.consumed(upload_name, [ref]))
+        raise NotResumable("the application has the file")
 
     async def _of_this_process(self, upload_id: str) -> Transfer | None:
         """The upload, if this process has it: as it is, not as it was before another process took
@@ -354,15 +356,15 @@ class UploadManager:
         """End every transfer and delete what was never consumed, but park what can be resumed.
         Idempotent."""
         transfers = list(self._transfers.values())
-        for transfer in transfers:
-            if transfer.upload_id:
-                self._park(transfer)
-            else:
-                transfer.stop(UploadCancelled("the connection ended"))
-        for transfer in transfers:
-            if not transfer.upload_id:
-                await transfer.wait_ended()
-        await self._wait_settled([transfer for transfer in transfers if transfer.upload_id])
+        resumable = [transfer for transfer in transfers if transfer.upload_id]
+        others = [transfer for transfer in transfers if not transfer.upload_id]
+        for transfer in resumable:
+            self._park(transfer)
+        for transfer in others:
+            transfer.stop(UploadCancelled("the connection ended"))
+        for transfer in others:
+            await transfer.wait_ended()
+        await self._wait_settled(resumable)
         if self._consumption.running:
             # A handler that outlives its connection still reads its files; it calls us again.
             self._closing = True
@@ -370,8 +372,8 @@ class UploadManager:
         unconsumed = [entry for entry in self._entries.values() if entry.complete]
         self._entries.clear()
         for entry in unconsumed:
-            if resumable := self._resumable(entry):
-                parking.park(resumable, self.owner or "")
+            if complete := self._resumable(entry):
+                parking.park(complete, self.owner or "")
             else:
                 await _delete(entry)
         await self._discard(self._consumption.take_consumed())
