@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
+from mmap import mmap
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
@@ -112,21 +113,49 @@ class SinkFile(File):  # type: ignore[type-arg]
 
 
 class MemoryFile(SinkFile):
-    """The bytes themselves, in one piece or in the chunks in which they came."""
+    """The bytes themselves: ``bytes``, or memory that nobody writes to any more."""
 
-    def __init__(self, name: str, content: bytes | Sequence[bytes], **kwargs: Any) -> None:
-        self._chunks = [content] if isinstance(content, bytes) else list(content)
-        super().__init__(name, sum(map(len, self._chunks)), **kwargs)
+    def __init__(self, name: str, content: bytes | bytearray | mmap, **kwargs: Any) -> None:
+        self._content = content
+        super().__init__(name, len(content), **kwargs)
 
     def open_stored(self) -> BinaryIO:
-        # Not before: it takes as long as a copy does, and who opens files is in a thread.
-        content = b"".join(self._chunks)
-        self._chunks = [content]
-        return io.BytesIO(content)
+        if isinstance(self._content, mmap):
+            # A BytesIO would be a copy of it.
+            return io.BufferedReader(_MemoryReader(self._content), self.DEFAULT_CHUNK_SIZE)
+        return io.BytesIO(self._content)
 
     async def adelete(self) -> None:
         self.close()
-        self._chunks = []
+        self._content = b""
+
+
+class _MemoryReader(io.RawIOBase):
+    """A file over memory, which it does not copy. An ``mmap`` itself has one position for all."""
+
+    def __init__(self, memory: mmap) -> None:
+        self._memory = memory
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        bases = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: len(self._memory)}
+        if bases[whence] + offset < 0:
+            raise OSError(f"seek to {bases[whence] + offset}, before the start")
+        self._position = bases[whence] + offset
+        return self._position
+
+    def readinto(self, buffer: Any, /) -> int:
+        with memoryview(self._memory) as memory, memoryview(buffer).cast("B") as target:
+            content = memory[self._position : self._position + len(target)]
+            target[: len(content)] = content
+        self._position += len(content)
+        return len(content)
 
 
 class LocalFile(SinkFile):

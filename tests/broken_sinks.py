@@ -9,8 +9,7 @@ import time
 
 from djust_uploads.exceptions import NotResumable, SinkError, SinkUnavailable
 from djust_uploads.files import MemoryFile
-from djust_uploads.sinks import MemorySink
-from djust_uploads.sinks.memory import MemoryWriter
+from djust_uploads.sinks import MemorySink, SinkWriter
 from tests.shelf import Item, ShelfFile, ShelfSink, ShelfWriter
 
 #: Name → the sink, the test that must catch it, a pattern of the message that says what to mend.
@@ -30,7 +29,7 @@ def broken(test: str, message: str):
 def _sink_with(cls):
     if issubclass(cls, MemorySink):
         return cls
-    if issubclass(cls, MemoryWriter):
+    if issubclass(cls, ListWriter):
         return _sink_with_writer(MemorySink, lambda sink, upload: cls(upload))
     if issubclass(cls, ShelfWriter):
         return _sink_with_writer(ShelfSink, cls)
@@ -53,18 +52,41 @@ def _sink_with_writer(base, writer):
     return Broken
 
 
+class ListWriter(SinkWriter):
+    """Right by itself. What is written stays a list, so that there is much to do wrong."""
+
+    def __init__(self, upload):
+        self._upload = upload
+        self._chunks: list[bytes] = []
+        self._file: MemoryFile | None = None
+
+    async def write(self, chunk):
+        self._chunks.append(chunk)
+        self.offset += len(chunk)
+
+    async def finish(self):
+        if self._file is None:
+            content = b"".join(self._chunks)
+            name, content_type = self._upload.safe_client_name, self._upload.content_type
+            self._file = MemoryFile(name, content, content_type=content_type)
+        return self._file
+
+    async def abort(self):
+        self._chunks.clear()
+
+
 # Bytes
 
 
 @broken("size", "Store each chunk once, in order")
-class LosesTheLastChunk(MemoryWriter):
+class LosesTheLastChunk(ListWriter):
     async def finish(self):
         self._chunks[1:] = self._chunks[1:-1]
         return await super().finish()
 
 
 @broken("size", "it has 0 bytes, 1 were written")
-class DropsShortChunks(MemoryWriter):
+class DropsShortChunks(ListWriter):
     async def write(self, chunk):
         if len(chunk) > 1:
             self._chunks.append(chunk)
@@ -72,34 +94,34 @@ class DropsShortChunks(MemoryWriter):
 
 
 @broken("size", "its bytes differ from offset 0")
-class StoresChunksBackwards(MemoryWriter):
+class StoresChunksBackwards(ListWriter):
     async def finish(self):
         self._chunks.reverse()
         return await super().finish()
 
 
 @broken("flush_between", "when flush.. comes between its chunks")
-class LosesBytesInFlush(MemoryWriter):
+class LosesBytesInFlush(ListWriter):
     async def flush(self):
         del self._chunks[3:]
 
 
 @broken("flush_between", "what the store does not take now may stay in the writer")
-class FailsWithNothingToFlush(MemoryWriter):
+class FailsWithNothingToFlush(ListWriter):
     async def flush(self):
         if not self._chunks:
             raise RuntimeError("nothing to flush")
 
 
 @broken("one_chunk_of_many_parts", "when a chunk is longer than a part: it has 65536 bytes")
-class CutsChunksToParts(MemoryWriter):
+class CutsChunksToParts(ListWriter):
     async def write(self, chunk):
         await super().write(chunk)
         self._chunks[-1] = chunk[: 64 * 1024]
 
 
 @broken("size", "nothing was written")
-class FailsOnEmptyFiles(MemoryWriter):
+class FailsOnEmptyFiles(ListWriter):
     async def finish(self):
         assert self._chunks or self._file or self.offset, "nothing was written"
         return await super().finish()
@@ -109,21 +131,21 @@ class FailsOnEmptyFiles(MemoryWriter):
 
 
 @broken("size", "add to it only what the store has taken")
-class CountsBytesTwice(MemoryWriter):
+class CountsBytesTwice(ListWriter):
     async def write(self, chunk):
         await super().write(chunk)
         self.offset += len(chunk)
 
 
 @broken("ragged", "it must never go back")
-class TakesOffsetsBack(MemoryWriter):
+class TakesOffsetsBack(ListWriter):
     async def write(self, chunk):
         await super().write(chunk)
         self.offset %= 64 * 1024
 
 
 @broken("size", "everything is stored then, so set it to the size")
-class NeverMovesItsOffset(MemoryWriter):
+class NeverMovesItsOffset(ListWriter):
     async def write(self, chunk):
         self._chunks.append(chunk)
         len(chunk)
@@ -139,7 +161,7 @@ class CountsBeforeItStores(ShelfWriter):
 
 
 @broken("flush_between", "add to it only what the store has taken by it")
-class CountsEverythingInFlush(MemoryWriter):
+class CountsEverythingInFlush(ListWriter):
     async def flush(self):
         self.offset = self._upload.size
 
@@ -148,7 +170,7 @@ class CountsEverythingInFlush(MemoryWriter):
 
 
 @broken("finish_twice", "keep the file that the first call returned")
-class FinishesOnce(MemoryWriter):
+class FinishesOnce(ListWriter):
     async def finish(self):
         if self._file:
             raise RuntimeError("already finished")
@@ -226,7 +248,7 @@ class LeavesBytesWhenAborted(ShelfWriter):
 
 
 @broken("a_write_that_fails", "abort.. after a write.. that failed raised RuntimeError")
-class CannotAbortAfterAnError(MemoryWriter):
+class CannotAbortAfterAnError(ListWriter):
     failed = False
 
     async def write(self, chunk):
@@ -302,7 +324,7 @@ class IsBrokenByOneError(ShelfSink):
 
 
 @broken("a_write_that_fails", "swallowed an error: let it pass")
-class IgnoresErrors(MemoryWriter):
+class IgnoresErrors(ListWriter):
     async def write(self, chunk):
         with contextlib.suppress(ValueError):
             await super().write(bytes(chunk))
@@ -318,7 +340,7 @@ class SharesItsBuffer(MemorySink):
 
     async def open(self, upload):
         self.chunks.clear()
-        writer = MemoryWriter(upload)
+        writer = ListWriter(upload)
         writer._chunks = self.chunks
         return writer
 
@@ -342,7 +364,7 @@ class AbortsItsNeighbours(ShelfWriter):
 
 
 @broken("size", "must return a SinkFile")
-class ReturnsBytes(MemoryWriter):
+class ReturnsBytes(ListWriter):
     async def finish(self):
         return b"".join(self._chunks)
 
@@ -379,7 +401,7 @@ class CannotSeek(ShelfFile):
 
 
 @broken("test_delete", "The file can be read after adelete")
-class StaysWhenDeleted(MemoryWriter):
+class StaysWhenDeleted(ListWriter):
     async def finish(self):
         class Stays(MemoryFile):
             async def adelete(self):
@@ -582,7 +604,7 @@ class ClosesForGood(MemorySink):
 
 
 @broken("blocks_no", "on the event loop, where every other socket waits")
-class BlocksTheLoop(MemoryWriter):
+class BlocksTheLoop(ListWriter):
     async def write(self, chunk):
         time.sleep(0.001)  # noqa: ASYNC251
         await super().write(chunk)
@@ -595,5 +617,5 @@ class ReturnsNoWriter(MemorySink):
 
 
 @broken("size", "A new writer's offset is 0")
-class StartsAnywhere(MemoryWriter):
+class StartsAnywhere(ListWriter):
     offset = 7
