@@ -45,6 +45,7 @@ from .exceptions import (
 from .hashing import RunningHash, sha256_of
 from .parking import PARKED_SECONDS
 from .sinks.base import Sink, SinkWriter
+from .threads import in_thread
 from .validators import HEAD_SIZE, check_content, run_validators, xml_guard
 from .window import Window, budget
 
@@ -296,12 +297,12 @@ class Transfer:
         while await self._fed_on():
             chunk = self._chunks.popleft()
             if guard:
-                await asyncio.to_thread(guard.feed, bytes(chunk))
+                await in_thread(guard.feed, bytes(chunk))
             if self._hash:
                 await self._hash.update(chunk)
             await self._write(writer, chunk)
         if guard:
-            await asyncio.to_thread(guard.feed, b"", final=True)
+            await in_thread(guard.feed, b"", True)
         await self._finish(writer, sink)
 
     async def _open(self, *, parsed: bool) -> Sink:
@@ -383,7 +384,7 @@ class Transfer:
     async def _check_content(self, head: bytes) -> None:
         """The application's validators have threads of their own: they may be slow, and only the
         uploads that have some wait for them."""
-        await asyncio.to_thread(check_content, self.slot, self.entry, head)
+        await in_thread(check_content, self.slot, self.entry, head)
         if self.slot.validators:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(_validating, run_validators, self.slot, self.entry, head)
