@@ -6,13 +6,14 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
+from .threads import in_thread
 from .window import gather_size
 
 if TYPE_CHECKING:
     from .files import SinkFile
 
 #: Bytes to hash at once: hashlib lets other threads run meanwhile, and the hop is worth it.
-_BATCH = 1024 * 1024
+_BATCH = 4 * 1024 * 1024
 
 
 class RunningHash:
@@ -34,7 +35,7 @@ class RunningHash:
         """Begin to hash what is gathered, when the batch before is done: order matters."""
         await self._done()
         chunks, self._chunks, self._gathered = self._chunks, [], 0
-        self._running = asyncio.create_task(asyncio.to_thread(self._update, chunks))
+        self._running = asyncio.create_task(in_thread(self._update, chunks))
 
     async def _done(self) -> None:
         if self._running:
@@ -54,6 +55,6 @@ async def sha256_of(file: SinkFile) -> str:
     """Of a stored file, read once more."""
     digest = hashlib.sha256()
     async for chunk in file.achunks(_BATCH):
-        await asyncio.to_thread(digest.update, chunk)
+        await in_thread(digest.update, chunk)
     await asyncio.to_thread(file.close)
     return digest.hexdigest()

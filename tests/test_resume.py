@@ -18,6 +18,7 @@ from djust_uploads.exceptions import SinkFull, UploadLocked
 from djust_uploads.frames import FrameType
 from djust_uploads.parking import Parking
 from djust_uploads.resume import Lease, SavedUpload
+from djust_uploads.sinks import temporary_file
 from djust_uploads.sinks.temporary_file import PREFIX, TemporaryFileWriter
 from djust_uploads.testing import RecordingSink
 
@@ -27,6 +28,12 @@ from .servers import wait_until
 CHUNK = 64 * 1024
 DATA = os.urandom(40 * CHUNK + 5)
 ALICE = "user:1"
+
+
+@pytest.fixture(autouse=True)
+def durable_soon(monkeypatch):
+    """Some of ``DATA`` before all of it came."""
+    monkeypatch.setattr(temporary_file, "GATHER", 16 * CHUNK)
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import tempfile
+import time
 import types
 import uuid
 from collections import defaultdict, deque
@@ -330,6 +331,11 @@ def check_file(entry: Any, upload: Upload) -> None:
     assert entry.sha256 == hashlib.sha256(upload.data).hexdigest()
 
 
+def _call_in_thread(_threads: Any, future: Any, function: Any, args: Any) -> Any:
+    """As the simulated loop knows how to."""
+    return future.get_loop().run_in_executor(None, function, *args)
+
+
 class Uploads(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -371,6 +377,8 @@ class Uploads(RuleBasedStateMachine):
             "transfer.HEAD_SIZE": 4,
             "window.START_WINDOW": 16,
             "sinks.temporary_file.GATHER": 20,
+            "sinks.temporary_file.time": types.SimpleNamespace(monotonic=clock, time=time.time),
+            "threads._Threads.call": _call_in_thread,
         }.items():
             self.patch.setattr(f"djust_uploads.{name}", value)
         self.settings = override_settings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import io
 import os
@@ -20,7 +21,7 @@ from PIL import Image
 
 from djust_uploads import MemorySink, TemporaryFileSink, UploadInfo
 from djust_uploads.exceptions import SinkError, SinkFull, SinkMisconfigured
-from djust_uploads.sinks import temporary_file
+from djust_uploads.sinks import reserving, temporary_file
 from tests.servers import ROOT
 
 from . import content
@@ -131,16 +132,74 @@ async def test_bytes_are_those_that_were_written(sink, size, chunk):
 
 
 async def test_offset_is_what_is_on_the_disk(sink, directory):
-    writer = await sink.open(info(3_000_000))
+    writer = await sink.open(info(30_000_000))
     offsets = []
-    for _ in range(30):
+    for _ in range(300):
         await writer.write(bytes(100_000))
         offsets.append(writer.offset)
         [path] = directory.iterdir()
         assert path.stat().st_size == writer.offset
     assert offsets == sorted(offsets)
-    assert 0 < offsets[-1] <= 3_000_000
+    assert 0 < offsets[-1] <= 30_000_000
     await writer.abort()
+
+
+async def test_slow_upload_is_written_every_second(sink, monkeypatch):
+    monkeypatch.setattr(temporary_file, "GATHER_TIME", 0.05)
+    writer = await sink.open(info(300))
+    await writer.write(b"a" * 100)
+    assert writer.offset == 0
+    await asyncio.sleep(0.06)
+    await writer.write(b"a" * 100)
+    assert writer.offset == 200
+    await writer.write(b"a" * 100)
+    assert writer.offset == 200
+    await writer.abort()
+
+
+async def test_room_on_the_disk_is_reserved_modestly(sink, directory, monkeypatch):
+    """As much as a file has, 16 MiB at most, never more than it will have; and it doesn't show."""
+    monkeypatch.setattr(temporary_file, "GATHER", 1_000_000)
+    size, reserved = 100_000_000, []
+    writer = await sink.open(info(size))
+    [path] = directory.iterdir()
+    for _ in range(100):
+        await writer.write(bytes(1_000_000))
+        status = path.stat()
+        assert status.st_size == writer.offset
+        reserved.append(status.st_blocks * 512 - writer.offset)
+        assert reserved[-1] <= min(writer.offset, temporary_file.RESERVE) + 1_000_000
+    assert max(reserved) > 8_000_000
+    file = await writer.finish()
+    assert path.stat().st_blocks * 512 < size + 1_000_000
+    await file.adelete()
+
+
+async def test_disk_that_reserves_nothing(sink, monkeypatch):
+    monkeypatch.setattr(reserving, "_fallocate", None)
+    file = await store(sink, data := os.urandom(10_000_000))
+    assert await file.aread() == data
+    await file.adelete()
+
+
+@pytest.mark.parametrize("sizes", [[1], [5_000_000], [700_000] * 9, [3] * 3000, [0, 1 << 20, 0]])
+async def test_writes_are_not_too_large(sink, monkeypatch, sizes):
+    written = []
+
+    def pwritev(fd, buffers, offset):
+        written.append(sum(map(len, buffers)))
+        return os.pwritev(fd, buffers, offset)
+
+    monkeypatch.setattr(temporary_file, "_pwritev", pwritev)
+    data = os.urandom(sum(sizes))
+    writer, start = await sink.open(info(len(data))), 0
+    for size in sizes:
+        await writer.write(memoryview(data)[start : start + size])
+        start += size
+    file = await writer.finish()
+    assert await file.aread() == data
+    assert max(written) <= temporary_file._WRITE
+    await file.adelete()
 
 
 async def test_abort_is_idempotent(sink, directory):

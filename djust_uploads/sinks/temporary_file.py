@@ -7,12 +7,14 @@ import atexit
 import contextlib
 import datetime
 import errno
+import itertools
 import os
 import re
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,10 @@ from django.core.checks import CheckMessage, Error
 from ..exceptions import NotResumable, SinkError, SinkFull, SinkMisconfigured, SinkUnavailable
 from ..files import LocalFile
 from ..names import extension_of
+from ..threads import in_thread
 from ..window import gather_size
 from .base import Sink, SinkWriter, UploadInfo
+from .reserving import reserve
 
 try:
     import fcntl
@@ -39,7 +43,18 @@ _GENERATION = re.compile(rf"{PREFIX}[0-9a-f]+-(\d+)-")
 
 #: Bytes to gather before a thread writes them, less where many uploads share what sinks may gather:
 #: the hop costs more than the write of a chunk.
-GATHER = 1024 * 1024
+GATHER = 4 * 1024 * 1024
+
+#: Bytes of room to reserve on the disk at once, at most.
+RESERVE = 16 * 1024 * 1024
+
+#: Seconds after which a chunk is written with the next one, however little was gathered: of a slow
+#: upload too, a crash shall take away no more than was sent in about that time.
+GATHER_TIME = 1.0
+
+#: Bytes to write at once. Linux's page cache takes more in pieces so large that it has to look for
+#: memory for them.
+_WRITE = 1024 * 1024
 
 #: Buffers that one pwritev() takes, https://pubs.opengroup.org/onlinepubs/9699919799/ (limits.h).
 _IOV_MAX = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
@@ -90,7 +105,7 @@ class TemporaryFileSink(Sink):
     async def open(self, upload: UploadInfo) -> SinkWriter:
         path = self.directory / _name_for(upload)
         _remaining.add(str(path))
-        creating = asyncio.create_task(asyncio.to_thread(_create, path, self._permissions))
+        creating = asyncio.create_task(in_thread(_create, path, self._permissions))
         try:
             with translated(str(path)):
                 await asyncio.shield(creating)
@@ -113,7 +128,7 @@ class TemporaryFileSink(Sink):
             case _:
                 raise NotResumable(f"not a checkpoint of TemporaryFileSink: {checkpoint!r:.200}")
         with translated(str(self.directory)):
-            path, size = await asyncio.to_thread(_resumed, self.directory, upload, offset, finished)
+            path, size = await in_thread(_resumed, self.directory, upload, offset, finished)
         return TemporaryFileWriter(path, upload, size, finished=finished)
 
     async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
@@ -147,12 +162,18 @@ class TemporaryFileWriter(SinkWriter):
         self._upload = upload
         self._chunks: list[bytes] = []
         self._gathered = 0
+        self._gathered_since = 0.0
+        self._reserved = offset
         self._file: TemporaryFile | None = None
 
     async def write(self, chunk: bytes) -> None:
+        now = time.monotonic()
+        if not self._chunks:
+            self._gathered_since = now
         self._gathered += len(chunk)
         self._chunks.append(chunk)
-        if self._gathered >= gather_size(GATHER) or len(self._chunks) >= _IOV_MAX:
+        waited = now - self._gathered_since
+        if self._gathered >= gather_size(GATHER) or waited >= GATHER_TIME:
             await self.flush()
 
     async def flush(self) -> None:
@@ -160,15 +181,24 @@ class TemporaryFileWriter(SinkWriter):
         if not self._chunks:
             return
         with translated(str(self._path)):
-            await asyncio.to_thread(_append, self._path, self._chunks, self.offset)
+            await in_thread(_append, self._path, self._chunks, self.offset, self._room())
         self.offset += self._gathered
         self._chunks, self._gathered = [], 0
+
+    def _room(self) -> int:
+        """Bytes to reserve on the disk from ``offset`` on: as many as the file has already, so that
+        nobody has much of it by a promise; none if what is gathered has its room."""
+        end = self.offset + self._gathered
+        if end <= self._reserved:
+            return 0
+        self._reserved = max(end, min(self.offset + min(self.offset, RESERVE), self._upload.size))
+        return self._reserved - self.offset
 
     async def finish(self) -> TemporaryFile:
         if self._file is None:
             await self.flush()
             with translated(str(self._path)), _still_there(self._path):
-                size = (await aiofiles.os.stat(self._path, follow_symlinks=False)).st_size
+                size = (await in_thread(self._path.lstat)).st_size
             if size != self.offset:
                 raise SinkError(f"{self._path} has {size} bytes, and had {self.offset}")
             self._finished = True
@@ -301,25 +331,38 @@ def _write_and_seek(fd: int, buffers: Sequence[memoryview], offset: int) -> int:
 _pwritev = getattr(os, "pwritev", _write_and_seek)
 
 
-def _append(path: Path, chunks: Sequence[bytes], offset: int) -> None:
+def _append(path: Path, chunks: Sequence[bytes], offset: int, room: int) -> None:
     with _still_there(path), _alone(path) as fd:
         size = os.fstat(fd).st_size
         if size < offset:
             # Written there, the bytes would leave a hole, and the file would look whole.
             raise SinkError(f"{path} has {size} bytes, and had {offset}")
+        if room:
+            reserve(fd, offset, room)
         _write_at(fd, chunks, offset)
 
 
 def _write_at(fd: int, chunks: Sequence[bytes], offset: int) -> None:
     """All of ``chunks`` at ``offset``; a disk that is nearly full may take a part of a write."""
-    views = [memoryview(chunk) for chunk in chunks if chunk]
+    views = deque(memoryview(chunk) for chunk in chunks if chunk)
     while views:
-        written = _pwritev(fd, views[:_IOV_MAX], offset)
+        written = _pwritev(fd, _batch(views), offset)
         offset += written
         while views and written >= len(views[0]):
-            written -= len(views.pop(0))
+            written -= len(views.popleft())
         if written:
             views[0] = views[0][written:]
+
+
+def _batch(views: Iterable[memoryview]) -> list[memoryview]:
+    """The first of them, for one write."""
+    batch, size = [], 0
+    for view in itertools.islice(views, _IOV_MAX):
+        batch.append(view[: _WRITE - size])
+        size += len(batch[-1])
+        if size == _WRITE:
+            break
+    return batch
 
 
 def _sweep(directory: Path, before: float, dry_run: bool) -> list[str]:
