@@ -187,9 +187,9 @@ class TemporaryFileWriter(SinkWriter):
 
     def _room(self) -> int:
         """Bytes to reserve on the disk from ``offset`` on: as many as the file has already, so that
-        nobody has much of it by a promise; none if what is gathered has its room."""
+        nobody has much of it by a promise; none for a small write, or for one that has its room."""
         end = self.offset + self._gathered
-        if end <= self._reserved:
+        if self._gathered < _WRITE or end <= self._reserved:
             return 0
         self._reserved = max(end, min(self.offset + min(self.offset, RESERVE), self._upload.size))
         return self._reserved - self.offset
