@@ -54,6 +54,8 @@ class UploadMessages:
                 message: dict[str, Any] = await receive()
                 if not await self._take_frame(message, slows):
                     return message
+                # While we wait for the next one it would be kept, and nobody counts it.
+                del message
 
         try:
             await super().__call__(scope, receive_others, send)  # type: ignore[misc]

@@ -47,7 +47,7 @@ from .parking import PARKED_SECONDS
 from .sinks.base import Sink, SinkWriter
 from .threads import in_thread
 from .validators import HEAD_SIZE, check_content, run_validators, xml_guard
-from .window import Window, budget
+from .window import TURN_TIMEOUT, Window, budget
 
 if TYPE_CHECKING:
     from .entries import UploadEntry
@@ -118,7 +118,7 @@ class Transfer:
         self._saved_status = resumed[1].status if resumed else "uploading"
         # Nothing is taken before the head is there, so the client must be allowed to send it.
         least = max(slot.chunk_size, HEAD_SIZE)
-        self._window = Window(least, entry.client_size, entry.taken)
+        self._window = Window(least, entry.client_size, entry.taken, moved=self._window_moved)
         self._chunks: deque[bytes | memoryview] = deque()
         self._fed = asyncio.Event()
         self._drained = asyncio.Event()
@@ -137,6 +137,12 @@ class Transfer:
         return self._window.limit
 
     # The connection's side.
+
+    def _window_moved(self) -> None:
+        """The client is to be told; or if it sent too much, there may be room now."""
+        self._drained.set()
+        if self.listener.attached:
+            self._fed.set()
 
     def feed(self, index: int, data: bytes | memoryview) -> None:
         """Take a chunk; never waits. One that is out of order, too long or too much ends the
@@ -301,6 +307,8 @@ class Transfer:
             if self._hash:
                 await self._hash.update(chunk)
             await self._write(writer, chunk)
+            # While we wait for the next one it would be kept, and nobody counts it.
+            del chunk
         if guard:
             await in_thread(guard.feed, b"", True)
         await self._finish(writer, sink)
@@ -409,18 +417,24 @@ class Transfer:
         if self._abandoned and not attached:
             raise _Abandoned("its owner has too many of them")
         self._abandoned = False
+        window = self._window
+        in_line = attached and window.waits
         seconds = upload_settings().idle_timeout if attached else PARKED_SECONDS
         if not self._stopped:
             try:
-                with self._deadline.within(seconds):
+                with self._deadline.within(TURN_TIMEOUT if in_line else seconds):
                     await self._fed.wait()
             except TimeoutError as exc:
                 if not attached:
                     raise _Abandoned(f"nobody came back for {seconds} s") from None
-                raise UploadExpired(f"nothing came for {seconds} s") from exc
+                if not in_line:
+                    raise UploadExpired(f"nothing came for {seconds} s") from exc
+                window.insist()
             self._fed.clear()
         if self._stopped:
             raise self._stopped
+        if window.limit > window.told_limit and window.must_tell(self.entry.received):
+            await self.report()
 
     async def _write(self, writer: SinkWriter, chunk: bytes | memoryview) -> None:
         entry, window, size = self.entry, self._window, len(chunk)

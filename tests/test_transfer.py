@@ -10,7 +10,7 @@ import threading
 import pytest
 from django.test import override_settings
 
-from djust_uploads import MemorySink, TemporaryFileSink, exceptions, transfer
+from djust_uploads import MemorySink, TemporaryFileSink, exceptions, transfer, window
 from djust_uploads.exceptions import SinkFull, SinkMisconfigured, SinkUnavailable, ValidationFailed
 from djust_uploads.frames import FrameType
 from djust_uploads.sinks import temporary_file
@@ -222,8 +222,8 @@ async def test_write_that_timed_out_keeps_its_descriptor(tmp_path, monkeypatch):
     monkeypatch.setattr(TemporaryFileWriter, "abort", releasing_abort)
     with override_settings(DJUST_UPLOADS={"SINK_TIMEOUT": 0.3}):
         async with Connection(sink=TemporaryFileSink(tmp_path)) as page:
-            ref = await page.register(2 * 1024 * 1024)
-            await page.chunks(ref, bytes(1024 * 1024))
+            ref = await page.register(2 * temporary_file.GATHER)
+            await page.chunks(ref, bytes(temporary_file.GATHER))
             assert (await page.ended(ref))["code"] == "timeout"
     async with asyncio.timeout(10):
         while len(inodes) < 2:  # noqa: ASYNC110 (the thread has no event)
@@ -374,6 +374,31 @@ async def test_client_that_oversteps_and_is_gone_is_not_waited_for():
         await left.wait_ended()
         assert page.entries() == []
         assert sink.done[-1] == "abort"
+
+
+async def test_client_hears_when_it_is_its_turn():
+    with override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 4 * CHUNK}):
+        async with Connection(sink=MemorySink()) as page:
+            refs = [await page.register(len(DATA)) for _ in range(3)]
+            assert [message["limit"] for message in page.sent] == [CHUNK, CHUNK, 0]
+            await page.frame(FrameType.CHUNK, refs[0], 0, bytes(CHUNK))
+            last = refs[2]
+            assert await wait_until(
+                lambda: any(m["ref"] == last and m["limit"] == CHUNK for m in page.sent)
+            )
+
+
+async def test_clients_that_do_not_use_their_turn_keep_nobody_waiting_for_long(monkeypatch):
+    monkeypatch.setattr(window, "TURN_TIMEOUT", 0.05)
+    monkeypatch.setattr(transfer, "TURN_TIMEOUT", 0.05)
+    with override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 4 * CHUNK}):
+        async with Connection(sink=MemorySink()) as page:
+            for _ in range(2):
+                await page.register(len(DATA))
+            ref = await page.register(len(DATA))
+            assert page.sent[-1]["limit"] == 0
+            assert await wait_until(lambda: page.sent[-1]["limit"] == CHUNK)
+            assert page.sent[-1]["ref"] == ref
 
 
 async def test_server_that_reads_ahead_is_not_kept_waiting():

@@ -9,7 +9,14 @@ import pytest
 from django.test import override_settings
 from hypothesis import strategies as st
 
-from djust_uploads.window import MAX_WINDOW, START_WINDOW, Budget, Window, gather_size
+from djust_uploads.window import (
+    MAX_WINDOW,
+    START_WINDOW,
+    TURN_TIMEOUT,
+    Budget,
+    Window,
+    gather_size,
+)
 
 CHUNK = 64 * 1024
 MIB = 1024 * 1024
@@ -29,10 +36,11 @@ class Page:
     def __init__(self, budget=None, *, size=10**9, chunk=CHUNK, clock=None):
         self.budget = budget or Budget()
         self.clock = clock or Clock()
-        self.window = Window(chunk, size, budget=self.budget, clock=self.clock)
+        self.window = Window(chunk, size, moved=self._move, budget=self.budget, clock=self.clock)
         self.size, self.chunk = size, chunk
         self.limits = [self.window.limit]
         self.received = self.taken = 0
+        self.moved = False
         self.buffer = deque()
 
     @property
@@ -42,6 +50,8 @@ class Page:
 
     @property
     def may_send(self):
+        if self.moved:
+            self.hear()
         return self.next > 0 and self.received + self.next <= self.limits[-1]
 
     def send(self):
@@ -55,6 +65,15 @@ class Page:
         self.window.take(size, self.taken)
         due = self.clock.now >= self.window.told_at + 0.1
         if self.window.must_tell(self.received) or due:
+            self.limits.append(self.window.tell(self.taken))
+
+    def _move(self):
+        self.moved = True
+
+    def hear(self):
+        """Of the limit that has moved."""
+        self.moved = False
+        if self.window.must_tell(self.received):
             self.limits.append(self.window.tell(self.taken))
 
     def send_all(self):
@@ -208,6 +227,72 @@ def test_windows_are_shared_evenly_when_they_don_t_fit():
     assert [page.window.size for page in pages] == [16 * MIB, 16 * MIB]
 
 
+# Turns
+
+
+@pytest.fixture
+def crowd():
+    """Ten pages with chunks of 1 MiB, and room for four of them at once."""
+    with override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 8 * MIB}):
+        budget, clock = Budget(), Clock()
+        yield [Page(budget, chunk=MIB, clock=clock) for _ in range(10)]
+
+
+def test_where_a_chunk_for_each_has_no_room_they_take_turns(crowd):
+    assert [page.may_send for page in crowd] == [True] * 4 + [False] * 6
+    for _ in range(10):
+        for page in crowd:
+            if page.may_send:
+                page.send()
+                page.take()
+            assert sum(page.limits[-1] - page.taken for page in crowd) <= 4 * MIB
+        sent = [page.received // MIB for page in crowd]
+        assert max(sent) - min(sent) <= 1
+    assert min(sent) >= 9
+
+
+def test_who_leaves_makes_room(crowd):
+    first, fifth = crowd[0], crowd[4]
+    first.window.close()
+    assert fifth.may_send
+    crowd[5].window.close()
+    crowd[1].window.close()
+    assert crowd[6].may_send
+
+
+def test_room_that_nobody_uses_is_another_s_after_a_while(crowd):
+    """Clients that are slow, or gone without a word, keep nobody waiting for long; and when they
+    send after all, that counts."""
+    budget, clock = crowd[0].budget, crowd[0].clock
+    clock.now += TURN_TIMEOUT
+    last = crowd[-1]
+    last.window.insist()
+    last.hear()
+    assert [page.may_send for page in crowd] == [True] * 8 + [False, True]
+    last.send()
+    for page in crowd[:4]:
+        assert page.may_send
+        page.send()
+    assert budget.granted == 9 * MIB
+
+
+def test_sink_that_hangs_keeps_the_others_waiting_for_a_while_only(crowd):
+    for page in crowd[:4]:
+        page.send()
+    crowd[4].clock.now += TURN_TIMEOUT
+    crowd[4].window.insist()
+    crowd[4].hear()
+    assert [page.may_send for page in crowd[:6]] == [False] * 4 + [True, False]
+
+
+def test_turn_of_a_small_file_takes_no_more_room_than_it_needs():
+    with override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 2 * MIB}):
+        budget = Budget()
+        pages = [Page(budget, size=1000, chunk=256 * 1024) for _ in range(1000)]
+        assert all(page.may_send for page in pages)
+        assert budget.granted == 1000 * 1000
+
+
 @override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 64 * MIB})
 def test_limit_does_not_go_back_when_others_come():
     budget = Budget()
@@ -222,6 +307,10 @@ def test_limit_does_not_go_back_when_others_come():
     assert page.window.limit == limit
     page.take_all()
     page.rounds(3)
+    # The others have all the room, and don't use it.
+    assert page.window.waits
+    page.clock.now += TURN_TIMEOUT
+    page.window.insist()
     assert limit < page.window.limit == page.taken + CHUNK
     assert len(others) == 1000
 
@@ -308,6 +397,8 @@ class Process:
     def check(self):
         held = sum(page.received - page.taken for page in self.pages)
         assert (self.budget.uploads, self.budget.buffered) == (len(self.pages), held)
+        assert self.budget.granted == sum(page.window._granted for page in self.pages)
+        assert set(self.budget._line) <= {page.window for page in self.pages}
         for page in self.pages:
             assert page.limits == sorted(page.limits)
             assert page.limits[-1] <= page.window.limit
@@ -317,10 +408,15 @@ class Process:
             assert sizes <= self.budget.half + sum(page.chunk for page in self.pages)
 
     def finish(self):
-        """Nobody stands still for ever: when the sink has taken all, the client may send."""
+        """Nobody stands still for ever: when the sink has taken all, the client may send, at once
+        or a while later."""
         for page in self.pages:
             while page.received < page.size:
                 page.take_all()
+                if page.window.waits:
+                    self.clock.now += TURN_TIMEOUT
+                    page.window.insist()
+                    page.hear()
                 assert page.may_send
                 page.send_all()
             page.take_all()
