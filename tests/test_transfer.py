@@ -415,8 +415,9 @@ async def test_server_that_reads_ahead_is_not_kept_waiting():
             sink.released.set()
             assert (await page.ended(ref))["code"] == "limit_exceeded"
             # Who keeps to the limit doesn't pay for it.
-            await page.frame(FrameType.CHUNK, modest, 1, bytes(CHUNK))
             transfers = page.manager._transfers
+            assert await wait_until(lambda: transfers[modest].limit == 2 * CHUNK)
+            await page.frame(FrameType.CHUNK, modest, 1, bytes(CHUNK))
             assert await wait_until(lambda: transfers[modest].entry.taken == 2 * CHUNK)
 
 

@@ -17,12 +17,14 @@ from .object_store_errors import is_missing, is_taken, status_of
 from .object_store_file import ObjectStoreFile
 from .parts import Part, PartGatherer, part_size_for
 from .s3_rules import MAX_PARTS
-from .temporary_file import GATHER
 
 if TYPE_CHECKING:
     from .object_store import ObjectStoreSink
 
 logger = logging.getLogger("djust_uploads")
+
+#: Bytes of a part to hand to obstore at once.
+PIECE = 1024 * 1024
 
 
 class Aborted(Exception):
@@ -104,9 +106,7 @@ class ObjectStoreWriter(SinkWriter):
         self._is_multipart = upload.size > self._part_size
         # Each piece costs a hop between obstore's threads and the event loop. That is dearer than
         # to join a few chunks; a part that is one request is handed over as it came.
-        self._gatherer = PartGatherer(
-            upload.size, GATHER if self._is_multipart else self._part_size
-        )
+        self._gatherer = PartGatherer(upload.size, PIECE if self._is_multipart else self._part_size)
         #: Pieces to hand over, or all of the file.
         self._unsent: list[Part] = []
         self._stream: Stream | None = None

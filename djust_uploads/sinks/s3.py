@@ -195,7 +195,7 @@ class S3Sink(Sink):
             return []
         return [
             Warning(
-                f"The S3 sink for {self._where} sends files unencrypted, and hashes them twice.",
+                f"The S3 sink for {self._where} sends files unencrypted.",
                 hint="Use an https:// endpoint_url.",
                 id="djust_uploads.W006",
             )
