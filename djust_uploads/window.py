@@ -77,6 +77,11 @@ class Budget:
         bring that about."""
         return self.buffered + self.sending > upload_settings().max_buffered_bytes
 
+    @property
+    def crowded(self) -> bool:
+        """Whether not all have the windows that they would like to have."""
+        return self.wanted > self.half or bool(self._line)
+
     def join(self, window: Window) -> None:
         self._windows.add(window)
 
@@ -217,7 +222,6 @@ class Window:
         self._buffered -= size
         self._budget.buffered -= size
         self._taken = taken
-        self._count()
         self._ask()
 
     def must_tell(self, received: int) -> bool:
@@ -249,6 +253,10 @@ class Window:
         self._budget.insist(self, self._clock())
 
     def _ask(self) -> None:
+        if not self._budget.crowded:
+            self.move()
+            return
+        self._count()
         if self.limit < min(self._taken + self.size, self._end):
             self._budget.ask(self)
         else:
@@ -273,10 +281,12 @@ class Window:
             self._count()
 
     def _count(self) -> None:
-        ahead = max(0, min(self.limit, self._end) - self._taken)
-        granted = min(ahead, self._buffered) if self._reclaimed else ahead
-        self._budget.granted += granted - self._granted
-        self._granted = granted
+        granted = max(0, min(self.limit, self._end) - self._taken)
+        if self._reclaimed:
+            granted = min(granted, self._buffered)
+        if granted != self._granted:
+            self._budget.granted += granted - self._granted
+            self._granted = granted
 
     def _measure(self) -> None:
         # Whatever kept the client beside the way, it was not faster than that. So the least counts.

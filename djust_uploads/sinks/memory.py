@@ -44,6 +44,8 @@ class MemoryWriter(SinkWriter):
                 self._content,
                 content_type=self._upload.content_type,
             )
+            # Deleting the file shall be what frees it.
+            self._content = bytearray()
         return self._file
 
     async def abort(self) -> None:
