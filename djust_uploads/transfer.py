@@ -138,12 +138,6 @@ class Transfer:
 
     # The connection's side.
 
-    def _window_moved(self) -> None:
-        """The client is to be told; or if it sent too much, there may be room now."""
-        self._drained.set()
-        if self.listener.attached:
-            self._fed.set()
-
     def feed(self, index: int, data: bytes | memoryview) -> None:
         """Take a chunk; never waits. One that is out of order, too long or too much ends the
         transfer; those that come after its end are dropped."""
@@ -254,7 +248,7 @@ class Transfer:
             entry.upload_name,
             position=entry.resume(),
             offset=entry.offset,
-            limit=self._window.tell(entry.taken),
+            limit=self._window.tell(),
             chunk_size=entry.chunk_size,
             progress=entry.progress,
         )
@@ -410,6 +404,12 @@ class Transfer:
             raise self._stopped
         return bool(self._chunks)
 
+    def _window_moved(self) -> None:
+        """The client is to be told; or if it sent too much, there may be room now."""
+        self._drained.set()
+        if self.listener.attached:
+            self._fed.set()
+
     async def _next_feed(self) -> None:
         attached = self.listener.attached
         if not attached:
@@ -487,7 +487,7 @@ class Transfer:
                 str(entry.status),
                 progress=entry.progress,
                 offset=entry.offset,
-                limit=self._window.tell(entry.taken),
+                limit=self._window.tell(),
             )
         )
 

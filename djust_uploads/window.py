@@ -232,10 +232,10 @@ class Window:
             return self.limit > self.told_limit or not self.waits
         return self.limit - self.told_limit >= self.size // 2
 
-    def tell(self, taken: int) -> int:
+    def tell(self) -> int:
         """The limit, to be told to the client at once."""
         now = self._clock()
-        self._adapt(now, taken)
+        self._adapt(now)
         self._ask()
         if self.limit > self.told_limit and self._probe == math.inf:
             self._probe, self._probed_at = self.told_limit, now
@@ -294,8 +294,8 @@ class Window:
         self._round_trip = min(self._round_trip or passed, passed)
         self._probe = math.inf
 
-    def _adapt(self, now: float, taken: int) -> None:
-        size, used = self.size, taken - self._epoch_taken
+    def _adapt(self, now: float) -> None:
+        size, used = self.size, self._taken - self._epoch_taken
         # All of a window: what is buffered when an epoch begins may be taken in no time.
         if used < size:
             return
@@ -303,7 +303,7 @@ class Window:
         # A window that is less than what it wants to be says nothing of what it needs.
         if now < too_soon and size == self._wanted:
             self._grow()
-        self._epoch_at, self._epoch_taken = now, taken
+        self._epoch_at, self._epoch_taken = now, self._taken
 
     def _grow(self) -> None:
         wanted = min(2 * self._wanted, self._most)

@@ -65,7 +65,7 @@ class Page:
         self.window.take(size, self.taken)
         due = self.clock.now >= self.window.told_at + 0.1
         if self.window.must_tell(self.received) or due:
-            self.limits.append(self.window.tell(self.taken))
+            self.limits.append(self.window.tell())
 
     def _move(self):
         self.moved = True
@@ -74,7 +74,7 @@ class Page:
         """Of the limit that has moved."""
         self.moved = False
         if self.window.must_tell(self.received):
-            self.limits.append(self.window.tell(self.taken))
+            self.limits.append(self.window.tell())
 
     def send_all(self):
         """What the client may send now."""
