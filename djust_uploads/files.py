@@ -12,6 +12,8 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 from asgiref.sync import sync_to_async
 from django.core.files.base import File
 
+from .ranges import seek_target
+
 if TYPE_CHECKING:
     from django.core.files.storage import Storage
 
@@ -144,10 +146,7 @@ class _MemoryReader(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        bases = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: len(self._memory)}
-        if bases[whence] + offset < 0:
-            raise OSError(f"seek to {bases[whence] + offset}, before the start")
-        self._position = bases[whence] + offset
+        self._position = seek_target(self._position, len(self._memory), offset, whence)
         return self._position
 
     def readinto(self, buffer: Any, /) -> int:

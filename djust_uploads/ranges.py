@@ -21,6 +21,14 @@ MAX_AHEAD = 4 * 1024 * 1024
 ATTEMPTS = 3
 
 
+def seek_target(position: int, size: int, offset: int, whence: int) -> int:
+    """Where a seek of a file of ``size`` bytes leads. Raises ``OSError`` if that is before 0."""
+    base = {io.SEEK_SET: 0, io.SEEK_CUR: position, io.SEEK_END: size}[whence]
+    if base + offset < 0:
+        raise OSError(f"seek to {base + offset}, before the start")
+    return base + offset
+
+
 class RangeReader(io.BufferedIOBase):
     """A seekable binary file of ``size`` bytes over ``fetch(start, end)``, which returns the bytes
     ``start`` to ``end`` (excluded) and blocks.
@@ -51,10 +59,7 @@ class RangeReader(io.BufferedIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         self._check_open()
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise OSError(f"seek to {base + offset}, before the start")
-        self._position = base + offset
+        self._position = seek_target(self._position, self._size, offset, whence)
         return self._position
 
     def read(self, size: int | None = -1, /) -> bytes:
