@@ -28,7 +28,7 @@ unit: $(VENV)/installed libmagic azurite browser redis
 
 # What the unit tests do a few times, ROUNDS times: kill the server at a random moment, and go on.
 test-rounds: $(VENV)/installed libmagic redis
-	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/test_sigkill.py
+	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/resuming/test_sigkill.py
 
 bench: $(VENV)/installed libmagic
 	$(BIN)/python -m benchmarks

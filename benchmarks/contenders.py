@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.servers import ROOT, Server, serve
-from tests.stores import KEYS
+from tests.support.s3_stores import KEYS
+from tests.support.servers import ROOT, Server, serve
 
 from .client import Job
 from .measures import MB, Work

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.servers import ROOT, free_port
-from tests.stores import Store, make_certificate
+from tests.support.s3_stores import Store, make_certificate
+from tests.support.servers import ROOT, free_port
 
 
 @contextlib.contextmanager

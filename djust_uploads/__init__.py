@@ -10,12 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .consumer import UploadConsumer
-    from .entries import UploadEntry
+    from .doors.channels import UploadConsumer
+    from .doors.handlers import event_handler
+    from .doors.mixin import UploadMixin
     from .exceptions import UploadError, ValidationFailed
     from .files import LocalFile, MemoryFile, SinkFile
-    from .handlers import event_handler
-    from .mixin import UploadMixin
     from .sinks import (
         GCSSink,
         MemorySink,
@@ -27,8 +26,9 @@ if TYPE_CHECKING:
         TemporaryFileSink,
         UploadInfo,
     )
-    from .slots import UploadSlot
-    from .validators import Validator
+    from .slots.entry import UploadEntry
+    from .slots.slot import UploadSlot
+    from .slots.validators import Validator
 
 __version__ = "0.1.0"
 
@@ -44,15 +44,15 @@ _HOMES = {
     "SinkWriter": "sinks",
     "StorageSink": "sinks",
     "TemporaryFileSink": "sinks",
-    "UploadConsumer": "consumer",
-    "UploadEntry": "entries",
+    "UploadConsumer": "doors.channels",
+    "UploadEntry": "slots.entry",
     "UploadError": "exceptions",
     "UploadInfo": "sinks",
-    "UploadMixin": "mixin",
-    "UploadSlot": "slots",
+    "UploadMixin": "doors.mixin",
+    "UploadSlot": "slots.slot",
     "ValidationFailed": "exceptions",
-    "Validator": "validators",
-    "event_handler": "handlers",
+    "Validator": "slots.validators",
+    "event_handler": "doors.handlers",
 }
 
 __all__ = [

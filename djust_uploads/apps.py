@@ -18,4 +18,4 @@ class DjustUploadsConfig(AppConfig):
             mimetypes.init()
 
         if apps.is_installed("djust"):
-            from . import liveview  # noqa: F401 (makes views restore their slots)
+            from .doors import liveview  # noqa: F401 (makes views restore their slots)

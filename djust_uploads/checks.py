@@ -29,9 +29,10 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.utils.module_loading import import_string
 
-from .conf import UploadSettings, sinks, upload_settings
+from .conf import sinks
+from .content.sniffing import sniff
 from .exceptions import InvalidSink, SinkMisconfigured
-from .sniffing import sniff
+from .settings import UploadSettings, upload_settings
 
 
 @register("djust_uploads")
@@ -151,7 +152,7 @@ def check_routing(**kwargs: Any) -> list[CheckMessage]:
     path = getattr(settings, "ASGI_APPLICATION", None)
     if not path or not apps.is_installed("djust"):
         return []
-    from .liveview import StockConsumer
+    from .doors.liveview import StockConsumer
 
     try:
         application = import_string(path)

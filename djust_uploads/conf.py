@@ -1,73 +1,24 @@
-"""``settings.DJUST_UPLOADS``, typed, and the sinks that it configures.
+"""``sinks``: the sinks that ``DJUST_UPLOADS["SINKS"]`` configures, by alias.
 
-::
-
-    DJUST_UPLOADS = {
-        "SINKS": {
-            "default": {"BACKEND": "djust_uploads.sinks.TemporaryFileSink"},
-            "fast": {"BACKEND": "djust_uploads.sinks.TemporaryFileSink",
-                     "OPTIONS": {"directory": "/mnt/nvme/uploads"}},
-        },
-        "MAX_BUFFERED_BYTES": 256 * 1024 * 1024,   # per process, all uploads together
-        "SINK_TIMEOUT": 60,                        # seconds for one call to a sink
-        "IDLE_TIMEOUT": 300,                       # seconds that a client may send nothing
-        "SHA256": False,                           # compute entry.sha256
-        "RESUME_CACHE": "default",                 # alias in CACHES, for resumable slots
-        "RESUME_TTL": 86400,                       # seconds that an upload may be interrupted
-    }
+The settings themselves are in :mod:`djust_uploads.settings`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from .exceptions import InvalidSink
+from .settings import upload_settings
 
 if TYPE_CHECKING:
     from .sinks.base import Sink
 
 DEFAULT_ALIAS = "default"
 DEFAULT_BACKEND = "djust_uploads.sinks.TemporaryFileSink"
-
-
-@dataclass(frozen=True, slots=True)
-class UploadSettings:
-    """``settings.DJUST_UPLOADS`` with its defaults."""
-
-    sinks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    #: Bytes that all uploads of this process together may hold, half before their sinks and half in
-    #: them.
-    max_buffered_bytes: int = 256 * 1024 * 1024
-    #: Seconds that one call to a sink may take.
-    sink_timeout: float = 60.0
-    #: Seconds that a client may send nothing of an upload that it announced.
-    idle_timeout: float = 300.0
-    #: Whether to compute the SHA-256 of every upload while it arrives.
-    sha256: bool = False
-    #: Alias in ``CACHES`` of the cache in which interrupted uploads are remembered.
-    resume_cache: str = "default"
-    #: Seconds for which they are.
-    resume_ttl: float = 24 * 3600
-
-    @classmethod
-    def names(cls) -> dict[str, str]:
-        """The keys of the setting, and the attribute each one fills."""
-        return {name.upper(): name for name in cls.__dataclass_fields__}
-
-
-@cache
-def upload_settings() -> UploadSettings:
-    """The settings as they are now; read again after ``override_settings``."""
-    configured: dict[str, Any] = getattr(settings, "DJUST_UPLOADS", {})
-    names = UploadSettings.names()
-    return UploadSettings(**{names[key]: configured[key] for key in configured if key in names})
 
 
 class SinkHandler:
@@ -136,7 +87,6 @@ sinks = SinkHandler()
 
 def _reset(*, setting: str, **kwargs: Any) -> None:
     if setting == "DJUST_UPLOADS":
-        upload_settings.cache_clear()
         sinks.clear()
 
 

@@ -14,14 +14,14 @@ django.setup()
 import hypothesis
 
 from djust_uploads.testing import UploadClient
-from tests.azure_stores import azurite
-from tests.servers import Server, serve
+from tests.support.azure_stores import azurite
+from tests.support.servers import Server, serve
 
 # djust can't be installed beside Django 6; tests/django6.sh runs what is left without it.
-_WITH_DJUST = ["test_liveview.py", "test_benchmarks.py", "browser"]
+_WITH_DJUST = ["doors/test_liveview.py", "test_benchmarks.py", "browser"]
 collect_ignore = [] if importlib.util.find_spec("djust") else _WITH_DJUST
 # Azurite comes by npm; tests/azurite.sh says so where there is none.
-collect_ignore += [] if azurite() else ["test_object_store_azure.py"]
+collect_ignore += [] if azurite() else ["sinks/object_store/test_azure.py"]
 
 # The machine may be busy: how long an example takes says nothing.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -51,7 +51,7 @@ async def page(plain_site: Server):
 
 @pytest.fixture(scope="session")
 def moto_store():
-    from tests.stores import moto
+    from tests.support.s3_stores import moto
 
     with moto() as store:
         yield store
@@ -59,7 +59,7 @@ def moto_store():
 
 @pytest.fixture(scope="session")
 def seaweedfs_store(tmp_path_factory: pytest.TempPathFactory):
-    from tests.stores import seaweedfs
+    from tests.support.s3_stores import seaweedfs
 
     with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as store:
         yield store
@@ -68,7 +68,7 @@ def seaweedfs_store(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(params=["moto", "seaweedfs"])
 def store(request: pytest.FixtureRequest):
     """An empty bucket on each store."""
-    from tests.stores import empty
+    from tests.support.s3_stores import empty
 
     store = request.getfixturevalue(f"{request.param}_store")
     empty(store)
@@ -79,8 +79,8 @@ def store(request: pytest.FixtureRequest):
 @pytest.fixture
 async def broken(moto_store):
     """An empty bucket of moto's, behind a proxy that breaks as told."""
-    from tests.faulty import faulty
-    from tests.stores import empty
+    from tests.support.faulty import faulty
+    from tests.support.s3_stores import empty
 
     empty(moto_store)
     async with faulty(moto_store.endpoint_url) as proxy:
@@ -93,7 +93,7 @@ async def broken(moto_store):
 @pytest.fixture(scope="session")
 def caches(tmp_path_factory: pytest.TempPathFactory):
     """Caches that processes share, by kind: the environment of a site that uses it."""
-    from tests.caches import KINDS, running
+    from tests.support.caches import KINDS, running
 
     with contextlib.ExitStack() as stack:
         directory = tmp_path_factory.mktemp("cache")
@@ -109,7 +109,7 @@ def cache(caches):
 @pytest.fixture(scope="session")
 def gcs_store():
     """The emulator, behind the proxy that corrects it."""
-    from tests.gcs_stores import emulator, proxy
+    from tests.support.gcs_stores import emulator, proxy
 
     with emulator() as store, proxy(store) as corrected:
         yield corrected
@@ -118,7 +118,8 @@ def gcs_store():
 @pytest.fixture(params=["default", "s3", "gcs"])
 def destination(request: pytest.FixtureRequest):
     """A temporary file, or an empty bucket."""
-    from tests import resuming, stores
+    from tests.support import resuming
+    from tests.support import s3_stores as stores
 
     if request.param == "s3":
         store = request.getfixturevalue("seaweedfs_store")

@@ -26,8 +26,10 @@ if [ ! -e "$venv/installed" ] || [ pyproject.toml -nt "$venv/installed" ]; then
   touch "$venv/installed"
 fi
 apart=""
-for name in s3 gcs object_store contract saving django_storages sink_crashes temporary_file link window \
-  sigkill two_processes resume_ends state_machine benchmarks; do
-  apart="$apart --ignore-glob=tests/test_$name*"
+for path in sinks/s3 sinks/gcs sinks/object_store sinks/test_contract sinks/test_saving \
+  sinks/test_django_storages sinks/test_crashes sinks/test_temporary_file support flow/test_window \
+  resuming/test_sigkill resuming/test_two_processes resuming/test_resume_ends testing/test_contract \
+  uploads/test_state_machine test_benchmarks; do
+  apart="$apart --ignore-glob=tests/$path*"
 done
 "$venv/bin/pytest" --numprocesses 3 --dist loadfile -m 'not alone' $apart

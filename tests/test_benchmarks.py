@@ -12,7 +12,7 @@ from benchmarks.groups import GROUPS as ALL_GROUPS
 from benchmarks.groups import Group, measure
 from benchmarks.measures import MB, Measure, Results, Spread, Work
 from benchmarks.stores import discarding
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 SMALL = Work(64 * 1024, 1, 10 * MB)
 LARGE = Work(256 * 1024, 1, 10 * MB)

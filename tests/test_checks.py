@@ -8,8 +8,9 @@ import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
-from djust_uploads import MemorySink, checks, sniffing
+from djust_uploads import MemorySink, checks
 from djust_uploads.conf import sinks
+from djust_uploads.content import sniffing
 
 
 def found() -> list[str]:

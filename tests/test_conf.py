@@ -4,8 +4,9 @@ import pytest
 from django.test import override_settings
 
 from djust_uploads import MemorySink, Sink, TemporaryFileSink
-from djust_uploads.conf import SinkHandler, UploadSettings, sinks, upload_settings
+from djust_uploads.conf import SinkHandler, sinks
 from djust_uploads.exceptions import InvalidSink
+from djust_uploads.settings import UploadSettings, upload_settings
 
 MEMORY = "djust_uploads.sinks.MemorySink"
 TEMPORARY = "djust_uploads.sinks.TemporaryFileSink"

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import djust_uploads
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 EXPECTED = [
     "GCSSink",

@@ -14,11 +14,11 @@ from .storage import StorageSink
 from .temporary_file import TemporaryFileSink
 
 if TYPE_CHECKING:
-    from .gcs import GCSSink
-    from .object_store import ObjectStoreSink
-    from .s3 import S3Sink
+    from .gcs.sink import GCSSink
+    from .object_store.sink import ObjectStoreSink
+    from .s3.sink import S3Sink
 
-_HOMES = {"GCSSink": "gcs", "ObjectStoreSink": "object_store", "S3Sink": "s3"}
+_HOMES = {"GCSSink": "gcs.sink", "ObjectStoreSink": "object_store.sink", "S3Sink": "s3.sink"}
 
 __all__ = [
     "GCSSink",

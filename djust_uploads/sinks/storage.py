@@ -22,12 +22,12 @@ from django.utils.asyncio import async_unsafe
 
 from ..exceptions import InvalidSink, SinkError, UploadError
 from ..files import SinkFile
-from ..window import gather_size
+from ..flow.budget import gather_size
 from .base import Sink, SinkWriter, UploadInfo
 from .keys import UploadTo, check_upload_to, object_key
 from .links import save_link
 from .marks import Mark, marked_before
-from .s3_copy import copy_to_s3, is_s3_storage, object_of
+from .s3.copying import copy_to_s3, is_s3_storage, object_of
 from .stored_object import StoredObject
 from .temporary_file import GATHER, translated
 

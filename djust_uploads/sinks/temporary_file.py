@@ -22,11 +22,11 @@ import aiofiles.os
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
+from ..content.names import extension_of
 from ..exceptions import NotResumable, SinkError, SinkFull, SinkMisconfigured, SinkUnavailable
 from ..files import LocalFile
-from ..names import extension_of
-from ..threads import in_thread
-from ..window import gather_size
+from ..flow.budget import gather_size
+from ..flow.threads import in_thread
 from .base import Sink, SinkWriter, UploadInfo
 from .reserving import reserve
 

@@ -10,7 +10,7 @@ from functools import partial
 from http.cookies import Morsel
 from typing import Any
 
-from ..frames import Frame, FrameType, serialize
+from ..wire import Frame, FrameType, serialize
 from .hostile import Hostile
 from .page import Page
 

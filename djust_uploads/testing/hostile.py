@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from typing import TYPE_CHECKING
 
-from ..frames import FrameType
+from ..wire import FrameType
 
 if TYPE_CHECKING:
     from .client import UploadClient

@@ -10,7 +10,7 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, Page, Route
 
 from tests.browser.chromium import RECORDER
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 #: Nobody listens there: all that is asked for is answered by the test. Chromium takes localhost for
 #: a secure origin.

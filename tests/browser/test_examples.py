@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.browser.chromium import choose, drag, open_page, recorded, rows, sha256, until
-from tests.servers import ROOT, Server, serve
+from tests.support.servers import ROOT, Server, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

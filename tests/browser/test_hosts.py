@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.browser.chromium import choose, open_page, rows, sha256
-from tests.servers import ROOT, serve
+from tests.support.servers import ROOT, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -99,7 +99,7 @@ async def test_hashed_static_files_under_a_strict_policy(browser, manifest_site,
 
 
 async def test_frames_are_those_that_the_server_reads(stock_page):
-    vectors = json.loads((ROOT / "tests/vectors/frames.json").read_text())["valid"]
+    vectors = json.loads((ROOT / "tests/vectors/wire.json").read_text())["valid"]
     built = await stock_page.evaluate(
         """async (vectors) => {
           const {chunkFrame, completeFrame, cancelFrame} =

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from tests.browser.chromium import choose, drag, open_page, recorded, rows, sha256, until
-from tests.link import Link
-from tests.servers import ROOT, Server, serve
+from tests.support.link import Link
+from tests.support.servers import ROOT, Server, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -10,8 +10,8 @@ import urllib.request
 import pytest
 
 from tests.browser.chromium import open_page, rows, sha256, until
-from tests.gcs_stores import emulator
-from tests.servers import serve
+from tests.support.gcs_stores import emulator
+from tests.support.servers import serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

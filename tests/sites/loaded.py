@@ -17,15 +17,8 @@ django.setup()
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import path
 
-from djust_uploads import (
-    MemoryFile,
-    Sink,
-    SinkWriter,
-    UploadConsumer,
-    UploadMixin,
-    event_handler,
-    transfer,
-)
+from djust_uploads import MemoryFile, Sink, SinkWriter, UploadConsumer, UploadMixin, event_handler
+from djust_uploads.transfer import transfer
 
 transfer.OVERSTEPPING_TIMEOUT = 2.0
 

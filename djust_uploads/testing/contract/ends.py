@@ -9,15 +9,7 @@ import pytest
 
 from ...sinks.base import Sink, SinkWriter
 from .faults import Interrupted, chunks_of, data_of, unreadable
-from .harness import (
-    CHUNK_SIZE,
-    Fault,
-    SinkTests,
-    expect,
-    is_ours,
-    on_loop,
-    upload_info,
-)
+from .harness import CHUNK_SIZE, Fault, SinkTests, expect, is_ours, on_loop, upload_info
 
 #: Where to cancel a call: where it waits for the first time, the second, … One that waits more
 #: often than it has kinds of waiting need not be cancelled at each.

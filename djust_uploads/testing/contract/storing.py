@@ -10,15 +10,7 @@ import pytest
 
 from ...sinks.base import Sink
 from .faults import chunks_of, data_of, ragged
-from .harness import (
-    SinkTests,
-    expect,
-    in_thread,
-    is_gone,
-    on_loop,
-    read_tail,
-    upload_info,
-)
+from .harness import SinkTests, expect, in_thread, is_gone, on_loop, read_tail, upload_info
 
 #: Parts and bytes beside them.
 SIZES = {

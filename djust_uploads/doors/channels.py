@@ -1,0 +1,202 @@
+"""The sockets: what both hosts share, and the host for plain Channels."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.http.request import validate_host
+
+from .. import wire
+from ..uploads.manager import UploadManager
+from .handlers import is_event_handler
+from .messages import MAX_MESSAGE_SIZE, UPLOAD_MESSAGES, UploadMessages
+
+logger = logging.getLogger("djust_uploads")
+
+
+#: Closing codes, https://www.iana.org/assignments/websocket: 4000 and up are the application's.
+FORBIDDEN = 4403
+
+
+class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
+    """A page's socket without djust; combine it with ``UploadMixin``::
+
+        class GalleryConsumer(UploadMixin, UploadConsumer):
+            def mount(self):
+                self.allow_upload("photos", accept="image/*", max_entries=5)
+
+            @event_handler
+            def save(self, **params):
+                for entry in self.consume_uploaded_entries("photos"):
+                    name = default_storage.save(f"photos/{entry.client_name}", entry.file)
+                    self.push_event("photo", {"url": default_storage.url(name)})
+
+    ``mount()`` runs when the page connects, and may be async. Methods marked by ``@event_handler``
+    are called by ``dj-submit`` and ``dj-click`` with the form's fields, or the element's
+    ``dj-value-*`` attributes, as keyword arguments; synchronous ones run in a thread. One message
+    is handled at a time.
+    """
+
+    max_message_size = MAX_MESSAGE_SIZE
+
+    _peer_gone = False
+
+    async def connect(self) -> None:
+        if not self.origin_allowed():
+            await self.close(code=FORBIDDEN)
+            return
+        self._loop = asyncio.get_running_loop()
+        self._events: list[str] = []
+        await self.accept()
+        try:
+            await _call(self.mount)
+        except Exception:
+            logger.exception("%s.mount() raised", type(self).__name__)
+            await self.send_json({"type": "error", "error": "The page could not be set up."})
+            await self.close(code=1011)
+            return
+        await self.send_json({"type": "mount", "upload_configs": self.client_configs()})
+        await self._flush_events()
+
+    def origin_allowed(self) -> bool:
+        """Whether the page that connects is one of ours, by ``ALLOWED_HOSTS``.
+
+        Browsers send ``Origin`` with every WebSocket handshake, and a page of another site would
+        come with our user's cookies. Clients that send none are no browsers.
+        """
+        headers = dict(self.scope["headers"])
+        origin = headers.get(b"origin")
+        if origin is None:
+            return True
+        hosts = settings.ALLOWED_HOSTS
+        if settings.DEBUG and not hosts:
+            hosts = [".localhost", "127.0.0.1", "[::1]"]
+        try:
+            host = urlsplit(origin.decode("latin-1")).hostname or ""
+        except ValueError:
+            return False
+        # hostname drops an IPv6 address's brackets; validate_host wants them.
+        return validate_host(f"[{host}]" if ":" in host else host, hosts)
+
+    def mount(self) -> Any:
+        """Override it: declare the slots, and read what the page needs."""
+
+    def upload_manager(self) -> UploadManager | None:
+        # The mixin's, and None in a consumer that was not combined with it.
+        manager: UploadManager | None = getattr(self, "_upload_manager", None)
+        return manager
+
+    async def send_upload_message(self, message: Mapping[str, Any]) -> None:
+        await self.send_json(message)
+        if self._peer_gone:
+            raise ConnectionError("the page has closed its socket")
+
+    async def send_json(self, message: Mapping[str, Any]) -> None:
+        """Send to the page, if it is still there."""
+        await self._send_text(self._encode(message))
+
+    @staticmethod
+    def _encode(message: Mapping[str, Any]) -> str:
+        return json.dumps(message, cls=DjangoJSONEncoder)
+
+    async def _send_text(self, text: str) -> None:
+        # The page's end is heard by disconnect(), which an exception here would keep from being
+        # called.
+        try:
+            await self.send(text_data=text)
+        except OSError as exc:
+            # https://asgi.readthedocs.io/en/latest/specs/www.html#disconnected-client-send-exception
+            self._peer_gone = True
+            logger.debug("message dropped: %r", exc)
+
+    def push_event(self, event: str, payload: Mapping[str, Any] | None = None) -> None:
+        """Send an event to the page: ``djust:push_event`` on ``window``, with ``detail.event`` and
+        ``detail.payload``. From any thread; events arrive in order. Raises ``TypeError`` for a
+        payload that JSON can't carry."""
+        message = {"type": "push_event", "event": event, "payload": dict(payload or {})}
+        # Here, so that a payload which JSON can't carry is an error of who passed it.
+        self._events.append(self._encode(message))
+        asyncio.run_coroutine_threadsafe(self._flush_events(), self._loop)
+
+    async def _flush_events(self) -> None:
+        while self._events:
+            await self._send_text(self._events.pop(0))
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        try:
+            message = self._decode(text_data)
+        # Brackets nested deep enough exhaust the parser's stack.
+        except (ValueError, RecursionError) as exc:
+            logger.warning("message refused: %s", exc)
+            await self.send_json({"type": "error", "error": "The message was not understood."})
+            return
+        if message["type"] in UPLOAD_MESSAGES:
+            await self.handle_upload_message(message)
+        elif message["type"] == "ping":
+            await self.send_json({"type": "pong"})
+        elif message["type"] == "event":
+            await self._handle_event(message)
+        else:
+            await self.send_json({"type": "error", "error": "Unknown message type."})
+
+    def _decode(self, text: str | None) -> dict[str, Any]:
+        if text is None:
+            raise ValueError("binary, but not an upload frame")
+        if len(text) > self.max_message_size:
+            raise ValueError(f"{len(text)} characters, over {self.max_message_size}")
+        message = json.loads(text)
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise ValueError("not an object with a type")
+        return message
+
+    async def _handle_event(self, message: Mapping[str, Any]) -> None:
+        """Call the handler and answer with the ``ref`` that the page gave the event."""
+        reply = {"type": "noop", "ref": message.get("ref")}
+        configs = self.client_configs()
+        try:
+            handler, params = self._handler(message)
+        except ValueError as exc:
+            logger.warning("event refused: %s", exc)
+            reply |= {"type": "error", "error": "The page asked for something it may not."}
+        else:
+            try:
+                await _call(handler, **params)
+            except Exception:
+                logger.exception("%s raised", message["event"])
+                reply |= {"type": "error", "error": "Something went wrong. Please try again."}
+        await self._flush_events()
+        if self.client_configs() != configs:
+            await self.send_json(wire.configs(self.client_configs()))
+        await self.send_json(reply)
+
+    def _handler(self, message: Mapping[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
+        name, params = message.get("event"), message.get("params") or {}
+        # Looked up on the class: a property would run at the client's word.
+        if not isinstance(name, str) or not is_event_handler(getattr(type(self), name, None)):
+            raise ValueError(f"no event handler {name!r:.80}")
+        handler = getattr(self, name)
+        if not isinstance(params, dict):
+            raise ValueError(f"params of {name} are not an object")
+        try:
+            inspect.signature(handler).bind(**params)
+        except TypeError as exc:
+            raise ValueError(f"params of {name}: {exc}") from None
+        return handler, params
+
+
+async def _call(function: Callable[..., Any], /, **params: Any) -> Any:
+    if inspect.iscoroutinefunction(function):
+        return await function(**params)
+    # Not the one thread that Channels has for all: a handler that saves a big file would keep every
+    # other page's waiting.
+    return await database_sync_to_async(function, thread_sensitive=False)(**params)

@@ -1,0 +1,221 @@
+"""The JSON API of one bucket, as far as the sink needs it, in blocking calls.
+
+Resumable uploads: https://cloud.google.com/storage/docs/performing-resumable-uploads
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import google_crc32c
+import requests
+
+from .errors import GONE, refusal, translated
+
+#: A chunk's length is a multiple of it, but the last one's, and so is what the store keeps of one:
+#: https://cloud.google.com/storage/docs/performing-resumable-uploads#chunked-upload
+GRANULE = 256 * 1024
+
+#: Seconds to connect, and between two bytes of an answer.
+TIMEOUT = (10, 60)
+
+Chunks = Sequence[bytes | memoryview]
+
+#: Of an object that the sink wants to know; ``*`` in a listing.
+FIELDS = "name,generation,metageneration,size,crc32c,metadata,timeCreated"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a session has: the first ``stored`` bytes, or the whole object."""
+
+    stored: int
+    object: dict[str, Any] | None = None
+
+
+class Body:
+    """A request's body over the chunks as they came. Every iteration begins anew, as the SDK sends
+    a request again after it renewed its token."""
+
+    def __init__(self, chunks: Chunks) -> None:
+        self._chunks = chunks
+
+    def __len__(self) -> int:
+        return sum(map(len, self._chunks))
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        return iter(self._chunks)
+
+
+def pieces(chunks: Chunks, start: int, end: int) -> list[memoryview]:
+    """The bytes ``start`` to ``end`` (excluded) of the chunks joined, without a copy."""
+    found, offset = [], 0
+    for chunk in chunks:
+        if start < offset + len(chunk) and offset < end:
+            found.append(memoryview(chunk)[max(0, start - offset) : end - offset])
+        offset += len(chunk)
+    return found
+
+
+def crc32c(chunks: Chunks, crc: int = 0) -> int:
+    """Extends ``crc``."""
+    for chunk in chunks:
+        # The C code takes no views.
+        crc = google_crc32c.extend(crc, bytes(chunk))
+    return crc
+
+
+def encoded(crc: int) -> str:
+    """As the store writes it: https://cloud.google.com/storage/docs/data-validation"""
+    return base64.b64encode(crc.to_bytes(4, "big")).decode()
+
+
+def decoded(crc: str) -> int:
+    return int.from_bytes(base64.b64decode(crc), "big")
+
+
+class Api:
+    """``connect`` returns a session that signs its requests, and the base URL."""
+
+    def __init__(
+        self, bucket: str, where: str, connect: Callable[[], tuple[requests.Session, str]]
+    ) -> None:
+        self._where = where
+        self._connect = connect
+        self._bucket = f"/storage/v1/b/{quote(bucket, safe='')}"
+
+    def _call(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        fine: Sequence[int] = (200, 201, 204),
+        **kwargs: Any,
+    ) -> requests.Response:
+        """Raises a :class:`SinkError` for a status that is not ``fine``."""
+        with translated(self._where, operation):
+            http, base = self._connect()
+            # The URI of a session is whole.
+            url = path if path.startswith("http") else base + path
+            response = http.request(method, url, timeout=TIMEOUT, allow_redirects=False, **kwargs)
+        if response.status_code not in fine:
+            raise refusal(self._where, operation, response)
+        return response
+
+    # Sessions
+
+    def begin(
+        self, key: str, size: int, resource: Mapping[str, Any], params: Mapping[str, Any]
+    ) -> str:
+        """The URI of a new session. It lasts a week."""
+        response = self._call(
+            "begin",
+            "POST",
+            f"/upload{self._bucket}/o",
+            params={"uploadType": "resumable", "name": key, **params},
+            json=resource,
+            headers={
+                "X-Upload-Content-Type": resource["contentType"],
+                "X-Upload-Content-Length": str(size),
+            },
+        )
+        return str(response.headers["Location"])
+
+    def put(self, session: str, chunks: Chunks, start: int, size: int, crc: int | None) -> Answer:
+        """Send the bytes from ``start`` of an object of ``size`` bytes. ``crc``, of all its bytes,
+        goes with the last ones, and the store refuses what doesn't fit it with 400: "JSON API
+        resumable uploads", https://cloud.google.com/storage/docs/data-validation#server-validation
+        """
+        body = Body(chunks)
+        range_ = f"{start}-{start + len(body) - 1}" if len(body) else "*"
+        headers = {"Content-Range": f"bytes {range_}/{size}"}
+        if crc is not None:
+            headers["X-Goog-Hash"] = f"crc32c={encoded(crc)}"
+        return self._ask("put", session, headers, body if len(body) else b"")
+
+    def query(self, session: str, size: int) -> Answer:
+        """https://cloud.google.com/storage/docs/performing-resumable-uploads#status-check"""
+        return self._ask("query", session, {"Content-Range": f"bytes */{size}"}, b"")
+
+    def _ask(
+        self, operation: str, session: str, headers: dict[str, str], body: Body | bytes
+    ) -> Answer:
+        headers["Content-Type"] = "application/octet-stream"
+        response = self._call(
+            operation, "PUT", session, fine=(200, 201, 308), headers=headers, data=body
+        )
+        if response.status_code != 308:
+            return Answer(0, response.json())
+        return Answer(_stored(response.headers.get("Range", "")))
+
+    def cancel(self, session: str) -> None:
+        """ "the response is 499": …/performing-resumable-uploads#cancel-upload. A session that is
+        gone or complete is no error, nor is an emulator that can't (501)."""
+        self._call("cancel", "DELETE", session, fine=(200, 204, *GONE, 501), data=b"")
+
+    # Objects
+
+    def _path(self, key: str) -> str:
+        return f"{self._bucket}/o/{quote(key, safe='')}"
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """The object's metadata. Without leave to list, a key that is free gets a 403."""
+        response = self._call(
+            "get", "GET", self._path(key), fine=(200, 403, 404), params={"fields": FIELDS}
+        )
+        return response.json() if response.status_code == 200 else None
+
+    def patch(self, key: str, generation: str, resource: Mapping[str, Any]) -> None:
+        """An object that is gone or was replaced is no error."""
+        params = {"ifGenerationMatch": generation}
+        self._call(
+            "patch", "PATCH", self._path(key), fine=(200, 404, 412), params=params, json=resource
+        )
+
+    def delete(self, key: str, generation: str, metageneration: str | None = None) -> None:
+        """An object that is gone, was replaced or (with ``metageneration``) changed is no error."""
+        params = {"ifGenerationMatch": generation, "ifMetagenerationMatch": metageneration}
+        self._call("delete", "DELETE", self._path(key), fine=(200, 204, 404, 412), params=params)
+
+    def fetch(self, key: str, generation: str, start: int, end: int) -> bytes:
+        response = self._call(
+            "read",
+            "GET",
+            self._path(key),
+            fine=(200, 206),
+            params={"alt": "media", "generation": generation},
+            # What is compressed on the way has other ranges.
+            headers={"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"},
+        )
+        content: bytes = response.content
+        return content
+
+    def page(self, prefix: str, token: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """Some of the objects below ``prefix``, and the token of the next page."""
+        fields = f"nextPageToken,items({FIELDS})"
+        params = {"prefix": prefix, "pageToken": token, "fields": fields}
+        page = self._call("list", "GET", f"{self._bucket}/o", params=params).json()
+        return page.get("items", []), page.get("nextPageToken")
+
+    def permissions(self, wanted: Sequence[str]) -> set[str]:
+        """Which of them we have; to ask needs none."""
+        path = f"{self._bucket}/iam/testPermissions"
+        answer = self._call("permissions", "GET", path, params={"permissions": list(wanted)})
+        return set(answer.json().get("permissions", ()))
+
+
+def _stored(range_: str) -> int:
+    """Bytes that a 308's ``Range`` tells of; without one there are none: …#status-check.
+
+    Rounded down to whole granules: the store skips bytes that it has already, and an emulator says
+    ``bytes=0-0`` where there are none.
+    """
+    found = re.fullmatch(r"bytes=0-(\d+)", range_.strip())
+    stored = int(found[1]) + 1 if found else 0
+    return stored - stored % GRANULE

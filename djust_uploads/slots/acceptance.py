@@ -1,0 +1,162 @@
+"""What is refused, and by which look: at names and numbers on registration, at the first bytes
+before the sink opens, and, for XML alone, at every byte on its way.
+
+Nothing here stores anything, and nothing trusts the browser: the claimed type can only make a file
+be refused, never be accepted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import SuspiciousFileOperation
+from django.utils.text import get_valid_filename
+
+from ..content.names import type_of_name
+from ..content.sniffing import (
+    GENERIC_TYPES,
+    compatible,
+    is_active,
+    is_active_name,
+    is_xml,
+    looks_like_html,
+    sniff,
+)
+from ..content.xml import XMLGuard
+from ..exceptions import ActiveContent, ContentMismatch, FileTooLarge, TypeNotAccepted, UploadError
+from .validators import Validator
+
+if TYPE_CHECKING:
+    from .entry import UploadEntry
+    from .slot import UploadSlot
+
+#: Bytes that are looked at before the sink opens. libmagic's rules for the formats that browsers
+#: name reach no further, but for disk images.
+HEAD_SIZE = 16 * 1024
+
+
+def check_registration(slot: UploadSlot, entry: UploadEntry) -> None:
+    """Refuse by declared size, name and claimed type.
+
+    Raises :class:`FileTooLarge`, :class:`ActiveContent` or :class:`TypeNotAccepted`, and whatever
+    the slot's own validators raise.
+    """
+    if entry.client_size > slot.max_file_size:
+        raise FileTooLarge(
+            f"{entry.client_size} bytes, over {slot.max_file_size}",
+            message=f"The file is too large: at most {_readable(slot.max_file_size)} are accepted.",
+        )
+    if not slot.allow_active_content and (
+        is_active(entry.client_type) or any(map(is_active_name, _stored_names(entry)))
+    ):
+        raise ActiveContent(f"{entry.client_name!r}, claimed to be {entry.client_type!r}")
+    if slot.accepted:
+        _check_accepted(slot, entry)
+    for validator in slot.validators:
+        with _mistakes_translated(validator):
+            validator.check_registration(entry)
+
+
+def _stored_names(entry: UploadEntry) -> Iterator[str]:
+    """The names under which the file may be stored. Each spelling drops or replaces characters of
+    its own, so one may end in ``.js`` where another does not."""
+    yield entry.client_name
+    yield entry.safe_client_name
+    with contextlib.suppress(SuspiciousFileOperation):
+        # What a FileField makes of it.
+        yield get_valid_filename(entry.client_name)
+
+
+def _check_accepted(slot: UploadSlot, entry: UploadEntry) -> None:
+    """By name *and* claim: a claim alone lets ``evil.exe`` pass as ``image/png``."""
+    accepted, claimed = slot.accepted, _claimed_type(entry)
+    named = type_of_name(entry.client_name)
+    agrees = (
+        claimed in GENERIC_TYPES
+        or accepted.takes_type(claimed)
+        or (named and compatible(claimed, named))
+        # An extension that no table knows: the slot names it, so nothing can contradict it.
+        or not named
+    )
+    if not accepted.takes_name(entry.client_name) or not agrees:
+        raise TypeNotAccepted(
+            f"{entry.client_name!r}, claimed to be {claimed!r}, in a slot for {slot.accept!r}",
+            message=f"Files of this type are not accepted here. Accepted: {slot.accept}.",
+        )
+
+
+def _claimed_type(entry: UploadEntry) -> str:
+    """What the browser claims, but for claims that are known to be wrong."""
+    # Where Excel is installed, Windows gives a CSV this type, and browsers ask Windows.
+    is_csv = type_of_name(entry.client_name) == "text/csv"
+    return "" if is_csv and entry.client_type == "application/vnd.ms-excel" else entry.client_type
+
+
+def _readable(size: int) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size = size // 1000 if size % 1000 == 0 else round(size / 1000, 1)  # type: ignore[assignment]
+    return f"{size} {unit}"
+
+
+def check_content(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
+    """Judge the first bytes and set ``entry.content_type``; blocking, for a worker thread.
+
+    Raises :class:`ActiveContent` or :class:`ContentMismatch`.
+    """
+    named = type_of_name(entry.client_name)
+    found = sniff(head) or named or "application/octet-stream"
+    entry.content_type = found
+    if head:
+        if not slot.allow_active_content and (is_active(found) or looks_like_html(head)):
+            raise ActiveContent(f"{entry!r} holds {found}")
+        for declared in (_claimed_type(entry), named):
+            if not compatible(found, declared):
+                raise ContentMismatch(f"{entry!r} holds {found}, which is not {declared}")
+        _check_found_accepted(slot, entry, found)
+    # libmagic says "text/plain" of a CSV and "application/zip" of an EPUB: where the name is more
+    # exact and nothing contradicts it, the name's type is the better one to store.
+    if named not in GENERIC_TYPES and found != named and not is_active(named):
+        entry.content_type = named
+
+
+def run_validators(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
+    """The slot's own look at the first bytes; blocking, as :func:`check_content`."""
+    for validator in slot.validators:
+        with _mistakes_translated(validator):
+            validator.check_content(entry, head)
+
+
+def _check_found_accepted(slot: UploadSlot, entry: UploadEntry, found: str) -> None:
+    accepted = slot.accepted
+    if not accepted or accepted.takes_type(found) or found in GENERIC_TYPES:
+        return
+    # The name's type was accepted, and the content is compatible with it.
+    named = type_of_name(entry.client_name)
+    lowered = entry.client_name.lower().rstrip(" .")
+    if any(lowered.endswith(extension) for extension in accepted.extensions):
+        return
+    if named and accepted.takes_type(named):
+        return
+    raise ContentMismatch(f"{entry!r} holds {found}, in a slot for {slot.accept!r}")
+
+
+def xml_guard(slot: UploadSlot, entry: UploadEntry, head: bytes) -> XMLGuard | None:
+    """The guard that every byte of ``entry`` must pass, if it is XML and the slot is not lax."""
+    if slot.allow_active_content or not head or not is_xml(entry.content_type, head):
+        return None
+    return XMLGuard()
+
+
+@contextlib.contextmanager
+def _mistakes_translated(validator: Validator) -> Iterator[None]:
+    """A mistake in the application's validator ends the upload, and nothing but the upload."""
+    try:
+        yield
+    except UploadError:
+        raise
+    except Exception as exc:
+        raise UploadError(f"{type(validator).__name__} raised {exc!r}") from exc

@@ -1,0 +1,303 @@
+"""One file's state and numbers. No I/O: a frame comes in, a number moves or an error is raised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..content.names import clean_client_name, clean_relative_path, safe_client_name
+from ..exceptions import (
+    ChunkOutOfOrder,
+    ChunkTooLarge,
+    NotComplete,
+    SizeMismatch,
+    TooManyChunks,
+    UploadCancelled,
+    UploadError,
+)
+from .status import Status
+
+if TYPE_CHECKING:
+    from ..files import SinkFile
+    from ..resuming.leases import SavedUpload
+    from ..sinks.base import UploadInfo
+    from ..wire import Registration
+
+#: A file may come in this many chunks, however small, …
+_FREE_CHUNKS = 1024
+#: … and beyond those its chunks must have this many bytes on average. A chunk costs memory beside
+#: its bytes; this bounds the sum to a small multiple of the declared size.
+_MIN_AVERAGE_CHUNK = 256
+
+
+#: Characters of a claimed MIME type: RFC 6838, 4.2, two names of 127 and a slash.
+_MAX_TYPE = 255
+
+
+class UploadEntry:
+    """One file of a slot, as the application sees it.
+
+    ========================  ==================================================================
+    ``ref``                   the client's name for the upload, a UUID
+    ``upload_name``           the slot
+    ``client_name``           last component of the browser's file name, without control characters
+    ``client_relative_path``  where it lay in a dropped folder, or ``""``
+    ``safe_client_name``      letters, digits, ``-_.`` only: safe in a path, a key, a header
+    ``client_type``           MIME type as the browser claims it
+    ``client_size``           bytes, as declared; the file has exactly as many, or fails
+    ``content_type``          MIME type by libmagic; ``""`` before the first bytes are there
+    ``progress``              percent, 0 to 100, that the sink has taken
+    ``offset``                bytes durably stored, contiguous from 0
+    ``complete``              whether ``file`` is there
+    ``error``, ``error_code`` a sentence for the user and a stable code, or ``None``
+    ``file``                  the stored file, a :class:`~djust_uploads.SinkFile`
+    ``data``                  its whole content as ``bytes``
+    ``sha256``                hex digest, with ``DJUST_UPLOADS["SHA256"]``; else ``None``
+    ``writer_result``         what a djust ``UploadWriter`` returned from ``close()``
+    ========================  ==================================================================
+    """
+
+    def __init__(self, registration: Registration, chunk_size: int) -> None:
+        self.ref = registration.ref
+        self.upload_name = registration.upload_name
+        self.client_name = clean_client_name(registration.client_name)
+        self.client_relative_path = clean_relative_path(registration.client_relative_path)
+        self.safe_client_name = safe_client_name(self.client_name)
+        claimed = registration.client_type[:_MAX_TYPE]
+        self.client_type = claimed.partition(";")[0].strip().lower()
+        self.client_size = registration.client_size
+        self.content_type = ""
+        self.status = Status.UPLOADING
+        self.offset = 0
+        self.sha256: str | None = None
+        #: Whether the client said that it sent all, and had.
+        self.all_received = False
+        #: Bytes that arrived; bytes of them that the sink took.
+        self.received = 0
+        self.taken = 0
+        #: Whether the sink keeps the file when the entry was consumed.
+        self.keeps_file = False
+        self.chunk_size = chunk_size
+        self._next_index = 0
+        #: Bytes that a resumed client sends again, which are here already.
+        self._repeated = 0
+        #: Where else than at the position it was told a resumed client may go on.
+        self._durable_start: int | None = None
+        self._resumed = False
+        #: Whether it is known how much is there: not yet, of one that another process began.
+        self.restored = True
+        self._file: SinkFile | None = None
+        self._error: UploadError | None = None
+        self._postponed = False
+
+    @classmethod
+    def saved(cls, saved: SavedUpload) -> UploadEntry:
+        """As another process knew it."""
+        from ..wire import Registration
+
+        entry = cls(
+            Registration(
+                upload_name=saved.upload_name,
+                ref=saved.ref,
+                client_name=saved.client_name,
+                client_type=saved.client_type,
+                client_size=saved.client_size,
+                client_relative_path=saved.client_relative_path,
+                resumable=True,
+            ),
+            saved.chunk_size,
+        )
+        entry.content_type = saved.content_type
+        entry.restored = False
+        return entry
+
+    def __repr__(self) -> str:
+        return f"<UploadEntry {self.upload_name}/{self.client_name!r} {self.status} {self.ref}>"
+
+    @property
+    def progress(self) -> int:
+        if not self.client_size:
+            return 100 if self.complete else 0
+        return 100 * self.taken // self.client_size
+
+    @property
+    def complete(self) -> bool:
+        return self._file is not None
+
+    @property
+    def error(self) -> str | None:
+        return self._error.message if self._error else None
+
+    @property
+    def error_code(self) -> str | None:
+        return self._error.code if self._error else None
+
+    @property
+    def file(self) -> SinkFile:
+        """The stored file. Raises :class:`~djust_uploads.exceptions.NotComplete` before it is."""
+        if self._file is None:
+            raise NotComplete(f"{self!r} has no file")
+        return self._file
+
+    @property
+    def writer_result(self) -> Any:
+        return self._file.metadata.get("writer_result") if self._file else None
+
+    @property
+    def data(self) -> bytes:
+        """The whole content, in memory. Raises what :attr:`file` raises."""
+        with self.file.open_stored() as stored:
+            return stored.read()
+
+    def save(self, name: str | None = None, storage: Any = None) -> str:
+        """Move the file into a Django storage (``default_storage``) and return the name it got.
+
+        ``name`` defaults to :attr:`safe_client_name`. The cheapest way is taken that sink and
+        storage allow: a file on the same disk is renamed or linked, an object of the same service
+        is copied by the service, anything else is copied as a stream.
+
+        Raises Django's ``SynchronousOnlyOperation`` on an event loop if the file is elsewhere than
+        on this machine: :meth:`asave` is for there.
+        """
+        from django.core.files.storage import default_storage
+
+        storage, name = storage or default_storage, name or self.safe_client_name
+        with self.file as file:
+            saved: str = file.copy_to(storage, name) or storage.save(name, file)
+        return saved
+
+    async def asave(self, name: str | None = None, storage: Any = None) -> str:
+        """:meth:`save` in a worker thread, for async handlers."""
+        from asgiref.sync import sync_to_async
+
+        return await sync_to_async(self.save, thread_sensitive=False)(name, storage)
+
+    def postpone(self) -> None:
+        """Keep the entry for a later ``consume_uploaded_entries()`` instead of consuming it."""
+        self._postponed = True
+
+    def info(self, key: str | None = None, generation: int = 0) -> UploadInfo:
+        """What its sink may know of it; ``key`` as it was when the upload was begun."""
+        from ..sinks.base import UploadInfo
+
+        return UploadInfo(
+            upload_name=self.upload_name,
+            client_name=self.client_name,
+            safe_client_name=self.safe_client_name,
+            client_type=self.client_type,
+            content_type=self.content_type,
+            size=self.client_size,
+            generation=generation,
+            **({"key": key} if key else {}),
+        )
+
+    # The transitions. Only the manager and the transfer call them.
+
+    def accept_chunk(self, index: int, size: int) -> int:
+        """Count a chunk in. Returns how many of its first bytes are to be dropped, because they
+        came before. Raises a :class:`~djust_uploads.exceptions.ProtocolError`."""
+        self._check_restored()
+        if self.all_received and not self._resumed:
+            raise ChunkOutOfOrder(f"chunk {index} after the end of {self!r}")
+        if index != self._next_index:
+            self._go_back(index)
+        if size > self.chunk_size:
+            raise ChunkTooLarge(f"chunk of {size} bytes for {self!r}, over {self.chunk_size}")
+        repeated = min(self._repeated, size)
+        if self.received + size - repeated > self.client_size:
+            raise SizeMismatch(f"{self.received + size} bytes for {self!r} of {self.client_size}")
+        least = min(_MIN_AVERAGE_CHUNK, self.chunk_size)
+        if index > _FREE_CHUNKS and self.received < (index - _FREE_CHUNKS) * least:
+            raise TooManyChunks(f"{index} chunks for {self.received} bytes of {self!r}")
+        self._repeated -= repeated
+        self.received += size - repeated
+        self._next_index += 1
+        self._durable_start = None
+        return repeated
+
+    def _check_restored(self) -> None:
+        if not self.restored:
+            raise ChunkOutOfOrder(f"{self!r} has not heard at which position it goes on")
+
+    def _go_back(self, index: int) -> None:
+        """A client that was resumed may have looked at ``offset`` only, and begin there."""
+        start = self._durable_start
+        if start is None or index != start // self.chunk_size:
+            raise ChunkOutOfOrder(f"chunk {index} of {self!r} instead of {self._next_index}")
+        self._next_index, self._repeated = index, self.received - start
+
+    def accept_complete(self) -> None:
+        """The client says that it sent all. Raises ``SizeMismatch`` if it didn't."""
+        self._check_restored()
+        if self.all_received and self._resumed:
+            # It does not know whether it was heard before its connection was lost.
+            return
+        if self.all_received:
+            raise ChunkOutOfOrder(f"a second complete for {self!r}")
+        if self.received != self.client_size:
+            raise SizeMismatch(f"{self.received} bytes for {self!r} of {self.client_size}")
+        self.all_received = True
+
+    def resume(self) -> int:
+        """A client goes on with what an earlier connection began. Returns the position at which:
+        everything that is here, unless that lies in the same chunk as what is durable, where the
+        index of its first chunk could not tell which of the two it began at."""
+        self._resumed = True
+        ahead = self.received // self.chunk_size > self.offset // self.chunk_size
+        position = self.received if ahead or self.all_received else self.offset
+        self._durable_start = self.offset
+        self._next_index = position // self.chunk_size
+        self._repeated = self.received - position
+        return position
+
+    def restore(self, offset: int, *, complete: bool) -> None:
+        """Another process stored ``offset`` bytes, or all and the client knows that."""
+        self.received = self.taken = self.offset = offset
+        self.all_received = complete
+        self.restored = True
+
+    def take(self, size: int, offset: int) -> None:
+        """The sink took ``size`` more bytes and has stored ``offset`` of all it took."""
+        self.taken += size
+        self.offset = max(self.offset, offset)
+
+    def finalize(self) -> None:
+        self.status = Status.FINALIZING
+
+    def store(self, file: SinkFile, *, keeps_file: bool) -> None:
+        """The sink has the whole file."""
+        self.offset = self.client_size
+        self.keeps_file = keeps_file
+        self._file = file
+
+    def finish(self) -> None:
+        """It may be consumed now."""
+        self.status = Status.COMPLETE
+
+    def consume(self) -> None:
+        self.status = Status.CONSUMED
+
+    def fail(self, error: UploadError) -> None:
+        self._error = error
+        self._file = None
+        self.status = Status.CANCELLED if isinstance(error, UploadCancelled) else Status.ERROR
+
+    def take_postponed(self) -> bool:
+        """Whether :meth:`postpone` was called since the last time this was asked."""
+        postponed, self._postponed = self._postponed, False
+        return postponed
+
+    def template_state(self) -> dict[str, Any]:
+        """What a template sees in ``{{ uploads.<slot>.entries }}``: plain values only."""
+        return {
+            "ref": self.ref,
+            "client_name": self.client_name,
+            "client_type": self.client_type,
+            "client_size": self.client_size,
+            "content_type": self.content_type,
+            "progress": self.progress,
+            "status": str(self.status),
+            "complete": self.complete,
+            "error": self.error,
+            "error_code": self.error_code,
+            "writer_result": self.writer_result,
+        }

@@ -1,0 +1,116 @@
+"""What one ``allow_upload()`` declares, validated where it is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..conf import DEFAULT_ALIAS, sinks
+from ..content.accept import Accept
+from ..exceptions import InvalidSlot
+
+if TYPE_CHECKING:
+    from ..sinks.base import Sink
+    from .entry import UploadEntry
+    from .validators import Validator
+
+
+#: A chunk is one WebSocket message; daphne takes none over 1 MiB, header included.
+MAX_CHUNK_SIZE = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class UploadSlot:
+    """The options of one ``allow_upload()``; see :meth:`djust_uploads.UploadMixin.allow_upload`.
+
+    Raises :class:`~djust_uploads.exceptions.InvalidSlot` for an option that can't be, and
+    :class:`~djust_uploads.exceptions.InvalidSink` for an alias that isn't configured.
+    """
+
+    name: str
+    accept: str = ""
+    max_entries: int = 1
+    max_file_size: int = 10_000_000
+    chunk_size: int = 64 * 1024
+    auto_upload: bool = True
+    sink: str | Sink | Callable[[UploadEntry], str | Sink] | None = None
+    resumable: bool = False
+    allow_active_content: bool = False
+    validators: tuple[Validator, ...] = ()
+    on_complete: Callable[[UploadEntry], Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise InvalidSlot(f"name must be a non-empty string. Got: {self.name!r}")
+        if not isinstance(self.accept, str):
+            raise InvalidSlot(f"accept must be a string such as '.jpg,.png'. Got: {self.accept!r}")
+        self.accepted.check()
+        self._check_int("max_entries", 1, None)
+        self._check_int("max_file_size", 0, None)
+        self._check_int("chunk_size", 1, MAX_CHUNK_SIZE)
+        self._check_validators()
+        if self.on_complete is not None and not callable(self.on_complete):
+            raise InvalidSlot(f"on_complete must be callable. Got: {self.on_complete!r}")
+        if isinstance(self.sink, str) or self.sink is None:
+            sinks.resolve(self.sink)
+        else:
+            from ..sinks.base import Sink
+
+            if not isinstance(self.sink, Sink) and (
+                isinstance(self.sink, type) or not callable(self.sink)
+            ):
+                raise InvalidSlot(
+                    "sink must be an alias, a Sink instance or a callable (entry) -> alias | Sink. "
+                    f"Got: {self.sink!r}"
+                )
+
+    def _check_int(self, name: str, low: int, high: int | None) -> None:
+        value = getattr(self, name)
+        if (
+            not isinstance(value, int)
+            or isinstance(value, bool)
+            or value < low
+            or (high is not None and value > high)
+        ):
+            bounds = f"at least {low}" if high is None else f"from {low} to {high}"
+            raise InvalidSlot(f"{name} must be an integer, {bounds}. Got: {value!r}")
+
+    def _check_validators(self) -> None:
+        from .validators import Validator
+
+        for validator in self.validators:
+            if not isinstance(validator, Validator):
+                raise InvalidSlot(f"validators must be Validator instances. Got: {validator!r}")
+
+    @cached_property
+    def accepted(self) -> Accept:
+        return Accept(self.accept)
+
+    def resolve_sink(self, entry: UploadEntry) -> Sink:
+        """The sink that takes ``entry``; the callable, if any, sees the sniffed content type."""
+        from ..sinks.base import Sink
+
+        chosen = self.sink
+        if callable(chosen) and not isinstance(chosen, Sink):
+            chosen = chosen(entry)
+        return sinks.resolve(chosen)
+
+    def sink_name(self, sink: Sink) -> str:
+        """Its alias or its class: a resumed upload must go on into the same sink."""
+        if self.sink is None or isinstance(self.sink, str):
+            return self.sink or DEFAULT_ALIAS
+        return f"{type(sink).__module__}.{type(sink).__qualname__}"
+
+    def client_config(self) -> dict[str, Any]:
+        """What the browser needs to know."""
+        return {
+            "name": self.name,
+            "accept": self.accept,
+            "max_entries": self.max_entries,
+            "max_file_size": self.max_file_size,
+            "chunk_size": self.chunk_size,
+            "auto_upload": self.auto_upload,
+            "resumable": self.resumable,
+        }

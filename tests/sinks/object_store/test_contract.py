@@ -1,0 +1,51 @@
+"""The contract of a sink, by ObjectStoreSink on real stores."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from djust_uploads.exceptions import SinkUnavailable
+from djust_uploads.testing import SinkContract
+from tests.support.google_xml import google
+from tests.support.object_store_uploads import PART, make_sink
+from tests.support.s3_stores import empty
+
+
+class OnStore(SinkContract):
+    part_size = PART
+
+    @contextlib.contextmanager
+    def failing_store(self, sink):
+        async def unreachable():
+            raise SinkUnavailable("nobody there")
+
+        aget, sink._client.aget = sink._client.aget, unreachable
+        yield
+        sink._client.aget = aget
+
+
+class TestObjectStoreSinkOnS3(OnStore):
+    @pytest.fixture
+    def sink(self, store):
+        # When the test has ended, its teardown asserts that no multipart upload is left.
+        self.store = store
+        return make_sink(store)
+
+    def leftovers(self, sink):
+        # Marks are objects too. Of a process that crashed, obstore can't find multipart uploads.
+        return self.store.object_keys()
+
+
+class TestObjectStoreSinkOnGoogle(OnStore):
+    @pytest.fixture
+    def sink(self, moto_store):
+        empty(moto_store)
+        self.store = moto_store
+        with google(moto_store.endpoint_url) as proxy:
+            yield make_sink(proxy, "gs://media")
+        assert moto_store.uploads() == []
+
+    def leftovers(self, sink):
+        return self.store.object_keys()
