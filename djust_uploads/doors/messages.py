@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import wire
-from ..resuming.leases import owner_of
+from ..resuming.owners import owner_of
 from ..uploads.manager import UploadManager
 
 #: Characters of a JSON message, at most.
@@ -69,7 +69,8 @@ class UploadMessages:
             return
         # Without a slot there is nobody to ask, but the client must hear of it.
         manager = self.upload_manager() or UploadManager()
-        manager.owner = manager.owner or owner_of(self.scope)  # type: ignore[attr-defined]
+        connection = manager.connection
+        connection.owner = connection.owner or owner_of(self.scope)  # type: ignore[attr-defined]
         answer = manager.resume if message["type"] == "upload_resume" else manager.register
         await answer(message, self.send_upload_message)
 

@@ -1,4 +1,4 @@
-"""The checkpoints of one upload on its way: when they are saved, and what that means for it."""
+"""The checkpoints of one upload on its way: when they are saved, and what saving them means."""
 
 from __future__ import annotations
 
@@ -9,82 +9,77 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import DuplicateRef, SinkTimeout, UploadError, UploadLocked
-from .leases import Lease, SavedUpload
+from .leases import Lease
 
 if TYPE_CHECKING:
-    from ..sinks.base import SinkWriter, UploadInfo
-    from ..slots.entry import UploadEntry
+    from ..sinks.base import SinkWriter
+    from .saved import SavedUpload
 
 logger = logging.getLogger("djust_uploads")
 
 #: Seconds between two checkpoints of one upload.
 SAVE_INTERVAL = 1.0
 
-#: Seconds that a writer may take to make durable what it gathered, when its upload is suspended. A
-#: server that is told to end gives its connections about as many.
+#: Seconds that a writer may take to store what it gathered when its upload is suspended. A server
+#: that is told to stop gives its connections about as many seconds.
 FLUSH_TIMEOUT = 5.0
 
-#: Seconds that it may take a writer to say what it knows.
+#: Seconds that a writer may take to return its checkpoint.
 CHECKPOINT_TIMEOUT = 5.0
 
 
 class Checkpoints:
-    """What another process needs to go on, kept in the cache while the upload is on its way.
+    """Keeps what another process needs to go on in the cache, while the upload is on its way.
 
-    A cache that does not answer costs the upload its resumability, not its life.
+    If the cache does not answer, the upload goes on and can no longer be resumed.
     """
 
     def __init__(self, lease: Lease, saved: SavedUpload) -> None:
         self._lease = lease
         self._saved = saved
-        #: Bytes that a saved checkpoint has: the upload may go on from there in any process.
+        #: Bytes that a saved checkpoint tells of. Any process can go on from there.
         self.offset = 0
         self._saved_at = 0.0
         self._failed = False
 
     @classmethod
     async def begin(
-        cls, upload_id: str, entry: UploadEntry, info: UploadInfo, sink: str, writer: SinkWriter
+        cls, upload_id: str, saved: SavedUpload, writer: SinkWriter
     ) -> Checkpoints | None:
-        """``None`` if the writer has no checkpoints, or the cache does not answer.
+        """Save the first checkpoint of a new upload.
 
-        Raises :class:`DuplicateRef` if there is another upload of that name.
+        Return ``None`` if the writer has no checkpoints or the cache does not answer. Raises
+        :class:`DuplicateRef` if there is another upload of that name.
         """
         checkpoint = await _checkpoint_of(writer)
         if checkpoint is None:
             return None
-        saved = SavedUpload(
-            ref=entry.ref,
-            upload_name=entry.upload_name,
-            client_name=entry.client_name,
-            client_relative_path=entry.client_relative_path,
-            client_type=entry.client_type,
-            client_size=entry.client_size,
-            content_type=entry.content_type,
-            chunk_size=entry.chunk_size,
-            key=info.key,
-            sink=sink,
-            checkpoint=checkpoint,
-        )
+        saved = replace(saved, checkpoint=checkpoint)
         try:
             lease = await Lease.begin(upload_id, saved)
         except Exception:
-            logger.exception("%r is not resumable: the resume cache failed", entry)
+            logger.exception("%s is not resumable: the resume cache failed", saved.ref)
             return None
         if lease is None:
-            raise DuplicateRef(f"{entry.ref} is on its way already")
+            raise DuplicateRef(f"{saved.ref} is on its way already")
         return cls(lease, saved)
 
     async def save_if_due(self, writer: SinkWriter) -> None:
-        """Raises :class:`UploadLocked` if another connection has resumed the upload."""
+        """Save a checkpoint if the last one is older than ``SAVE_INTERVAL``.
+
+        Raises :class:`UploadLocked` if another connection has resumed the upload.
+        """
         now = asyncio.get_running_loop().time()
         if writer.offset > self.offset and now - self._saved_at >= SAVE_INTERVAL:
             self._saved_at = now
             await self.save(writer)
 
     async def save(self, writer: SinkWriter, status: str = "uploading") -> None:
-        """:attr:`offset` tells how much is saved. Raises what :meth:`save_if_due` raises."""
-        # Whatever becomes durable meanwhile is in the next one.
+        """Save a checkpoint. :attr:`offset` tells how many bytes it has.
+
+        Raises :class:`UploadLocked` if another connection has resumed the upload.
+        """
+        # The offset is read first: bytes that are stored meanwhile belong to the next checkpoint.
         offset = writer.offset
         saved = replace(
             self._saved,
@@ -95,8 +90,11 @@ class Checkpoints:
             self._saved, self.offset = saved, max(self.offset, offset)
 
     async def suspend(self, writer: SinkWriter) -> None:
-        """Save as much as the writer can make durable. Raises :class:`UploadLocked` if somebody
-        already goes on with it; then the writer was left alone."""
+        """Save a checkpoint of as many bytes as the writer can make durable.
+
+        Raises :class:`UploadLocked` if another process already goes on with the upload. The writer
+        was left alone then.
+        """
         await self.check()
         try:
             async with asyncio.timeout(FLUSH_TIMEOUT):
@@ -110,37 +108,38 @@ class Checkpoints:
         await self._try(self._lease.check())
 
     async def superseded(self) -> bool:
-        """Whether it is certainly not ours any more."""
+        """Return whether the upload is certainly not ours any more."""
         try:
             await self.check()
         except UploadLocked:
             return True
         return False
 
-    # The ends return whether it is certainly nobody else's: only then may its bytes be deleted.
+    # The next three end the upload. They return whether it certainly belongs to nobody else: its
+    # bytes may be deleted only then.
 
     async def end(self) -> bool:
-        """Nobody can go on with the upload."""
+        """Let nobody go on with the upload."""
         return await self._end(self._lease.end())
 
     async def end_with(self, error: UploadError) -> bool:
-        """Nobody can go on, and whoever wants to is told why."""
+        """Let nobody go on with the upload. A client that tries to is told the error."""
         saved = replace(self._saved, status="error", code=error.code, error=error.message)
         return await self._end(self._lease.save(saved))
 
     async def consume(self) -> bool:
-        """The application has the file; whoever wants to go on is told so."""
+        """Note that the application has the file. A client that tries to go on is told so."""
         return await self._end(self._lease.save(replace(self._saved, status="consumed")))
 
     async def _end(self, call: Awaitable[None]) -> bool:
         try:
             return await self._try(call)
         except UploadLocked:
-            # Then it is somebody else's to end.
             logger.info("%s ended, but another connection has it", self._saved.ref)
             return False
 
     async def _try(self, call: Awaitable[None]) -> bool:
+        """Ask the cache, and return whether it answered. The log says so once when it does not."""
         try:
             await call
         except UploadLocked:

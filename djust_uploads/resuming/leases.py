@@ -1,20 +1,21 @@
-"""Who may go on with which upload, in which process: on Django's cache ``RESUME_CACHE``.
+"""Which process may go on with an upload. The answer is kept in Django's cache ``RESUME_CACHE``.
 
-An upload is known by its owner (a user or a session) and its ref, so nobody can so much as ask for
-another one's. Under that name the cache has the *token* of who holds the upload now, and under the
-token what is needed to go on, a :class:`SavedUpload`. Whoever resumes supersedes the token:
-``add()`` is atomic in Django's caches, so one does, and the others are told that it is locked.
+The cache knows an upload by a name that contains its owner (a user or a session). Under that name
+it holds the *token* of the process that has the upload now. Under the token it holds what another
+process needs to go on, a :class:`~djust_uploads.resuming.saved.SavedUpload`. A process that resumes
+the upload supersedes the token. ``add()`` is atomic in Django's caches, so of several processes
+that try, one succeeds, and the others are told that the upload is locked.
 
-The holder before may not know yet. It saves under its own token, which nobody reads any more, and
-finds out there, before it acknowledges a byte; it also asks before it makes or deletes anything.
+The process before may not know yet that it was superseded. It saves under its own token, which
+nobody reads any more, and finds out there, before it acknowledges a byte. It also asks before it
+creates or deletes anything.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
@@ -24,67 +25,22 @@ from django.core.cache import BaseCache, caches
 
 from ..exceptions import UploadLocked
 from ..settings import upload_settings
+from .saved import SavedUpload
 
 T = TypeVar("T")
 
-#: Seconds for a question to the cache: an upload waits for it.
+#: Seconds that a question to the cache may take. The upload waits for the answer.
 CACHE_TIMEOUT = 5.0
 
-#: Seconds in which somebody who superseded a token must have written the next one. Then a process
-#: that died in between no longer keeps others out.
+#: Seconds in which a process that supersedes a token must write its own token. If the process dies
+#: in between, it keeps others out for no longer than that.
 _CLAIM_TIMEOUT = 10
-
 
 _asking = ThreadPoolExecutor(thread_name_prefix="upload-cache")
 
 
-def owner_of(scope: Mapping[str, Any]) -> str | None:
-    """The user of a connection, else its session; ``None`` where there is neither.
-
-    Needs ``AuthMiddlewareStack`` or ``SessionMiddlewareStack`` around the consumer, and a session
-    that was saved, for example by a view that called ``request.session.save()``.
-    """
-    user = scope.get("user")
-    if user is not None and user.is_authenticated:
-        return f"user:{user.pk}"
-    session = scope.get("session")
-    key = getattr(session, "session_key", None)
-    return f"session:{key}" if key else None
-
-
-def upload_id_of(owner: str, ref: str) -> str:
-    """The name of an upload in the cache and in this process."""
-    return hashlib.sha256(f"{owner}\0{ref}".encode()).hexdigest()[:32]
-
-
-@dataclass(frozen=True)
-class SavedUpload:
-    """What another process needs to go on. All of it is JSON."""
-
-    ref: str
-    upload_name: str
-    client_name: str
-    client_relative_path: str
-    client_type: str
-    client_size: int
-    content_type: str
-    chunk_size: int
-    #: The ``UploadInfo.key`` of the first process.
-    key: str
-    #: Alias or class of the sink, which must be the same.
-    sink: str
-    checkpoint: dict[str, Any]
-    #: How often it was superseded.
-    generation: int = 0
-    #: ``"uploading"``, ``"complete"``, ``"consumed"`` or ``"error"``, with the error's code and
-    #: sentence.
-    status: str = "uploading"
-    code: str = ""
-    error: str = ""
-
-
 class Lease:
-    """The right to go on with one upload, until somebody supersedes it."""
+    """The right of one process to go on with an upload, until another process supersedes it."""
 
     def __init__(self, upload_id: str, token: str) -> None:
         self._names = _Names(upload_id)
@@ -92,7 +48,7 @@ class Lease:
 
     @classmethod
     async def begin(cls, upload_id: str, saved: SavedUpload) -> Lease | None:
-        """For a new upload; ``None`` if there is one of that name."""
+        """Return the lease of a new upload, or ``None`` if there is an upload of that name."""
         lease = cls(upload_id, secrets.token_hex(8))
         return lease if await _in_cache(lease._begin, saved) else None
 
@@ -105,7 +61,7 @@ class Lease:
 
     @classmethod
     async def find(cls, upload_id: str) -> SavedUpload | None:
-        """What is saved of an upload, for one who may not want it."""
+        """Return what is saved of an upload, and leave its lease as it is."""
         names = _Names(upload_id)
 
         def find(cache: BaseCache) -> SavedUpload | None:
@@ -117,9 +73,10 @@ class Lease:
 
     @classmethod
     async def supersede(cls, upload_id: str) -> tuple[Lease, SavedUpload] | None:
-        """Go on with a saved upload; ``None`` if there is none.
+        """Take a saved upload over. Return its new lease and what is saved, or ``None`` if nothing
+        is.
 
-        Raises :class:`UploadLocked` if somebody else does in this moment.
+        Raises :class:`UploadLocked` if another process takes it over at this moment.
         """
         lease = cls(upload_id, secrets.token_hex(8))
         saved = await _in_cache(lease._supersede)
@@ -130,9 +87,9 @@ class Lease:
         if before is None:
             return None
         if not cache.add(self._names.claim(before), True, _CLAIM_TIMEOUT):
-            raise UploadLocked("somebody else resumes it")
-        # Read after the claim: what the holder saved before it is in there, and what it saves from
-        # now on it does not acknowledge.
+            raise UploadLocked("another connection resumes it at this moment")
+        # The record is read after the claim. What the process before saved earlier is in it. What
+        # that process saves from now on, it does not acknowledge to its client.
         record = cache.get(self._names.saved(before))
         if record is None:
             return None
@@ -144,13 +101,15 @@ class Lease:
         return saved
 
     async def save(self, saved: SavedUpload) -> None:
-        """Replace what is saved. Raises :class:`UploadLocked` if the lease is superseded; then
-        nothing of ``saved`` will be read."""
+        """Replace what is saved.
+
+        Raises :class:`UploadLocked` if the lease is superseded. Nobody will read ``saved`` then.
+        """
         await _in_cache(self._save, saved)
 
     def _save(self, cache: BaseCache, saved: SavedUpload) -> None:
         self._set(cache, saved)
-        # It may have been evicted, or be older than the TTL.
+        # The cache may have evicted the token, or the token may be older than ``RESUME_TTL``.
         if not cache.touch(self._names.holder, _ttl()):
             cache.add(self._names.holder, self._token, _ttl())
         self._check(cache)
@@ -166,16 +125,17 @@ class Lease:
             raise UploadLocked("another connection has resumed it")
 
     async def end(self) -> None:
-        """Forget the upload, unless somebody else goes on with it."""
+        """Forget the upload. Raises :class:`UploadLocked` if another process goes on with it."""
         await _in_cache(self._end)
 
     def _end(self, cache: BaseCache) -> None:
         self._check(cache)
-        # As one who goes on with it: from here on, nobody else can.
+        # Claim the upload as a process does that supersedes the token. From here on nobody else
+        # can.
         claim = self._names.claim(self._token)
         if not cache.add(claim, True, _CLAIM_TIMEOUT):
             raise UploadLocked("another connection has resumed it")
-        # The holder stays, or the one before us would believe that it is still theirs.
+        # The token stays. Otherwise the process before us would believe that it has the upload.
         cache.delete(self._names.saved(self._token))
         cache.delete(claim)
 
@@ -185,6 +145,8 @@ class Lease:
 
 @dataclass(frozen=True)
 class _Names:
+    """The keys of one upload in the cache."""
+
     upload_id: str
 
     @property
@@ -203,9 +165,10 @@ def _ttl() -> int:
 
 
 async def _in_cache(function: Callable[..., T], *args: Any) -> T:
-    """In a thread: caches block. Not in one of those that write files, because some hang.
+    """Call ``function`` with the resume cache in a thread, because caches block.
 
-    Raises what ``function`` raises, and ``TimeoutError``.
+    These threads write no files: a cache that hangs would keep the files waiting. Raises what
+    ``function`` raises, and ``TimeoutError`` after ``CACHE_TIMEOUT``.
     """
 
     def call() -> T:

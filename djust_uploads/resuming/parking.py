@@ -1,4 +1,4 @@
-"""The resumable uploads of this process: with a connection, or parked after it ended.
+"""Where the resumable uploads of one process wait when their connection is gone.
 
 A connection that resumes one of them takes it as it is, with all that its writer holds.
 """
@@ -8,93 +8,128 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from ..settings import upload_settings
-from ..slots.status import Status
 
-if TYPE_CHECKING:
-    from ..transfer.transfer import Transfer
-
-#: Seconds for which a transfer waits for a connection to come back, with all that it holds.
+#: Seconds for which an upload waits for a connection to come back, with all that it holds.
 PARKED_SECONDS = 60.0
 
-#: Uploads that one owner may have parked, or twice as many as the slot has places, whichever is
-#: more. Otherwise a client that comes and goes would fill the memory.
+#: How many uploads one owner may have parked, unless twice the places of the slot are more. Without
+#: this bound, a client that comes and goes would fill the memory.
 PARKED_UPLOADS = 100
 
 
-class Parking:
-    """Listens to the transfers that have no connection."""
+class Parkable(Protocol):
+    """What the parking needs of an upload. A :class:`~djust_uploads.transfer.Transfer` has it."""
 
+    #: The upload's name for connections that resume it, or ``None`` if nobody may.
+    upload_id: str | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the file is stored and waits to be consumed."""
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether another process could go on with the upload."""
+
+    @property
+    def places(self) -> int:
+        """How many files the upload's slot takes at once."""
+
+    def attach(self, listener: Any, /) -> None:
+        """Report to ``listener`` from now on."""
+
+    def abandon(self) -> None:
+        """Stop waiting for a connection."""
+
+    async def discard(self) -> None:
+        """Delete the file of a complete upload."""
+
+
+P = TypeVar("P", bound=Parkable)
+
+
+class Parking(Generic[P]):
+    """Knows the resumable uploads of a process, and listens to those without a connection."""
+
+    #: The parking is not attached to a client.
     attached = False
 
     def __init__(self) -> None:
-        self._transfers: dict[str, Transfer] = {}
-        #: Owner → the ids of those without a connection, the longest parked first; and back.
+        self._transfers: dict[str, P] = {}
+        #: Owner to the ids of the owner's parked uploads, the longest parked first.
         self._parked: dict[str, dict[str, None]] = {}
+        #: Id of a parked upload to its owner.
         self._owners: dict[str, str] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._expiring: set[asyncio.Task[None]] = set()
         self._resuming: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def add(self, transfer: Transfer) -> None:
-        """Others may resume it from now on."""
+    def add(self, transfer: P) -> None:
+        """Let other connections resume the upload from now on, if it is resumable."""
         if transfer.upload_id:
             self._transfers[transfer.upload_id] = transfer
 
-    def get(self, upload_id: str | None) -> Transfer | None:
+    def get(self, upload_id: str | None) -> P | None:
+        """Return the upload of that name, if this process has it."""
         return self._transfers.get(upload_id or "")
 
     def alone(self, upload_id: str) -> asyncio.Lock:
-        """To be held by a connection that resumes it: one at a time, and the last one wins."""
+        """Return the lock that a connection holds while it resumes the upload.
+
+        Connections resume an upload one after the other, and the last one has it.
+        """
         lock = self._resuming.get(upload_id)
         if lock is None:
             self._resuming[upload_id] = lock = asyncio.Lock()
         return lock
 
-    def forget(self, transfer: Transfer) -> None:
+    def forget(self, transfer: P) -> None:
+        """Let nobody resume the upload in this process any more."""
         upload_id = transfer.upload_id or ""
         if self._transfers.get(upload_id) is transfer:
             del self._transfers[upload_id]
             self._leave(upload_id)
 
-    def park(self, transfer: Transfer, owner: str) -> None:
-        """Its connection is gone."""
+    def park(self, transfer: P, owner: str) -> None:
+        """Take an upload whose connection is gone."""
         self._enter(transfer, owner)
         transfer.attach(self)
-        if transfer.entry.status is Status.COMPLETE:
+        if transfer.is_complete:
             self._keep(transfer)
 
-    # The listener
+    # A transfer calls these on its listener.
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """Nobody is there. Who comes back asks."""
+        """Drop the message: nobody is there. A client that comes back asks."""
 
-    def transfer_ended(self, transfer: Transfer) -> None:
-        if transfer.entry.status is Status.COMPLETE:
+    def transfer_ended(self, transfer: P) -> None:
+        """Keep a complete upload, and forget any other that has ended."""
+        if transfer.is_complete:
             self._keep(transfer)
         else:
             self.forget(transfer)
 
-    def lost(self, transfer: Transfer) -> None:
-        """Nobody was there."""
+    def lost(self, transfer: P) -> None:
+        """Do nothing: there was no connection."""
 
-    def surrender(self, transfer: Transfer) -> None:
-        """A connection resumes it."""
+    def surrender(self, transfer: P) -> None:
+        """Give the upload to a connection that resumes it."""
         self._leave(transfer.upload_id or "")
 
-    # What one owner may have here.
+    # An owner has a bounded number of uploads here.
 
-    def _enter(self, transfer: Transfer, owner: str) -> None:
+    def _enter(self, transfer: P, owner: str) -> None:
         upload_id = transfer.upload_id or ""
         if self._transfers.get(upload_id) is not transfer:
             return
         self._owners[upload_id] = owner
         parked = self._parked.setdefault(owner, {})
         parked[upload_id] = None
-        too_many = len(parked) - max(PARKED_UPLOADS, 2 * transfer.slot.max_entries)
+        too_many = len(parked) - max(PARKED_UPLOADS, 2 * transfer.places)
         for oldest in list(itertools.islice(parked, max(0, too_many))):
             self._let_go(self._transfers[oldest])
 
@@ -106,35 +141,32 @@ class Parking:
         if not parked:
             self._parked.pop(owner, None)
 
-    def _let_go(self, transfer: Transfer) -> None:
-        if transfer.entry.status is Status.COMPLETE:
+    def _let_go(self, transfer: P) -> None:
+        if transfer.is_complete:
             self._expire(transfer)
         else:
             transfer.abandon()
 
-    # A complete upload waits for RESUME_TTL.
+    # A complete upload waits here for RESUME_TTL.
 
-    def _keep(self, transfer: Transfer) -> None:
+    def _keep(self, transfer: P) -> None:
         assert transfer.upload_id
         if self._transfers.get(transfer.upload_id) is not transfer:
-            # It was let go of before it was complete.
+            # The upload was let go of before it was complete.
             self._expire(transfer)
             return
         self._stop_timer(transfer.upload_id)
         loop = asyncio.get_running_loop()
-        # What only this process knows of is not kept for so long: it may be in its memory.
-        seconds = upload_settings().resume_ttl if transfer.checkpoints else PARKED_SECONDS
+        # A file that only this process knows of may be in its memory. It is not kept for so long.
+        seconds = upload_settings().resume_ttl if transfer.is_saved else PARKED_SECONDS
         self._timers[transfer.upload_id] = loop.call_later(seconds, self._expire, transfer)
 
     def _stop_timer(self, upload_id: str) -> None:
         if timer := self._timers.pop(upload_id, None):
             timer.cancel()
 
-    def _expire(self, transfer: Transfer) -> None:
+    def _expire(self, transfer: P) -> None:
         self.forget(transfer)
         task = asyncio.ensure_future(transfer.discard())
         self._expiring.add(task)
         task.add_done_callback(self._expiring.discard)
-
-
-parking = Parking()

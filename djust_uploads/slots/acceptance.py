@@ -1,8 +1,8 @@
-"""What is refused, and by which look: at names and numbers on registration, at the first bytes
-before the sink opens, and, for XML alone, at every byte on its way.
+"""Which files a slot takes.
 
-Nothing here stores anything, and nothing trusts the browser: the claimed type can only make a file
-be refused, never be accepted.
+A file is judged by its name and its numbers when it is registered, and by its first bytes before
+the sink opens. XML is also judged by every byte on its way. Nothing here trusts the browser:
+because of the type that it claims, a file may be refused, but never accepted.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from .entry import UploadEntry
     from .slot import UploadSlot
 
-#: Bytes that are looked at before the sink opens. libmagic's rules for the formats that browsers
-#: name reach no further, but for disk images.
+#: Bytes that are looked at before the sink opens. Of the formats that browsers name, libmagic needs
+#: more bytes only for disk images.
 HEAD_SIZE = 16 * 1024
 
 
 def check_registration(slot: UploadSlot, entry: UploadEntry) -> None:
-    """Refuse by declared size, name and claimed type.
+    """Refuse a file for its declared size, its name or its claimed type.
 
-    Raises :class:`FileTooLarge`, :class:`ActiveContent` or :class:`TypeNotAccepted`, and whatever
-    the slot's own validators raise.
+    Raises :class:`FileTooLarge`, :class:`ActiveContent` or :class:`TypeNotAccepted`, and what the
+    slot's own validators raise.
     """
     if entry.client_size > slot.max_file_size:
         raise FileTooLarge(
@@ -60,24 +60,28 @@ def check_registration(slot: UploadSlot, entry: UploadEntry) -> None:
 
 
 def _stored_names(entry: UploadEntry) -> Iterator[str]:
-    """The names under which the file may be stored. Each spelling drops or replaces characters of
-    its own, so one may end in ``.js`` where another does not."""
+    """Yield the names under which the file may be stored.
+
+    Each way to write the name drops or replaces other characters, so one name may end in ``.js``
+    where another does not.
+    """
     yield entry.client_name
     yield entry.safe_client_name
     with contextlib.suppress(SuspiciousFileOperation):
-        # What a FileField makes of it.
+        # The name that a FileField would store.
         yield get_valid_filename(entry.client_name)
 
 
 def _check_accepted(slot: UploadSlot, entry: UploadEntry) -> None:
-    """By name *and* claim: a claim alone lets ``evil.exe`` pass as ``image/png``."""
+    """Judge the name *and* the claimed type. By its claim alone, ``evil.exe`` could pass as
+    ``image/png``."""
     accepted, claimed = slot.accepted, _claimed_type(entry)
     named = type_of_name(entry.client_name)
     agrees = (
         claimed in GENERIC_TYPES
         or accepted.takes_type(claimed)
         or (named and compatible(claimed, named))
-        # An extension that no table knows: the slot names it, so nothing can contradict it.
+        # No table knows the extension. The slot names it, so nothing can contradict it.
         or not named
     )
     if not accepted.takes_name(entry.client_name) or not agrees:
@@ -88,24 +92,26 @@ def _check_accepted(slot: UploadSlot, entry: UploadEntry) -> None:
 
 
 def _claimed_type(entry: UploadEntry) -> str:
-    """What the browser claims, but for claims that are known to be wrong."""
-    # Where Excel is installed, Windows gives a CSV this type, and browsers ask Windows.
+    """Return the type that the browser claims, unless the claim is known to be wrong."""
+    # Browsers ask Windows for the type of a file. Where Excel is installed, Windows gives a CSV
+    # file this type.
     is_csv = type_of_name(entry.client_name) == "text/csv"
     return "" if is_csv and entry.client_type == "application/vnd.ms-excel" else entry.client_type
 
 
 def _readable(size: int) -> str:
+    amount: float = size
     for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
+        if amount < 1000 or unit == "GB":
             break
-        size = size // 1000 if size % 1000 == 0 else round(size / 1000, 1)  # type: ignore[assignment]
-    return f"{size} {unit}"
+        amount = amount // 1000 if amount % 1000 == 0 else round(amount / 1000, 1)
+    return f"{amount} {unit}"
 
 
 def check_content(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
-    """Judge the first bytes and set ``entry.content_type``; blocking, for a worker thread.
+    """Judge the first bytes, and set ``entry.content_type``.
 
-    Raises :class:`ActiveContent` or :class:`ContentMismatch`.
+    Blocks, so call it in a thread. Raises :class:`ActiveContent` or :class:`ContentMismatch`.
     """
     named = type_of_name(entry.client_name)
     found = sniff(head) or named or "application/octet-stream"
@@ -117,14 +123,14 @@ def check_content(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
             if not compatible(found, declared):
                 raise ContentMismatch(f"{entry!r} holds {found}, which is not {declared}")
         _check_found_accepted(slot, entry, found)
-    # libmagic says "text/plain" of a CSV and "application/zip" of an EPUB: where the name is more
-    # exact and nothing contradicts it, the name's type is the better one to store.
+    # libmagic calls a CSV file "text/plain" and an EPUB "application/zip". Where the name is more
+    # exact and nothing contradicts it, the type of the name is the better one to store.
     if named not in GENERIC_TYPES and found != named and not is_active(named):
         entry.content_type = named
 
 
 def run_validators(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
-    """The slot's own look at the first bytes; blocking, as :func:`check_content`."""
+    """Let the slot's own validators judge the first bytes. Blocks, so call it in a thread."""
     for validator in slot.validators:
         with _mistakes_translated(validator):
             validator.check_content(entry, head)
@@ -134,7 +140,7 @@ def _check_found_accepted(slot: UploadSlot, entry: UploadEntry, found: str) -> N
     accepted = slot.accepted
     if not accepted or accepted.takes_type(found) or found in GENERIC_TYPES:
         return
-    # The name's type was accepted, and the content is compatible with it.
+    # The name was accepted, and the content is compatible with it.
     named = type_of_name(entry.client_name)
     lowered = entry.client_name.lower().rstrip(" .")
     if any(lowered.endswith(extension) for extension in accepted.extensions):
@@ -145,7 +151,10 @@ def _check_found_accepted(slot: UploadSlot, entry: UploadEntry, found: str) -> N
 
 
 def xml_guard(slot: UploadSlot, entry: UploadEntry, head: bytes) -> XMLGuard | None:
-    """The guard that every byte of ``entry`` must pass, if it is XML and the slot is not lax."""
+    """Return the guard that every byte of an XML file must pass, or ``None`` for other files.
+
+    A slot that allows active content needs no guard.
+    """
     if slot.allow_active_content or not head or not is_xml(entry.content_type, head):
         return None
     return XMLGuard()
@@ -153,7 +162,10 @@ def xml_guard(slot: UploadSlot, entry: UploadEntry, head: bytes) -> XMLGuard | N
 
 @contextlib.contextmanager
 def _mistakes_translated(validator: Validator) -> Iterator[None]:
-    """A mistake in the application's validator ends the upload, and nothing but the upload."""
+    """Raise an unexpected exception of an application's validator as an :class:`UploadError`.
+
+    A mistake in a validator ends the upload, and nothing else.
+    """
     try:
         yield
     except UploadError:

@@ -1,4 +1,7 @@
-"""One file's state and numbers. No I/O: a frame comes in, a number moves or an error is raised."""
+"""One file of a slot: what the application sees of it, and the numbers that count its bytes.
+
+Nothing here does I/O. A frame comes in, and a number moves or an error is raised.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,22 @@ from ..exceptions import (
     UploadCancelled,
     UploadError,
 )
+from ..resuming.saved import SavedUpload
+from ..sinks.base import UploadInfo
+from ..wire import Registration
 from .status import Status
 
 if TYPE_CHECKING:
     from ..files import SinkFile
-    from ..resuming.leases import SavedUpload
-    from ..sinks.base import UploadInfo
-    from ..wire import Registration
 
-#: A file may come in this many chunks, however small, …
+#: The number of chunks that may be as small as the client likes.
 _FREE_CHUNKS = 1024
-#: … and beyond those its chunks must have this many bytes on average. A chunk costs memory beside
-#: its bytes; this bounds the sum to a small multiple of the declared size.
+
+#: Bytes that the chunks beyond those must have on average. A chunk costs memory beside its bytes.
+#: This bounds the memory to a small multiple of the declared size.
 _MIN_AVERAGE_CHUNK = 256
 
-
-#: Characters of a claimed MIME type: RFC 6838, 4.2, two names of 127 and a slash.
+#: The most characters of a claimed MIME type: two names of 127 and a slash (RFC 6838, section 4.2).
 _MAX_TYPE = 255
 
 
@@ -69,21 +72,23 @@ class UploadEntry:
         self.status = Status.UPLOADING
         self.offset = 0
         self.sha256: str | None = None
-        #: Whether the client said that it sent all, and had.
+        #: Whether the client has said that it sent everything, and was right.
         self.all_received = False
-        #: Bytes that arrived; bytes of them that the sink took.
+        #: Bytes that have arrived.
         self.received = 0
+        #: Bytes that the sink has taken.
         self.taken = 0
-        #: Whether the sink keeps the file when the entry was consumed.
+        #: Whether the sink keeps the file when the entry is consumed.
         self.keeps_file = False
         self.chunk_size = chunk_size
         self._next_index = 0
-        #: Bytes that a resumed client sends again, which are here already.
+        #: Bytes that a resumed client sends a second time.
         self._repeated = 0
-        #: Where else than at the position it was told a resumed client may go on.
+        #: The byte at which a resumed client may go on instead of the one it was told.
         self._durable_start: int | None = None
         self._resumed = False
-        #: Whether it is known how much is there: not yet, of one that another process began.
+        #: Whether it is known how many bytes are stored. For an upload that another process began,
+        #: it is not known before the sink has resumed it.
         self.restored = True
         self._file: SinkFile | None = None
         self._error: UploadError | None = None
@@ -91,9 +96,7 @@ class UploadEntry:
 
     @classmethod
     def saved(cls, saved: SavedUpload) -> UploadEntry:
-        """As another process knew it."""
-        from ..wire import Registration
-
+        """Return an entry as another process saved it. How many bytes it has is not known yet."""
         entry = cls(
             Registration(
                 upload_name=saved.upload_name,
@@ -110,53 +113,80 @@ class UploadEntry:
         entry.restored = False
         return entry
 
+    def to_save(self, key: str, sink: str) -> SavedUpload:
+        """Return what another process needs to know of the entry, without a checkpoint.
+
+        ``key`` is the :attr:`UploadInfo.key` of the upload, and ``sink`` the name of its sink.
+        """
+        return SavedUpload(
+            ref=self.ref,
+            upload_name=self.upload_name,
+            client_name=self.client_name,
+            client_relative_path=self.client_relative_path,
+            client_type=self.client_type,
+            client_size=self.client_size,
+            content_type=self.content_type,
+            chunk_size=self.chunk_size,
+            key=key,
+            sink=sink,
+        )
+
     def __repr__(self) -> str:
         return f"<UploadEntry {self.upload_name}/{self.client_name!r} {self.status} {self.ref}>"
 
     @property
     def progress(self) -> int:
+        """How much the sink has taken, in percent."""
         if not self.client_size:
             return 100 if self.complete else 0
         return 100 * self.taken // self.client_size
 
     @property
     def complete(self) -> bool:
+        """Whether :attr:`file` is there."""
         return self._file is not None
 
     @property
     def error(self) -> str | None:
+        """A sentence for the user if the upload failed, else ``None``."""
         return self._error.message if self._error else None
 
     @property
     def error_code(self) -> str | None:
+        """The stable code of the error if the upload failed, else ``None``."""
         return self._error.code if self._error else None
 
     @property
     def file(self) -> SinkFile:
-        """The stored file. Raises :class:`~djust_uploads.exceptions.NotComplete` before it is."""
+        """The stored file.
+
+        Raises :class:`~djust_uploads.exceptions.NotComplete` if the upload is not complete.
+        """
         if self._file is None:
             raise NotComplete(f"{self!r} has no file")
         return self._file
 
     @property
     def writer_result(self) -> Any:
+        """What a djust ``UploadWriter`` returned from ``close()``, else ``None``."""
         return self._file.metadata.get("writer_result") if self._file else None
 
     @property
     def data(self) -> bytes:
-        """The whole content, in memory. Raises what :attr:`file` raises."""
+        """The whole content, read into memory. Raises what :attr:`file` raises."""
         with self.file.open_stored() as stored:
             return stored.read()
 
     def save(self, name: str | None = None, storage: Any = None) -> str:
         """Move the file into a Django storage (``default_storage``) and return the name it got.
 
-        ``name`` defaults to :attr:`safe_client_name`. The cheapest way is taken that sink and
-        storage allow: a file on the same disk is renamed or linked, an object of the same service
-        is copied by the service, anything else is copied as a stream.
+        ``name`` defaults to :attr:`safe_client_name`, and ``storage`` to ``default_storage``. The
+        file is moved in the cheapest way that its sink and the storage allow. A file on the same
+        disk is renamed or linked. The service copies an object of its own. Anything else is copied
+        as a stream.
 
-        Raises Django's ``SynchronousOnlyOperation`` on an event loop if the file is elsewhere than
-        on this machine: :meth:`asave` is for there.
+        Raises Django's ``SynchronousOnlyOperation`` on an event loop if the file is not on this
+        machine. Use :meth:`asave` there.
         """
         from django.core.files.storage import default_storage
 
@@ -166,7 +196,7 @@ class UploadEntry:
         return saved
 
     async def asave(self, name: str | None = None, storage: Any = None) -> str:
-        """:meth:`save` in a worker thread, for async handlers."""
+        """Do what :meth:`save` does, in a worker thread. For async handlers."""
         from asgiref.sync import sync_to_async
 
         return await sync_to_async(self.save, thread_sensitive=False)(name, storage)
@@ -176,9 +206,10 @@ class UploadEntry:
         self._postponed = True
 
     def info(self, key: str | None = None, generation: int = 0) -> UploadInfo:
-        """What its sink may know of it; ``key`` as it was when the upload was begun."""
-        from ..sinks.base import UploadInfo
+        """Return what the sink may know of the entry.
 
+        A resumed upload has the ``key`` that the first process gave it.
+        """
         return UploadInfo(
             upload_name=self.upload_name,
             client_name=self.client_name,
@@ -190,11 +221,13 @@ class UploadEntry:
             **({"key": key} if key else {}),
         )
 
-    # The transitions. Only the manager and the transfer call them.
+    # Only the core calls what follows. It counts bytes and moves the entry's status.
 
     def accept_chunk(self, index: int, size: int) -> int:
-        """Count a chunk in. Returns how many of its first bytes are to be dropped, because they
-        came before. Raises a :class:`~djust_uploads.exceptions.ProtocolError`."""
+        """Count a chunk of ``size`` bytes. Return how many of its first bytes arrived before.
+
+        Raises a :class:`~djust_uploads.exceptions.ProtocolError` for a chunk that cannot be next.
+        """
         self._check_restored()
         if self.all_received and not self._resumed:
             raise ChunkOutOfOrder(f"chunk {index} after the end of {self!r}")
@@ -219,17 +252,17 @@ class UploadEntry:
             raise ChunkOutOfOrder(f"{self!r} has not heard at which position it goes on")
 
     def _go_back(self, index: int) -> None:
-        """A client that was resumed may have looked at ``offset`` only, and begin there."""
+        """Let a resumed client begin at ``offset``, if that is all it has looked at."""
         start = self._durable_start
         if start is None or index != start // self.chunk_size:
             raise ChunkOutOfOrder(f"chunk {index} of {self!r} instead of {self._next_index}")
         self._next_index, self._repeated = index, self.received - start
 
     def accept_complete(self) -> None:
-        """The client says that it sent all. Raises ``SizeMismatch`` if it didn't."""
+        """Note that the client has sent everything. Raises ``SizeMismatch`` if it has not."""
         self._check_restored()
         if self.all_received and self._resumed:
-            # It does not know whether it was heard before its connection was lost.
+            # The client does not know whether we heard it before its connection was lost.
             return
         if self.all_received:
             raise ChunkOutOfOrder(f"a second complete for {self!r}")
@@ -238,9 +271,12 @@ class UploadEntry:
         self.all_received = True
 
     def resume(self) -> int:
-        """A client goes on with what an earlier connection began. Returns the position at which:
-        everything that is here, unless that lies in the same chunk as what is durable, where the
-        index of its first chunk could not tell which of the two it began at."""
+        """Let a client go on, and return the byte position from which on it sends.
+
+        That is the end of what has arrived. If it lies in the same chunk as the end of what is
+        durable, it is the latter: the index of the client's first chunk could not tell at which of
+        the two the client begins.
+        """
         self._resumed = True
         ahead = self.received // self.chunk_size > self.offset // self.chunk_size
         position = self.received if ahead or self.all_received else self.offset
@@ -250,44 +286,54 @@ class UploadEntry:
         return position
 
     def restore(self, offset: int, *, complete: bool) -> None:
-        """Another process stored ``offset`` bytes, or all and the client knows that."""
+        """Note that another process has stored ``offset`` bytes.
+
+        ``complete`` says that it stored all of them and that the client knows it.
+        """
         self.received = self.taken = self.offset = offset
         self.all_received = complete
         self.restored = True
 
     def take(self, size: int, offset: int) -> None:
-        """The sink took ``size`` more bytes and has stored ``offset`` of all it took."""
+        """Note that the sink has taken ``size`` more bytes, and has stored ``offset`` of all."""
         self.taken += size
         self.offset = max(self.offset, offset)
 
     def finalize(self) -> None:
-        self.status = Status.FINALIZING
+        """Note that the writer has been given every byte."""
+        self._move(Status.FINALIZING)
 
     def store(self, file: SinkFile, *, keeps_file: bool) -> None:
-        """The sink has the whole file."""
+        """Note that the sink has stored the whole file."""
         self.offset = self.client_size
         self.keeps_file = keeps_file
         self._file = file
 
     def finish(self) -> None:
-        """It may be consumed now."""
-        self.status = Status.COMPLETE
+        """Let the application consume the entry from now on."""
+        self._move(Status.COMPLETE)
 
     def consume(self) -> None:
-        self.status = Status.CONSUMED
+        """Note that the application is done with the entry."""
+        self._move(Status.CONSUMED)
 
     def fail(self, error: UploadError) -> None:
-        self._error = error
-        self._file = None
-        self.status = Status.CANCELLED if isinstance(error, UploadCancelled) else Status.ERROR
+        """Note that the upload has failed, or was cancelled."""
+        cancelled = isinstance(error, UploadCancelled)
+        self._move(Status.CANCELLED if cancelled else Status.ERROR)
+        self._error, self._file = error, None
+
+    def _move(self, status: Status) -> None:
+        assert self.status.may_become(status), f"{self!r} cannot become {status}"
+        self.status = status
 
     def take_postponed(self) -> bool:
-        """Whether :meth:`postpone` was called since the last time this was asked."""
+        """Return whether :meth:`postpone` was called since the last call of this method."""
         postponed, self._postponed = self._postponed, False
         return postponed
 
     def template_state(self) -> dict[str, Any]:
-        """What a template sees in ``{{ uploads.<slot>.entries }}``: plain values only."""
+        """Return what a template sees in ``{{ uploads.<slot>.entries }}``: plain values only."""
         return {
             "ref": self.ref,
             "client_name": self.client_name,

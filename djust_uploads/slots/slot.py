@@ -1,23 +1,21 @@
-"""What one ``allow_upload()`` declares, validated where it is declared."""
+"""What one ``allow_upload()`` declares. Wrong options are refused where they are declared."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..conf import DEFAULT_ALIAS, sinks
 from ..content.accept import Accept
 from ..exceptions import InvalidSlot
+from ..sinks.base import Sink
+from .entry import UploadEntry
+from .validators import Validator
 
-if TYPE_CHECKING:
-    from ..sinks.base import Sink
-    from .entry import UploadEntry
-    from .validators import Validator
-
-
-#: A chunk is one WebSocket message; daphne takes none over 1 MiB, header included.
+#: The most bytes of a chunk. A chunk is one WebSocket message. daphne takes messages of at most 1
+#: MiB, including the header.
 MAX_CHUNK_SIZE = 16 * 1024 * 1024
 
 
@@ -25,8 +23,8 @@ MAX_CHUNK_SIZE = 16 * 1024 * 1024
 class UploadSlot:
     """The options of one ``allow_upload()``; see :meth:`djust_uploads.UploadMixin.allow_upload`.
 
-    Raises :class:`~djust_uploads.exceptions.InvalidSlot` for an option that can't be, and
-    :class:`~djust_uploads.exceptions.InvalidSink` for an alias that isn't configured.
+    Raises :class:`~djust_uploads.exceptions.InvalidSlot` for an option that is not accepted, and
+    :class:`~djust_uploads.exceptions.InvalidSink` for an alias that is not configured.
     """
 
     name: str
@@ -56,8 +54,6 @@ class UploadSlot:
         if isinstance(self.sink, str) or self.sink is None:
             sinks.resolve(self.sink)
         else:
-            from ..sinks.base import Sink
-
             if not isinstance(self.sink, Sink) and (
                 isinstance(self.sink, type) or not callable(self.sink)
             ):
@@ -78,8 +74,6 @@ class UploadSlot:
             raise InvalidSlot(f"{name} must be an integer, {bounds}. Got: {value!r}")
 
     def _check_validators(self) -> None:
-        from .validators import Validator
-
         for validator in self.validators:
             if not isinstance(validator, Validator):
                 raise InvalidSlot(f"validators must be Validator instances. Got: {validator!r}")
@@ -89,22 +83,23 @@ class UploadSlot:
         return Accept(self.accept)
 
     def resolve_sink(self, entry: UploadEntry) -> Sink:
-        """The sink that takes ``entry``; the callable, if any, sees the sniffed content type."""
-        from ..sinks.base import Sink
+        """Return the sink that takes ``entry``.
 
+        A callable is called now, when the content type is known.
+        """
         chosen = self.sink
         if callable(chosen) and not isinstance(chosen, Sink):
             chosen = chosen(entry)
         return sinks.resolve(chosen)
 
     def sink_name(self, sink: Sink) -> str:
-        """Its alias or its class: a resumed upload must go on into the same sink."""
+        """Return the alias or the class of ``sink``, by which a resumed upload finds it again."""
         if self.sink is None or isinstance(self.sink, str):
             return self.sink or DEFAULT_ALIAS
         return f"{type(sink).__module__}.{type(sink).__qualname__}"
 
     def client_config(self) -> dict[str, Any]:
-        """What the browser needs to know."""
+        """Return what the browser needs to know of the slot."""
         return {
             "name": self.name,
             "accept": self.accept,

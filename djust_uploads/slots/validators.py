@@ -1,4 +1,4 @@
-"""The base class of an application's own checks."""
+"""The base class of an application's own checks of files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from .entry import UploadEntry
 
 
 class Validator:
-    """Base for an application's own checks: ``allow_upload(…, validators=[NoPortraits()])``.
+    """Base class for a check of your own, as in ``allow_upload("docs", validators=[NoDrafts()])``.
 
-    Override one method or both, and raise
-    :class:`~djust_uploads.exceptions.ValidationFailed` or a subclass to refuse the file::
+    Override one method or both. Raise :class:`~djust_uploads.exceptions.ValidationFailed` or a
+    subclass to refuse the file::
 
         class NoDrafts(Validator):
             def check_registration(self, entry):
@@ -18,7 +18,7 @@ class Validator:
     """
 
     def check_registration(self, entry: UploadEntry) -> None:
-        """Judge names and numbers. Runs on the event loop: must not block."""
+        """Judge the entry's names and numbers. Runs on the event loop, so it must not block."""
 
     def check_content(self, entry: UploadEntry, head: bytes) -> None:
-        """Judge the first bytes (at most 16 KiB), before the sink opens. Runs in a thread."""
+        """Judge the first bytes, at most 16 KiB, before the sink opens. Runs in a thread."""

@@ -1,6 +1,6 @@
 """Which complete entries the application has looked at, and which it is done with.
 
-Handlers run in threads. What is here changes dictionaries and lists, each change one step under
+Handlers run in threads. This module changes dictionaries and lists only, each change one step under
 the GIL.
 """
 
@@ -13,10 +13,13 @@ from ..slots.status import Status
 
 
 class Consumption:
-    """One manager's: an entry is first in hand, then consumed, and when no handler runs any more
-    its file goes where it is to go.
+    """Tracks the entries of one connection that its handlers consume.
 
-    ``take_out``: removes an entry from those that wait to be consumed, and tells whether it was
+    An entry that the application looks at is in hand. When the application is done with it, it is
+    consumed. When no handler runs any more, somebody takes the consumed entries and disposes of
+    their files.
+
+    ``take_out`` removes an entry from those that wait to be consumed, and returns whether it was
     among them.
     """
 
@@ -28,21 +31,22 @@ class Consumption:
 
     @property
     def running(self) -> bool:
-        """Whether a handler runs: the files of consumed entries must be there."""
+        """Whether a handler runs. The files of consumed entries must be there until none does."""
         return self._turns > 0
 
     def in_hand(self, entry: UploadEntry) -> bool:
+        """Return whether a handler has the entry in hand."""
         return entry.ref in self._in_hand
 
     def take_up(self, entries: Iterable[UploadEntry]) -> Iterator[UploadEntry]:
-        """Those that are complete, each in hand from now on."""
+        """Yield the entries that are complete. Each is in hand from then on."""
         for entry in entries:
             if entry.status is Status.COMPLETE and not self.in_hand(entry):
                 self._in_hand[entry.ref] = entry
                 yield entry
 
     def settle(self, entry: UploadEntry) -> None:
-        """The application is done with the entry in hand."""
+        """Consume an entry in hand, unless the application has postponed it."""
         if self._in_hand.pop(entry.ref, None) is None or entry.take_postponed():
             return
         if self._take_out(entry):
@@ -50,17 +54,20 @@ class Consumption:
             self._consumed.append(entry)
 
     def begin(self) -> None:
-        """A handler begins."""
+        """Note that a handler begins."""
         self._turns += 1
 
     def returned(self) -> None:
-        """It returned, and did not raise: what is in hand is consumed, once no other one runs."""
+        """Note that a handler has returned without an exception.
+
+        What is in hand is consumed, unless another handler still runs.
+        """
         if self._turns == 1:
             for entry in list(self._in_hand.values()):
                 self.settle(entry)
 
     def end(self) -> None:
-        """It ended. What is still in hand then stays."""
+        """Note that a handler has ended. What is still in hand then stays unconsumed."""
         self._turns -= 1
         if not self._turns:
             for entry in self._in_hand.values():
@@ -68,13 +75,16 @@ class Consumption:
             self._in_hand.clear()
 
     def take_consumed(self) -> list[UploadEntry]:
-        """Those that were consumed since the last time this was asked."""
+        """Return the entries that were consumed since the last call."""
         consumed, self._consumed = self._consumed, []
         return consumed
 
 
 class ConsumedEntries:
-    """Iterates, with ``for`` and ``async for`` alike, over a slot's complete entries."""
+    """Iterates over a slot's complete entries, with ``for`` or with ``async for``.
+
+    An entry is consumed when the loop asks for the next one.
+    """
 
     def __init__(self, consumption: Consumption, entries: Iterable[UploadEntry]) -> None:
         self._consumption = consumption

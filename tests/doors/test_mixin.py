@@ -59,7 +59,7 @@ def test_slots_survive_a_restore():
     saved = json.loads(json.dumps(view.saved_upload_slots()))
     restored = Before()
     restored.restore_upload_slots(saved)
-    assert restored._upload_manager.slots == view._upload_manager.slots
+    assert restored._upload_manager.roster.slots == view._upload_manager.roster.slots
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,14 @@ def test_slot_that_cannot_be_saved_is_not_restored_without_its_options(options, 
     view.allow_upload("photos", **options)
     view.allow_upload("notes")
     restored.restore_upload_slots(json.loads(json.dumps(view.saved_upload_slots())))
-    assert list(restored._upload_manager.slots) == ["notes"]
+    assert list(restored._upload_manager.roster.slots) == ["notes"]
     assert f"its {lost} can't be saved" in caplog.text
 
 
 def test_slot_that_can_no_longer_be_is_left_out(caplog):
     restored = Before()
     restored.restore_upload_slots([{"name": "photos", "sink": "gone"}, {"name": "notes"}])
-    assert list(restored._upload_manager.slots) == ["notes"]
+    assert list(restored._upload_manager.roster.slots) == ["notes"]
     assert "'photos' can't be restored" in caplog.text
 
 

@@ -15,13 +15,14 @@ from django.test import override_settings
 
 from djust_uploads import MemorySink, TemporaryFileSink, exceptions
 from djust_uploads.exceptions import SinkFull, UploadLocked
-from djust_uploads.resuming.leases import Lease, SavedUpload
+from djust_uploads.resuming.leases import Lease
 from djust_uploads.resuming.parking import Parking
+from djust_uploads.resuming.saved import SavedUpload
 from djust_uploads.sinks import temporary_file
 from djust_uploads.sinks.temporary_file import PREFIX, TemporaryFileWriter
 from djust_uploads.testing import RecordingSink
-from djust_uploads.transfer import transfer
-from djust_uploads.uploads import manager
+from djust_uploads.transfer import client_side, sink_side
+from djust_uploads.uploads import manager, process
 from djust_uploads.wire import FrameType
 from tests.support.connection import Connection
 from tests.support.servers import wait_until
@@ -39,14 +40,14 @@ def durable_soon(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def parking(monkeypatch):
-    monkeypatch.setattr(manager, "parking", Parking())
-    return manager.parking
+    monkeypatch.setattr(process, "parking", Parking())
+    return process.parking
 
 
 @pytest.fixture
 def other_process(monkeypatch):
     """From the call on, the parking is another process's."""
-    return lambda: monkeypatch.setattr(manager, "parking", Parking())
+    return lambda: monkeypatch.setattr(process, "parking", Parking())
 
 
 @pytest.fixture
@@ -74,7 +75,11 @@ async def send_some(page, chunks=10, data=DATA):
 async def settled(parking):
     """Every parked transfer has saved what it could."""
     transfers = list(parking._transfers.values())
-    assert await wait_until(lambda: all(t.checkpoints.offset == t.entry.taken for t in transfers))
+
+    def is_saved(transfer):
+        return transfer._sink.checkpoints.offset == transfer.entry.taken
+
+    assert await wait_until(lambda: all(map(is_saved, transfers)))
 
 
 # In one process
@@ -168,8 +173,8 @@ async def test_page_that_can_not_be_told_anything_has_lost_the_upload(sink):
 
     async with connect(sink) as old, connect(sink) as new:
         ref = await send_some(old)
-        held = old.manager._transfers[ref]
-        old.manager._send = gone
+        held = old.manager.roster.transfers[ref]
+        old.manager.connection._send = gone
         await held.report()
         answer = await new.resume(ref)
         # Neither its late frames nor its end concern the new one.
@@ -254,7 +259,7 @@ async def test_parked_upload_that_has_all_ends_by_itself_and_comes_back_complete
 
 @pytest.mark.parametrize("finished", [False, True])
 async def test_parked_upload_ends_when_nobody_comes(sink, tmp_path, monkeypatch, parking, finished):
-    monkeypatch.setattr(transfer, "PARKED_SECONDS", 0.05)
+    monkeypatch.setattr(client_side, "PARKED_SECONDS", 0.05)
     async with connect(sink) as page:
         ref = await send_some(page)
     assert await wait_until(lambda: not parking._transfers)
@@ -302,7 +307,7 @@ async def test_owner_that_comes_and_goes_has_only_so_many_parked(
 
 
 async def test_memory_is_not_kept_when_nobody_comes(monkeypatch, parking):
-    monkeypatch.setattr(transfer, "PARKED_SECONDS", 0.05)
+    monkeypatch.setattr(client_side, "PARKED_SECONDS", 0.05)
     sink = RecordingSink()
     async with connect(sink) as page:
         ref = await send_some(page)
@@ -418,7 +423,7 @@ async def test_second_page_that_resumes_before_the_first_was_answered(half_resum
     sink, page, ref = half_resumed
     async with connect(sink) as second:
         answer = asyncio.create_task(second.resume(ref))
-        assert await wait_until(lambda: second.manager._transfers)
+        assert await wait_until(lambda: second.manager.roster.transfers)
         sink.found.set()
         assert (await answer)["offset"] == 10 * CHUNK
         assert (await second.go_on(await answer, DATA))["status"] == "complete"
@@ -431,7 +436,7 @@ async def test_only_what_is_saved_is_acknowledged(sink, monkeypatch):
     monkeypatch.setattr("djust_uploads.resuming.checkpoints.SAVE_INTERVAL", 0)
     async with connect(sink) as page:
         ref = await send_some(page, 40)
-        held = page.manager._transfers[ref]
+        held = page.manager.roster.transfers[ref]
         saved = await Lease.supersede(held.upload_id)
         assert saved[1].checkpoint["offset"] == page.entries()[0].offset > 0
 
@@ -472,9 +477,9 @@ async def test_what_another_process_took_over_is_not_adopted(
             [entry] = there.entries()
             assert await wait_until(lambda: entry.taken == 11 * CHUNK)
     if size != len(DATA):
-        await settled(manager.parking)
+        await settled(process.parking)
         size = 11 * CHUNK
-    monkeypatch.setattr(manager, "parking", parking)
+    monkeypatch.setattr(process, "parking", parking)
     async with connect(sink) as page:
         answer = await page.resume(ref)
         assert answer["offset"] == answer["bytes_received"] == size
@@ -518,7 +523,7 @@ async def test_process_that_is_overtaken_while_its_sink_resumes(tmp_path, other_
 async def test_superseded_process_deletes_nothing(sink, tmp_path, other_process, end):
     async with connect(sink) as old:
         ref = await send_some(old, 20)
-        held = old.manager._transfers[ref]
+        held = old.manager.roster.transfers[ref]
         other_process()
         async with connect(sink) as new:
             answer = await new.resume(ref)
@@ -601,7 +606,7 @@ async def test_what_another_process_ended_is_not_adopted(sink, parking, monkeypa
     async with connect(sink) as old:
         ref = (await old.upload(DATA))["ref"]
         with monkeypatch.context() as elsewhere:
-            elsewhere.setattr(manager, "parking", Parking())
+            elsewhere.setattr(process, "parking", Parking())
             async with connect(sink) as new:
                 await new.resume(ref)
                 assert (await new.ended(ref))["status"] == "complete"
@@ -783,7 +788,7 @@ async def test_slot_must_still_take_it(sink, options, parking, other_process):
     for move in (lambda: None, other_process):
         move()
         async with Connection(owner=ALICE, sink=sink) as page:
-            page.manager.slots.clear()
+            page.manager.roster.slots.clear()
             from djust_uploads import UploadSlot
 
             known = {"name": "files", "sink": sink, "resumable": True, "max_file_size": 10**9}
@@ -831,7 +836,7 @@ async def test_who_was_superseded_before_it_resumed_takes_nothing_away(
     await settled(parking)
     before, asked = files(tmp_path), asyncio.Event()
 
-    async def retried(transfer, call):
+    async def retried(sink, call):
         asked.set()
         await superseded.wait()
         return await call()
@@ -840,10 +845,10 @@ async def test_who_was_superseded_before_it_resumed_takes_nothing_away(
     other_process()
     async with connect(sink) as page:
         with monkeypatch.context() as patch:
-            patch.setattr(transfer.Transfer, "_retried", retried)
+            patch.setattr(sink_side.SinkSide, "_retried", retried)
             answer = asyncio.create_task(page.resume(ref))
             await asked.wait()
-        held = page.manager._transfers[ref]
+        held = page.manager.roster.transfers[ref]
         await Lease.supersede(held.upload_id)
         superseded.set()
         assert (await answer)["status"] == "locked"
@@ -941,8 +946,8 @@ async def test_connection_that_ends_waits_until_its_uploads_are_saved(sink, park
         await page.register(len(DATA))
         ref = await page.register(len(DATA))
         await page.chunks(ref, DATA[: 10 * CHUNK])
-    [saved] = [t for t in parking._transfers.values() if t.checkpoints]
-    assert saved.checkpoints.offset == 10 * CHUNK
+    [saved] = [t for t in parking._transfers.values() if t.is_saved]
+    assert saved._sink.checkpoints.offset == 10 * CHUNK
 
 
 async def test_connection_that_ends_does_not_wait_for_long(monkeypatch, parking):
@@ -957,7 +962,7 @@ async def test_shutdown_suspends(sink, tmp_path, parking, other_process):
     """The loop cancels its tasks when the server ends."""
     async with connect(sink) as page:
         ref = await send_some(page)
-        held = page.manager._transfers[ref]
+        held = page.manager.roster.transfers[ref]
         held._task.cancel()
         await held.wait_ended()
     assert len(files(tmp_path)) == 1
@@ -998,7 +1003,7 @@ async def test_upload_whose_last_checkpoint_fails_goes_on_at_the_one_before(
         ref = await send_some(page)
         [entry] = page.entries()
         sink.fault = fault
-        held = page.manager._transfers[ref]
+        held = page.manager.roster.transfers[ref]
         held._task.cancel()
         await held.wait_ended()
         acknowledged = entry.offset
@@ -1017,7 +1022,7 @@ async def test_shutdown_while_the_cache_is_down_deletes_nothing(sink, tmp_path, 
         ref = await send_some(page, 20)
         [entry] = page.entries()
         acknowledged = entry.offset
-        held = page.manager._transfers[ref]
+        held = page.manager.roster.transfers[ref]
         monkeypatch.setattr(Lease, "save", _cache_is_down)
         held._task.cancel()
         await held.wait_ended()
@@ -1049,7 +1054,7 @@ async def test_shutdown_when_the_application_was_told_tells_it_no_second_time(
         ref = await page.register(len(DATA))
         await page.chunks(ref, DATA)
         await page.frame(FrameType.COMPLETE, ref)
-        held = page.manager._transfers[ref]
+        held = page.manager.roster.transfers[ref]
         await saved.wait()
         held._task.cancel()
         await held.wait_ended()

@@ -18,9 +18,9 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import path
 
 from djust_uploads import MemoryFile, Sink, SinkWriter, UploadConsumer, UploadMixin, event_handler
-from djust_uploads.transfer import transfer
+from djust_uploads.transfer import client_side
 
-transfer.OVERSTEPPING_TIMEOUT = 2.0
+client_side.OVERSTEPPING_TIMEOUT = 2.0
 
 
 class ThrottledSink(Sink):

@@ -156,6 +156,7 @@ def test_progress_counts_what_the_sink_took():
 def test_progress_of_an_empty_file():
     entry = make(0)
     assert entry.progress == 0
+    entry.finalize()
     entry.store(MemoryFile("a", b""), keeps_file=False)
     entry.finish()
     assert entry.progress == 100
@@ -225,6 +226,7 @@ async def test_save(tmp_path):
 
     storage = FileSystemStorage(tmp_path)
     entry = make(3)
+    entry.finalize()
     entry.store(MemoryFile("a", b"abc"), keeps_file=False)
     entry.finish()
     assert await entry.asave(storage=storage) == "cat.jpg"

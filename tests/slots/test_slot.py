@@ -128,7 +128,7 @@ def test_declaring_again_replaces():
     view = UploadMixin()
     view.allow_upload("photos", max_entries=1)
     view.allow_upload("photos", max_entries=2)
-    assert view._upload_manager.slots["photos"].max_entries == 2
+    assert view._upload_manager.roster.slots["photos"].max_entries == 2
     assert [c["max_entries"] for c in view.saved_upload_slots()] == [2]
 
 

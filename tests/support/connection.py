@@ -21,7 +21,7 @@ class Connection:
         self.reads_ahead = reads_ahead
         self.sent: list[Any] = []
         self.manager = UploadManager()
-        self.manager.owner = owner
+        self.manager.connection.owner = owner
         self.slot = UploadSlot("files", **{"max_entries": 5, "max_file_size": 10**9, **options})
         self.manager.configure(self.slot)
 
@@ -78,7 +78,7 @@ class Connection:
             ends = ("complete", "error", "cancelled")
             return [m for m in self.sent if m.get("ref") == ref and m.get("status") in ends]
 
-        if transfer := self.manager._transfers.get(ref):
+        if transfer := self.manager.roster.transfers.get(ref):
             await transfer.wait_ended()
         await wait_until(endings)
         [ending] = endings()

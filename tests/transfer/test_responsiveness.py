@@ -81,7 +81,7 @@ async def upload(sink, data: bytes, name: str = "data.bin", **options):
         frame = Frame(FrameType.CHUNK, ref, index, data[start : start + CHUNK])
         await manager.receive(serialize(frame), send)
     await manager.receive(serialize(Frame(FrameType.COMPLETE, ref)), send)
-    if transfer := manager._transfers.get(ref):
+    if transfer := manager.roster.transfers.get(ref):
         await transfer.wait_ended()
     ended = sent[-1]
     digest = hashlib.sha256()

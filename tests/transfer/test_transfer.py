@@ -18,7 +18,7 @@ from djust_uploads.sinks import temporary_file
 from djust_uploads.sinks.memory import MemoryWriter
 from djust_uploads.sinks.temporary_file import TemporaryFileWriter
 from djust_uploads.testing import RecordingSink
-from djust_uploads.transfer import transfer
+from djust_uploads.transfer import client_side
 from djust_uploads.wire import FrameType
 from tests.support.connection import Connection
 from tests.support.servers import wait_until
@@ -288,7 +288,7 @@ async def test_limit_is_what_the_sink_took_and_a_window():
         for index in range(WINDOW):
             await page.frame(FrameType.CHUNK, ref, index, bytes(CHUNK))
         await sink.reached.wait()
-        limited = page.manager._transfers[ref]
+        limited = page.manager.roster.transfers[ref]
         assert limited.limit == START_WINDOW
         sink.released.set()
         assert await wait_until(lambda: limited.limit >= 2 * START_WINDOW)
@@ -325,7 +325,7 @@ async def test_client_that_oversteps_does_not_wait_for_a_dead_upload():
 
 async def test_client_that_oversteps_hears_of_the_end_once(monkeypatch):
     """However long it takes to tell it."""
-    monkeypatch.setattr(transfer, "LIFE_SIGN_INTERVAL", 0.01)
+    monkeypatch.setattr(client_side, "LIFE_SIGN_INTERVAL", 0.01)
     sink, heard = HangingSink("write"), asyncio.Event()
     with override_settings(DJUST_UPLOADS={"SINK_TIMEOUT": 0.05}):
         async with Connection(sink=sink) as page:
@@ -336,7 +336,7 @@ async def test_client_that_oversteps_hears_of_the_end_once(monkeypatch):
                 if message["status"] == "error":
                     await heard.wait()
 
-            page.manager._send = send
+            page.manager.connection._send = send
             async with asyncio.timeout(1):
                 await over
             heard.set()
@@ -344,7 +344,7 @@ async def test_client_that_oversteps_hears_of_the_end_once(monkeypatch):
 
 
 async def test_client_that_oversteps_for_long_fails(monkeypatch):
-    monkeypatch.setattr(transfer, "OVERSTEPPING_TIMEOUT", 2 * transfer.LIFE_SIGN_INTERVAL)
+    monkeypatch.setattr(client_side, "OVERSTEPPING_TIMEOUT", 2 * client_side.LIFE_SIGN_INTERVAL)
     sink = HangingSink("write")
     async with Connection(sink=sink) as page:
         ref, over = await overstepping(page, sink)
@@ -368,7 +368,7 @@ async def test_client_that_oversteps_and_is_gone_is_not_waited_for():
         async def send(message):
             raise ConnectionError
 
-        left = page.manager._transfers[ref]
+        left = page.manager.roster.transfers[ref]
         page.manager.send = send
         await over
         sink.released.set()
@@ -391,7 +391,7 @@ async def test_client_hears_when_it_is_its_turn():
 
 async def test_clients_that_do_not_use_their_turn_keep_nobody_waiting_for_long(monkeypatch):
     monkeypatch.setattr("djust_uploads.flow.budget.TURN_TIMEOUT", 0.05)
-    monkeypatch.setattr(transfer, "TURN_TIMEOUT", 0.05)
+    monkeypatch.setattr(client_side, "TURN_TIMEOUT", 0.05)
     with override_settings(DJUST_UPLOADS={"MAX_BUFFERED_BYTES": 4 * CHUNK}):
         async with Connection(sink=MemorySink()) as page:
             for _ in range(2):
@@ -416,7 +416,7 @@ async def test_server_that_reads_ahead_is_not_kept_waiting():
             sink.released.set()
             assert (await page.ended(ref))["code"] == "limit_exceeded"
             # Who keeps to the limit doesn't pay for it.
-            transfers = page.manager._transfers
+            transfers = page.manager.roster.transfers
             assert await wait_until(lambda: transfers[modest].limit == 2 * CHUNK)
             await page.frame(FrameType.CHUNK, modest, 1, bytes(CHUNK))
             assert await wait_until(lambda: transfers[modest].entry.taken == 2 * CHUNK)
@@ -450,7 +450,7 @@ async def test_socket_that_is_gone_ends_the_upload():
         async def send(message):
             raise ConnectionError
 
-        transfer = page.manager._transfers[ref]
+        transfer = page.manager.roster.transfers[ref]
         page.manager.send = send
         await page.chunks(ref, DATA)
         await transfer.wait_ended()
@@ -466,7 +466,7 @@ async def test_task_that_is_cancelled_leaves_nothing(tmp_path):
         ref = await page.register(5 * CHUNK)
         await page.chunks(ref, DATA)
         assert await wait_until(lambda: list(tmp_path.iterdir()))
-        task = page.manager._transfers[ref]._task
+        task = page.manager.roster.transfers[ref]._task
         task.cancel()
         await asyncio.wait([task])
         # The file may be one that a thread was about to create.
@@ -489,7 +489,7 @@ async def test_task_that_is_cancelled_in_on_complete_deletes_the_file(tmp_path):
 
     async with Connection(sink=TemporaryFileSink(tmp_path), on_complete=on_complete) as page:
         ref = await page.register(1)
-        task = page.manager._transfers[ref]._task
+        task = page.manager.roster.transfers[ref]._task
         await page.chunks(ref, b"x")
         await page.frame(FrameType.COMPLETE, ref)
         await reached.wait()
@@ -516,7 +516,7 @@ async def test_nothing_is_consumed_before_on_complete_returned():
         await reached.wait()
         assert list(page.manager.consume("files")) == []
         go.set()
-        await page.manager._transfers[ref].wait_ended()
+        await page.manager.roster.transfers[ref].wait_ended()
         assert [entry.ref for entry in page.manager.consume("files")] == [ref]
 
 
@@ -530,7 +530,7 @@ async def test_entry_cancelled_in_on_complete_is_deleted_and_not_aborted():
 
     async with Connection(sink=sink, on_complete=on_complete) as page:
         ref = await page.register(1)
-        transfer = page.manager._transfers[ref]
+        transfer = page.manager.roster.transfers[ref]
         await page.chunks(ref, b"x")
         await page.frame(FrameType.COMPLETE, ref)
         await transfer.wait_ended()
@@ -575,13 +575,13 @@ async def test_ref_of_an_upload_that_is_still_ending_is_taken():
         await page.chunks(ref, DATA[:20_000])
         assert await wait_until(lambda: "write" in sink.done)
         page.manager.cancel(ref)
-        transfer = page.manager._transfers[ref]
+        transfer = page.manager.roster.transfers[ref]
         message = {"upload_name": "files", "ref": ref, "client_name": "a", "client_size": 1}
         await page.manager.register(message, page.send)
-        assert page.manager._transfers[ref] is transfer
+        assert page.manager.roster.transfers[ref] is transfer
         sink.released.set()
         await transfer.wait_ended()
-        assert page.manager._transfers == {}
+        assert page.manager.roster.transfers == {}
 
 
 async def test_files_stay_until_a_handler_that_outlives_its_connection_returns(tmp_path):
@@ -590,7 +590,7 @@ async def test_files_stay_until_a_handler_that_outlives_its_connection_returns(t
     for ref in refs:
         await page.chunks(ref, b"x")
         await page.frame(FrameType.COMPLETE, ref)
-        await page.manager._transfers[ref].wait_ended()
+        await page.manager.roster.transfers[ref].wait_ended()
     with page.manager.turn():
         read = []
         for entry in page.manager.consume("files"):

@@ -179,7 +179,7 @@ class Page:
         self.vanished = False
         self.closed = False
         self.manager = UploadManager()
-        self.manager.owner = "user:1"
+        self.manager.connection.owner = "user:1"
         for slot in machine.slots:
             self.manager.configure(slot)
         self._inbox: deque[Callable[[], Any]] = deque()
@@ -314,7 +314,7 @@ class Page:
 
     def _check_complete(self, upload: Upload) -> None:
         assert upload.completions, upload
-        entry = self.manager._entries.get(upload.ref)
+        entry = self.manager.roster.entries.get(upload.ref)
         if entry is None:
             assert "cancel" in upload.excuses or "consumed" in upload.excuses
         else:
@@ -371,14 +371,14 @@ class Uploads(RuleBasedStateMachine):
         clock = self.world.loop.time
         parking = ParkingOfThisProcess()
         for name, value in {
-            "manager.parking": parking,
-            "transfer.time": types.SimpleNamespace(monotonic=clock),
-            "transfer.Window": partial(window.Window, clock=clock),
-            "transfer.HEAD_SIZE": 4,
-            "window.START_WINDOW": 16,
+            "uploads.process.parking": parking,
+            "transfer.client_side.time": types.SimpleNamespace(monotonic=clock),
+            "transfer.transfer.Window": partial(window.Window, clock=clock),
+            "transfer.transfer.HEAD_SIZE": 4,
+            "flow.window.START_WINDOW": 16,
             "sinks.temporary_file.GATHER": 20,
             "sinks.temporary_file.time": types.SimpleNamespace(monotonic=clock, time=time.time),
-            "threads._Threads.call": _call_in_thread,
+            "flow.threads._Threads.call": _call_in_thread,
         }.items():
             self.patch.setattr(f"djust_uploads.{name}", value)
         self.settings = override_settings(

@@ -1,0 +1,33 @@
+"""What is saved of an upload, so that another process can go on with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SavedUpload:
+    """The record of one upload in the resume cache. Every value is JSON."""
+
+    ref: str
+    upload_name: str
+    client_name: str
+    client_relative_path: str
+    client_type: str
+    client_size: int
+    content_type: str
+    chunk_size: int
+    #: The ``UploadInfo.key`` that the first process gave the upload.
+    key: str
+    #: The alias or the class of the sink. Another process must use the same sink.
+    sink: str
+    #: What the writer's ``checkpoint()`` returned.
+    checkpoint: dict[str, Any] = field(default_factory=dict)
+    #: How often another process has taken the upload over.
+    generation: int = 0
+    #: ``"uploading"``, ``"complete"``, ``"consumed"`` or ``"error"``.
+    status: str = "uploading"
+    #: The code and the sentence of the error, if the status is ``"error"``.
+    code: str = ""
+    error: str = ""

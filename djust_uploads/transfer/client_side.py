@@ -1,0 +1,245 @@
+"""The client's side of a transfer: what has arrived, and how much more the client may send."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ..exceptions import LimitExceeded, UploadError, UploadExpired
+from ..flow.budget import TURN_TIMEOUT, budget
+from ..resuming.parking import PARKED_SECONDS
+from ..settings import upload_settings
+
+if TYPE_CHECKING:
+    from ..flow.deadline import Deadline
+    from ..flow.window import Window
+    from ..slots.entry import UploadEntry
+    from .reports import Reports
+
+#: Seconds between two progress messages of one upload. A client that is about to run out of its
+#: limit is told the next one at once.
+PROGRESS_INTERVAL = 0.1
+
+#: Seconds for which the limit may stand still while the client is beyond it. Then the upload fails.
+OVERSTEPPING_TIMEOUT = 10.0
+
+#: Seconds between two messages to a client that is kept waiting. They show whether the client is
+#: still there.
+LIFE_SIGN_INTERVAL = 1.0
+
+
+class ClientSide:
+    """Holds the chunks that have arrived and that the sink has not taken yet.
+
+    The connection calls :meth:`feed`, which never waits. The transfer's task waits for chunks with
+    :meth:`wait` and takes them with :meth:`pop`. The window bounds what lies between the two.
+    """
+
+    def __init__(
+        self, entry: UploadEntry, window: Window, reports: Reports, deadline: Deadline
+    ) -> None:
+        self.window = window
+        #: The error that ends the transfer, as soon as somebody has asked for its end.
+        self.stopped: UploadError | None = None
+        self._entry = entry
+        self._reports = reports
+        self._deadline = deadline
+        self._chunks: deque[bytes | memoryview] = deque()
+        self._closed = False
+        self._abandoned = False
+        #: Set when the task has something new to look at.
+        self._fed = asyncio.Event()
+        #: Set when the connection may read on, or has something new to look at.
+        self._drained = asyncio.Event()
+        #: Set when all that arrived is saved as far as it will be, or another connection has it.
+        self._settled = asyncio.Event()
+
+    # The connection calls these.
+
+    def feed(self, index: int, data: bytes | memoryview) -> None:
+        """Take a chunk, and never wait.
+
+        A chunk that is out of order, too long or beyond the declared size ends the transfer. Chunks
+        that arrive after that are dropped.
+        """
+        if self.stopped:
+            return
+        try:
+            repeated = self._entry.accept_chunk(index, len(data))
+        except UploadError as error:
+            self.stop(error)
+            return
+        if repeated:
+            data = data[repeated:]
+        self._chunks.append(data)
+        self.window.feed(len(data), self._entry.received)
+        self._fed.set()
+
+    def feed_end(self) -> None:
+        """Note that the client has sent everything. If bytes are missing, the transfer ends."""
+        try:
+            self._entry.accept_complete()
+        except UploadError as error:
+            self.stop(error)
+        self._fed.set()
+
+    @property
+    def overstepped(self) -> bool:
+        """Whether the client has sent more than its limit allowed."""
+        return self._entry.received > self.window.limit
+
+    async def room(self, *, slows: bool = True) -> None:
+        """Return when the next frame of a client that :attr:`overstepped` may be read.
+
+        A client that ignores its limit can only be slowed down by not reading its socket. ``slows``
+        says whether the server stops reading when we do.
+        """
+        if slows:
+            await self._slow_down()
+        elif budget.overrun:
+            self.stop(LimitExceeded("more is buffered than MAX_BUFFERED_BYTES"))
+
+    async def _slow_down(self) -> None:
+        limit, stood_still, recipient = self.window.limit, 0.0, self._reports.recipient
+        while self.overstepped and not (self.stopped or self._closed):
+            if self._reports.recipient is not recipient:
+                # The client has resumed the upload over another connection.
+                return
+            self._drained.clear()
+            if await _is_set_within(LIFE_SIGN_INTERVAL, self._drained) or self.stopped:
+                continue
+            stood_still = stood_still + LIFE_SIGN_INTERVAL if limit == self.window.limit else 0.0
+            limit = self.window.limit
+            if stood_still >= OVERSTEPPING_TIMEOUT:
+                self.stop(LimitExceeded(f"at {limit} for {OVERSTEPPING_TIMEOUT} s"))
+            else:
+                # A message is the only way to find out whether the client has gone: its end is not
+                # noticed while its socket is not read.
+                await self._reports.progress()
+
+    def stop(self, error: UploadError) -> None:
+        """Ask the transfer's task to end with ``error``. The first error counts."""
+        if self.stopped is None:
+            self.stopped = error
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the task and the connection look again at what has changed."""
+        self._fed.set()
+        self._drained.set()
+
+    # The transfer calls these when the upload loses or changes its connection.
+
+    def connection_changed(self) -> None:
+        """Note that the upload has another connection, or none."""
+        # How long the task waits for the client depends on whether there is one.
+        self.wake()
+        if self._reports.attached:
+            self._settled.set()
+        else:
+            self._settled.clear()
+
+    def abandon(self) -> None:
+        """Stop waiting for a connection, unless there is one."""
+        self._abandoned = True
+        self._fed.set()
+
+    async def wait_settled(self) -> None:
+        """Return when all that arrived is saved for another process, as far as it will be, or when
+        another connection has taken the upload."""
+        await self._settled.wait()
+
+    # The transfer's task calls these.
+
+    async def head(self, size: int) -> bytes:
+        """Wait for the first ``size`` bytes and return them. They stay in the buffer."""
+        entry = self._entry
+        while entry.received < size or (not size and not entry.all_received):
+            await self.wait()
+        head = bytearray()
+        for chunk in self._chunks:
+            if len(head) >= size:
+                break
+            head += chunk[:size]
+        return bytes(head[:size])
+
+    def __bool__(self) -> bool:
+        """Whether there are chunks."""
+        return bool(self._chunks)
+
+    def pop(self) -> bytes | memoryview:
+        """Return the next chunk and remove it from the buffer."""
+        return self._chunks.popleft()
+
+    async def wait(self) -> None:
+        """Return when the client has sent something, or something else has changed.
+
+        Raises the error that :meth:`stop` was given, :class:`UploadExpired` if nothing comes for
+        ``IDLE_TIMEOUT``, and :class:`Abandoned` if nobody resumes an upload without a connection.
+        """
+        attached, window = self._reports.attached, self.window
+        if not attached:
+            self._settled.set()
+        if self._abandoned and not attached:
+            raise Abandoned("its owner has too many of them")
+        self._abandoned = False
+        in_line = attached and window.waits
+        seconds = upload_settings().idle_timeout if attached else PARKED_SECONDS
+        if not self.stopped:
+            try:
+                with self._deadline.within(TURN_TIMEOUT if in_line else seconds):
+                    await self._fed.wait()
+            except TimeoutError as exc:
+                if not attached:
+                    raise Abandoned(f"nobody came back for {seconds} s") from None
+                if not in_line:
+                    raise UploadExpired(f"nothing came for {seconds} s") from exc
+                window.insist()
+            self._fed.clear()
+        self.raise_stopped()
+        if window.limit > window.told_limit and window.must_tell(self._entry.received):
+            await self._reports.progress()
+
+    def raise_stopped(self) -> None:
+        """Raise the error that :meth:`stop` was given, if it was called."""
+        if self.stopped:
+            raise self.stopped
+
+    def took(self, size: int) -> bool:
+        """Note that the sink has taken ``size`` bytes. Return whether the client must hear of it
+        now."""
+        entry, window = self._entry, self.window
+        window.take(size, entry.taken)
+        if entry.received <= window.limit:
+            self._drained.set()
+        due = window.told_at + PROGRESS_INTERVAL
+        return window.must_tell(entry.received) or time.monotonic() >= due
+
+    def window_moved(self) -> None:
+        """Note that the window's turn has come. A client that waits for its turn must be told, and
+        a client that overstepped its limit may have room now."""
+        self._drained.set()
+        if self._reports.attached:
+            self._fed.set()
+
+    def close(self) -> None:
+        """Drop what is buffered and give its room back. May be called again."""
+        self._closed = True
+        self._chunks.clear()
+        self.window.close()
+        self._drained.set()
+        self._settled.set()
+
+
+class Abandoned(Exception):
+    """Nobody has resumed an upload that lost its connection."""
+
+
+async def _is_set_within(seconds: float, event: asyncio.Event) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    return False

@@ -1,0 +1,69 @@
+"""One connection, as its manager knows it: its owner, its client, and its event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+from ..resuming.owners import upload_id_of
+
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+#: The tasks that were started. asyncio only holds weak references, and a task must end even if
+#: nobody else refers to its manager any more.
+_tasks: set[asyncio.Task[Any]] = set()
+
+
+class Connection:
+    """Sends messages to the client, and starts tasks on the event loop from any thread."""
+
+    def __init__(self) -> None:
+        #: Whose uploads these are; see :func:`~djust_uploads.resuming.owners.owner_of`. Uploads of
+        #: a connection without an owner end with the connection.
+        self.owner: str | None = None
+        self._send: Send | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def reach(self, send: Send) -> None:
+        """Send to the client with ``send`` from now on. Call it on the connection's event loop."""
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def reached(self) -> bool:
+        """Whether the client has registered or resumed an upload."""
+        return self._loop is not None
+
+    def upload_id(self, ref: str) -> str | None:
+        """Return the name under which an upload of this owner is resumed."""
+        return upload_id_of(self.owner, ref) if self.owner else None
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message. Raises an exception if the connection is known to be gone."""
+        if self._send:
+            await self._send(message)
+
+    async def tell(self, message: Mapping[str, Any]) -> None:
+        """Send a message that nothing depends on, to a client that may be gone."""
+        with contextlib.suppress(Exception):
+            await self.send(message)
+
+    def soon(self, function: Callable[..., object], *args: Any) -> None:
+        """Call a function on the event loop. May be called from any thread."""
+        # The loop is closed when the server has ended. Its tasks were cancelled and cleaned up
+        # then.
+        with contextlib.suppress(RuntimeError):
+            assert self._loop
+            self._loop.call_soon_threadsafe(function, *args)
+
+    def spawn(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine function in a task on the event loop. May be called from any thread."""
+
+        def start() -> None:
+            task = asyncio.ensure_future(function())
+            _tasks.add(task)
+            task.add_done_callback(_tasks.discard)
+
+        self.soon(start)
