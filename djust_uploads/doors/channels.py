@@ -1,4 +1,4 @@
-"""The sockets: what both hosts share, and the host for plain Channels."""
+"""The door for plain Django Channels."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ from .messages import MAX_MESSAGE_SIZE, UPLOAD_MESSAGES, UploadMessages
 logger = logging.getLogger("djust_uploads")
 
 
-#: Closing codes, https://www.iana.org/assignments/websocket: 4000 and up are the application's.
+#: The code with which the socket of a foreign page is closed. Codes from 4000 on are for
+#: applications: https://www.iana.org/assignments/websocket
 FORBIDDEN = 4403
 
 
 class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
-    """A page's socket without djust; combine it with ``UploadMixin``::
+    """The WebSocket of a page without djust. Combine it with ``UploadMixin``::
 
         class GalleryConsumer(UploadMixin, UploadConsumer):
             def mount(self):
@@ -41,10 +42,10 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
                     name = default_storage.save(f"photos/{entry.client_name}", entry.file)
                     self.push_event("photo", {"url": default_storage.url(name)})
 
-    ``mount()`` runs when the page connects, and may be async. Methods marked by ``@event_handler``
-    are called by ``dj-submit`` and ``dj-click`` with the form's fields, or the element's
-    ``dj-value-*`` attributes, as keyword arguments; synchronous ones run in a thread. One message
-    is handled at a time.
+    ``mount()`` is called when the page connects, and may be ``async``. ``dj-submit`` and
+    ``dj-click`` call methods that are marked with ``@event_handler``. Their keyword arguments are
+    the form's fields, or the element's ``dj-value-*`` attributes. Handlers that are not ``async``
+    run in a thread. One message is handled at a time.
     """
 
     max_message_size = MAX_MESSAGE_SIZE
@@ -69,10 +70,10 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         await self._flush_events()
 
     def origin_allowed(self) -> bool:
-        """Whether the page that connects is one of ours, by ``ALLOWED_HOSTS``.
+        """Return whether the page that connects is on one of our ``ALLOWED_HOSTS``.
 
-        Browsers send ``Origin`` with every WebSocket handshake, and a page of another site would
-        come with our user's cookies. Clients that send none are no browsers.
+        A page of another site would come with our user's cookies. Browsers send ``Origin`` with
+        every WebSocket handshake, so a client that sends none is not a browser.
         """
         headers = dict(self.scope["headers"])
         origin = headers.get(b"origin")
@@ -85,14 +86,14 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
             host = urlsplit(origin.decode("latin-1")).hostname or ""
         except ValueError:
             return False
-        # hostname drops an IPv6 address's brackets; validate_host wants them.
+        # ``hostname`` has no brackets around an IPv6 address, and validate_host() needs them.
         return validate_host(f"[{host}]" if ":" in host else host, hosts)
 
     def mount(self) -> Any:
-        """Override it: declare the slots, and read what the page needs."""
+        """Declare the slots, and read what the page needs. Override it."""
 
     def upload_manager(self) -> UploadManager | None:
-        # The mixin's, and None in a consumer that was not combined with it.
+        # UploadMixin sets the attribute. A consumer without the mixin has none.
         manager: UploadManager | None = getattr(self, "_upload_manager", None)
         return manager
 
@@ -102,7 +103,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
             raise ConnectionError("the page has closed its socket")
 
     async def send_json(self, message: Mapping[str, Any]) -> None:
-        """Send to the page, if it is still there."""
+        """Send a message to the page, if it is still there."""
         await self._send_text(self._encode(message))
 
     @staticmethod
@@ -110,8 +111,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         return json.dumps(message, cls=DjangoJSONEncoder)
 
     async def _send_text(self, text: str) -> None:
-        # The page's end is heard by disconnect(), which an exception here would keep from being
-        # called.
+        # An exception here would keep disconnect() from being called.
         try:
             await self.send(text_data=text)
         except OSError as exc:
@@ -120,11 +120,13 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
             logger.debug("message dropped: %r", exc)
 
     def push_event(self, event: str, payload: Mapping[str, Any] | None = None) -> None:
-        """Send an event to the page: ``djust:push_event`` on ``window``, with ``detail.event`` and
-        ``detail.payload``. From any thread; events arrive in order. Raises ``TypeError`` for a
-        payload that JSON can't carry."""
+        """Dispatch ``djust:push_event`` on the page's ``window``.
+
+        Its ``detail`` has ``event`` and ``payload``. The method may be called from any thread, and
+        events arrive in order. Raises ``TypeError`` for a payload that JSON cannot carry.
+        """
         message = {"type": "push_event", "event": event, "payload": dict(payload or {})}
-        # Here, so that a payload which JSON can't carry is an error of who passed it.
+        # The message is encoded here, so that a wrong payload raises where it was passed.
         self._events.append(self._encode(message))
         asyncio.run_coroutine_threadsafe(self._flush_events(), self._loop)
 
@@ -135,7 +137,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         try:
             message = self._decode(text_data)
-        # Brackets nested deep enough exhaust the parser's stack.
+        # Deeply nested brackets exhaust the parser's stack.
         except (ValueError, RecursionError) as exc:
             logger.warning("message refused: %s", exc)
             await self.send_json({"type": "error", "error": "The message was not understood."})
@@ -160,7 +162,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         return message
 
     async def _handle_event(self, message: Mapping[str, Any]) -> None:
-        """Call the handler and answer with the ``ref`` that the page gave the event."""
+        """Call the handler, and answer with the ``ref`` that the page gave the event."""
         reply = {"type": "noop", "ref": message.get("ref")}
         configs = self.client_configs()
         try:
@@ -181,7 +183,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
 
     def _handler(self, message: Mapping[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
         name, params = message.get("event"), message.get("params") or {}
-        # Looked up on the class: a property would run at the client's word.
+        # The name is looked up on the class, because the client could otherwise run a property.
         if not isinstance(name, str) or not is_event_handler(getattr(type(self), name, None)):
             raise ValueError(f"no event handler {name!r:.80}")
         handler = getattr(self, name)
@@ -197,6 +199,6 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
 async def _call(function: Callable[..., Any], /, **params: Any) -> Any:
     if inspect.iscoroutinefunction(function):
         return await function(**params)
-    # Not the one thread that Channels has for all: a handler that saves a big file would keep every
-    # other page's waiting.
+    # Channels has one thread for all thread-sensitive calls. A handler that saves a large file
+    # there would keep the handlers of all other pages waiting.
     return await database_sync_to_async(function, thread_sensitive=False)(**params)

@@ -1,21 +1,26 @@
-"""Event handlers: how a method is marked as one, and what runs around it."""
+"""Event handlers: how a method is marked as one, and what is called around it."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from .mixin import UploadMixin
+
+class HasTurns(Protocol):
+    """What a handler's object must have. An :class:`~djust_uploads.UploadMixin` has it."""
+
+    def uploads_turn(self) -> AbstractContextManager[None]:
+        """Return the context in which a handler runs."""
 
 
 def event_handler(function: Callable[..., Any] | None = None) -> Any:
-    """Marks a method that the page may call by ``dj-submit`` or ``dj-click``.
+    """Mark a method that the page may call with ``dj-submit`` or ``dj-click``.
 
-    With or without parentheses, on a function or a coroutine function. In a djust view, use djust's
-    own.
+    The decorator works with and without parentheses, on functions and on coroutine functions. In a
+    djust view, use djust's own decorator.
     """
 
     def mark(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,13 +31,13 @@ def event_handler(function: Callable[..., Any] | None = None) -> Any:
 
 
 def is_event_handler(method: object) -> bool:
-    """Whether a method is marked, by our decorator or by djust's."""
+    """Return whether a method is marked, with our decorator or with djust's."""
     djust_decorators: Mapping[str, Any] = getattr(method, "_djust_decorators", {})
     return hasattr(method, "_djust_uploads_handler") or "event_handler" in djust_decorators
 
 
 def run_handlers_in_turns(cls: type) -> None:
-    """Run each handler in a turn, wherever in the bases it was defined."""
+    """Wrap each handler of a class so that it runs in a turn, whichever base class defines it."""
     seen: set[str] = set()
     for base in cls.__mro__:
         for name, method in list(vars(base).items()):
@@ -48,7 +53,7 @@ def _in_turn(method: Callable[..., Any]) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(method):
 
         @functools.wraps(method)
-        async def arun(self: UploadMixin, *args: Any, **kwargs: Any) -> Any:
+        async def arun(self: HasTurns, *args: Any, **kwargs: Any) -> Any:
             with self.uploads_turn():
                 return await method(self, *args, **kwargs)
 
@@ -56,13 +61,14 @@ def _in_turn(method: Callable[..., Any]) -> Callable[..., Any]:
     else:
 
         @functools.wraps(method)
-        def run(self: UploadMixin, *args: Any, **kwargs: Any) -> Any:
+        def run(self: HasTurns, *args: Any, **kwargs: Any) -> Any:
             try:
                 with self.uploads_turn():
                     return method(self, *args, **kwargs)
             except StopIteration as exc:
-                # For example next() on a slot without entries. The future of a handler's thread
-                # can't carry it, and nobody would ever be answered; as PEP 479 for coroutines.
+                # For example, next() was called on a slot without entries. The future of the
+                # handler's thread cannot carry a StopIteration, so the client would never be
+                # answered. PEP 479 solves the same problem for coroutines in this way.
                 raise RuntimeError(f"{method.__qualname__} raised StopIteration") from exc
 
     run._runs_in_turn = True  # type: ignore[attr-defined]

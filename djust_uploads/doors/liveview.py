@@ -1,4 +1,4 @@
-"""The djust integration; nothing else in the package knows djust.
+"""The door for djust. Nothing else in the package knows djust.
 
 Route :class:`LiveViewConsumer` in place of djust's::
 
@@ -28,17 +28,17 @@ __all__ = ["LiveViewConsumer", "StockConsumer"]
 
 logger = logging.getLogger("djust_uploads")
 
-#: Where a view's slots ride in djust's signed snapshot.
+#: The key of a view's slots in djust's signed snapshot.
 _SNAPSHOT_KEY = "djust_uploads_slots"
 
 
 class LiveViewConsumer(UploadMessages, StockConsumer):
-    """djust's consumer, with our uploads for the views that have our ``UploadMixin``.
+    """djust's consumer, with our uploads for views that have our ``UploadMixin``.
 
-    Upload messages never meet djust's ``max_message_size`` nor its rate limiter, which drop what
-    they don't like: a frame may be as long as its slot's ``chunk_size`` and the header, and a
-    client is slowed down, not robbed. Everything else is djust's, uploads of views with djust's own
-    mixin included.
+    djust's ``max_message_size`` and rate limiter drop messages, so upload messages do not pass
+    through them. A frame may be as long as its slot's ``chunk_size`` plus the header, and a client
+    that sends too fast is slowed down instead. djust handles everything else, including the uploads
+    of views that have djust's own mixin.
     """
 
     def upload_manager(self) -> UploadManager | None:
@@ -47,13 +47,13 @@ class LiveViewConsumer(UploadMessages, StockConsumer):
 
     async def send_upload_message(self, message: Mapping[str, Any]) -> None:
         await self.send_json(message)
-        # djust drops what it can't send, and takes a note of it.
+        # djust drops what it cannot send, and sets this attribute.
         if self._ws_close_sent:
             raise ConnectionError("the page has closed its socket")
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        # The substring spares the other messages, nearly all, a second parsing; what is longer than
-        # any of ours is djust's to refuse.
+        # Nearly all messages are djust's. The search for the substring saves them from being parsed
+        # twice. djust refuses messages that are too long.
         ours = text_data and len(text_data) <= MAX_MESSAGE_SIZE and '"upload_' in text_data
         if ours and isinstance(self.view_instance, UploadMixin):
             message = _decoded(text_data or "")
@@ -63,15 +63,15 @@ class LiveViewConsumer(UploadMessages, StockConsumer):
         await super().receive(text_data=text_data, bytes_data=bytes_data)
 
     async def _dispatch_runtime_owned(self, data: dict[str, Any]) -> None:
-        """djust's events among others: a handler may have changed its slots."""
+        """Let djust handle an event, and send the slots' configs if a handler has changed them."""
         configs = self.client_configs()
         await super()._dispatch_runtime_owned(data)
-        # The mount message has them already.
+        # The mount message already contains the configs.
         if data.get("type") != "mount" and self.client_configs() != configs:
             await self.send_upload_message(wire.configs(self.client_configs()))
 
     async def _handle_upload_register(self, data: dict[str, Any]) -> None:
-        # djust's own way to here, for a message that did not look like ours.
+        # djust calls this for a message that receive() did not recognise.
         if self.upload_manager():
             await self._receive_upload_message(data)
         else:
@@ -86,7 +86,7 @@ class LiveViewConsumer(UploadMessages, StockConsumer):
         await self.handle_upload_message(message)
 
     async def disconnect(self, close_code: int) -> None:
-        # djust's disconnect forgets the view, and stops where a step of it raises.
+        # djust's disconnect() forgets the view, and does not go on after a step that raises.
         manager = self.upload_manager()
         try:
             await super().disconnect(close_code)
@@ -103,11 +103,12 @@ def _decoded(text: str) -> dict[str, Any]:
     return message if isinstance(message, dict) else {}
 
 
-def _ride_in_snapshot(cls: type[UploadMixin]) -> None:
-    """djust restores a view from its signed snapshot without ``mount()`` and without asking
-    ``_restore_upload_configs``, so the slots travel in the snapshot itself.
+def _save_in_snapshot(cls: type[UploadMixin]) -> None:
+    """Save a view's slots in djust's signed snapshot, and restore them from there.
 
-    Wrappers on the class and not overrides, because the mixin may stand behind ``LiveView``.
+    djust restores a view from its snapshot without calling ``mount()`` or
+    ``_restore_upload_configs()``. This wraps the methods of the class instead of overriding them,
+    because the mixin may stand behind ``LiveView``.
     """
     capture: Callable[..., dict[str, Any]] | None = getattr(cls, "_capture_snapshot_state", None)
     restore: Callable[..., None] | None = getattr(cls, "_restore_snapshot", None)
@@ -117,7 +118,7 @@ def _ride_in_snapshot(cls: type[UploadMixin]) -> None:
     @functools.wraps(capture)
     def _capture_snapshot_state(self: UploadMixin, **kwargs: Any) -> dict[str, Any]:
         state = capture(self, **kwargs)
-        # The context's ``uploads`` is made anew at each rendering; an old one is of no use.
+        # ``uploads`` is created at each rendering, so the old one is of no use.
         state.pop("uploads", None)
         return {**state, _SNAPSHOT_KEY: self.saved_upload_slots()}
 
@@ -138,6 +139,6 @@ def _all_subclasses(cls: type[UploadMixin]) -> Iterator[type[UploadMixin]]:
         yield from _all_subclasses(subclass)
 
 
-UploadMixin._upload_hooks.append(_ride_in_snapshot)
+UploadMixin._upload_hooks.append(_save_in_snapshot)
 for _view in _all_subclasses(UploadMixin):
-    _ride_in_snapshot(_view)
+    _save_in_snapshot(_view)

@@ -1,4 +1,4 @@
-"""What every door by WebSocket does alike: it takes the upload messages out of the stream."""
+"""What every door over a WebSocket does: it takes the upload messages out of the stream."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ MAX_MESSAGE_SIZE = 64 * 1024
 
 
 class UploadMessages:
-    """Takes the upload messages out of a consumer's stream; the rest goes its usual way.
+    """Takes the upload messages out of a consumer's stream. The other messages go their usual way.
 
-    Binary frames go past Channels' dispatch, whose tasks and hop into a thread for each message (it
-    looks for old database connections) cost more than the frame's bytes. A server that reads ahead
-    would also read faster than Channels dispatches.
+    Binary frames do not pass through Channels' dispatch. For each message, the dispatch creates
+    tasks and calls a thread that looks for old database connections. That costs more than the
+    frame's bytes. A server that reads ahead would also read faster than Channels dispatches.
     """
 
     def upload_manager(self) -> UploadManager | None:
-        """The manager that frames go to now, if there is one."""
+        """Return the manager of the connection's uploads, or ``None`` if there is none yet."""
         raise NotImplementedError
 
     async def send_upload_message(self, message: Mapping[str, Any]) -> None:
-        """Send to the page. Raises ``ConnectionError`` if it is known to be gone."""
+        """Send a message. Raises ``ConnectionError`` if the client is known to be gone."""
         raise NotImplementedError
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -38,13 +38,14 @@ class UploadMessages:
                 message: dict[str, Any] = await receive()
                 if not await self._take_frame(message, slows):
                     return message
-                # While we wait for the next one it would be kept, and nobody counts it.
+                # While we wait for the next message, nobody counts the bytes of this one. It must
+                # not be kept alive until then.
                 del message
 
         try:
             await super().__call__(scope, receive_others, send)  # type: ignore[misc]
         finally:
-            # Also when the dispatch loop died or was cancelled: no disconnect() came then.
+            # If the dispatch loop failed or was cancelled, disconnect() was not called.
             await self.close_uploads()
 
     async def _take_frame(self, message: Mapping[str, Any], slows: bool) -> bool:
@@ -58,16 +59,16 @@ class UploadMessages:
         return True
 
     async def close_uploads(self) -> None:
-        """End what this connection began; idempotent."""
+        """End what this connection has begun. May be called again."""
         if manager := self.upload_manager():
             await manager.aclose()
 
     async def handle_upload_message(self, message: Mapping[str, Any]) -> None:
-        """Answer one of ``UPLOAD_MESSAGES``."""
+        """Answer one of the ``UPLOAD_MESSAGES``."""
         if message["type"] == "upload_configs":
             await self.send_upload_message(wire.configs(self.client_configs()))
             return
-        # Without a slot there is nobody to ask, but the client must hear of it.
+        # Without a slot there is no manager, but the client must hear that its file is refused.
         manager = self.upload_manager() or UploadManager()
         connection = manager.connection
         connection.owner = connection.owner or owner_of(self.scope)  # type: ignore[attr-defined]
@@ -80,8 +81,10 @@ class UploadMessages:
 
 
 def _reads_ahead(receive: Any) -> bool:
-    """Whether the server reads its sockets however little of it we receive. daphne does: it hands
-    out the ``get`` of a queue without bound. uvicorn stops reading, hypercorn's queue is bounded.
+    """Return whether the server goes on reading a socket while we receive nothing from it.
+
+    daphne does: ``receive`` is the ``get`` of a queue without a bound. uvicorn stops reading, and
+    the queue of hypercorn is bounded.
     """
     queue = getattr(receive, "__self__", None)
     return isinstance(queue, asyncio.Queue) and queue.maxsize <= 0

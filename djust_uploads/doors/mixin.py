@@ -1,4 +1,4 @@
-"""``UploadMixin``: what a view or consumer declares and what its handlers call."""
+"""``UploadMixin``: what an application's view or consumer declares, and what its handlers call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("djust_uploads")
 
-#: Options of a slot that JSON can carry; a ``sink`` can when it is an alias.
+#: The options of a slot that JSON can carry. It can carry a ``sink`` that is an alias.
 _REPLAYABLE = (
     "name",
     "accept",
@@ -36,16 +36,17 @@ _REPLAYABLE = (
 
 
 class UploadMixin:
-    """Gives a djust ``LiveView`` or an :class:`~djust_uploads.UploadConsumer` uploads.
+    """Adds uploads to a djust ``LiveView`` or to an :class:`~djust_uploads.UploadConsumer`.
 
-    It may stand before or after the other base. Three of its names are not ours to choose, djust
-    calls them: ``_upload_manager``, ``_restore_upload_configs`` and ``_cleanup_uploads``; djust's
-    session keeps ``_upload_configs_saved``.
+    The mixin may stand before or after the other base class. djust calls three of its private
+    names, so they cannot change: ``_upload_manager``, ``_restore_upload_configs`` and
+    ``_cleanup_uploads``. djust's session keeps ``_upload_configs_saved``.
     """
 
     _upload_manager: UploadManager | None = None
     _upload_configs_saved: list[dict[str, Any]] | None = None
-    #: djust renders again only if an attribute of the view changed; entries change in place.
+    #: djust renders a view again only if one of its attributes has changed. Entries change in
+    #: place, so this number changes when they do.
     _uploads_version = 0
 
     _upload_hooks: ClassVar[list[Callable[[type[UploadMixin]], None]]] = []
@@ -73,23 +74,30 @@ class UploadMixin:
         on_complete: Callable[[UploadEntry], Any] | None = None,
         writer: type | None = None,
     ) -> UploadSlot:
-        """Declare a slot, in ``mount()``; the template refers to it by ``dj-upload="name"``.
+        """Declare a slot. Call it in ``mount()``; the template has ``dj-upload="name"``.
 
-        ``accept``: extensions and MIME types, comma-separated, as in HTML; ``""`` takes any type.
-        ``max_entries``: files at once, on their way or waiting to be consumed.
-        ``max_file_size``: bytes. ``chunk_size``: bytes of one WebSocket message, at most 16 MiB;
-        daphne takes at most 1 MiB less the header of 21 bytes.
-        ``auto_upload``: ``False`` waits for the form's submit.
-        ``sink``: an alias of ``DJUST_UPLOADS["SINKS"]``, a ``Sink``, or a callable ``(entry) ->
-        alias | Sink``, called on the event loop when the content type is known; ``None`` is the
-        alias ``"default"``.
-        ``resumable``: an interrupted upload goes on where it was, in any process; its connection
-        needs a user or a session, and ``RESUME_CACHE`` a cache that all processes share.
-        ``allow_active_content``: takes HTML, SVG and scripts; serve them from another origin.
-        ``validators``: your own checks. ``on_complete``: called with every entry that completes.
-        ``writer``: a djust ``UploadWriter`` class, run in a thread; instead of ``sink``.
+        * ``accept``: extensions and MIME types, separated by commas as in HTML. ``""`` accepts any
+          type.
+        * ``max_entries``: how many files the slot takes at once. Files count while they are on
+        their
+          way and while they wait to be consumed.
+        * ``max_file_size``: bytes.
+        * ``chunk_size``: bytes of one WebSocket message, at most 16 MiB. daphne takes messages of
+        at
+          most 1 MiB, including a header of 21 bytes.
+        * ``auto_upload``: ``False`` waits until the form is submitted.
+        * ``sink``: an alias of ``DJUST_UPLOADS["SINKS"]``, a ``Sink``, or a callable ``(entry) ->
+          alias | Sink``. A callable is called on the event loop when the content type is known.
+          ``None`` means the alias ``"default"``.
+        * ``resumable``: an interrupted upload goes on where it was, in any process. The connection
+          needs a user or a session, and all processes must share the cache ``RESUME_CACHE``.
+        * ``allow_active_content``: accepts HTML, SVG and scripts. Serve them from another origin.
+        * ``validators``: your own checks, instances of :class:`~djust_uploads.Validator`.
+        * ``on_complete``: a function or coroutine function that is called with every entry that
+          becomes complete.
+        * ``writer``: a djust ``UploadWriter`` class instead of a ``sink``. It runs in a thread.
 
-        Raises :class:`~djust_uploads.exceptions.InvalidSlot` and
+        Raises :class:`~djust_uploads.exceptions.InvalidSlot` or
         :class:`~djust_uploads.exceptions.InvalidSink`, which say what is accepted.
         """
         if writer is not None:
@@ -121,43 +129,51 @@ class UploadMixin:
         return slot
 
     def consume_uploaded_entries(self, name: str) -> ConsumedEntries:
-        """The slot's complete entries, in the order of selection, for ``for`` or ``async for``.
+        """Return the slot's complete entries in the order of selection.
 
-        An entry is consumed when the loop asks for the next one, and the last one looked at when
-        the event handler returns. If the handler raises, the entry in hand and those after it stay
-        for the next call; so does one that called ``entry.postpone()``. Files that their sink does
-        not keep are deleted after the handler returned, so ``list()`` works too.
+        Iterate over them with ``for`` or ``async for``. An entry is consumed when the loop asks for
+        the next one. The entry in hand when the loop ends is consumed when the event handler
+        returns. If the handler raises, the entry in hand and the entries after it stay for the next
+        call. An entry on which ``entry.postpone()`` was called stays too. Files that the sink does
+        not keep are deleted after the handler has returned, so ``list()`` works.
         """
         self._uploads_version += 1
         return (self._upload_manager or UploadManager()).consume(name)
 
     def cancel_upload(self, name: str, ref: str) -> None:
-        """Stop an upload, or delete a complete one that was not consumed. Unknown refs are none."""
+        """Stop an upload, or delete a complete file that was not consumed.
+
+        A ref that is not in the slot is ignored.
+        """
         self._uploads_version += 1
         if self._upload_manager and any(entry.ref == ref for entry in self.get_uploads(name)):
             self._upload_manager.cancel(ref)
 
     def get_uploads(self, name: str) -> list[UploadEntry]:
-        """All entries of the slot: on their way, complete, and the latest that failed."""
+        """Return the slot's entries: those on their way, the complete ones, and the latest that
+        failed."""
         return self._upload_manager.entries(name) if self._upload_manager else []
 
-    # What a host calls.
+    # A door calls these, and so may an application that calls handlers itself.
 
     def uploads_turn(self) -> contextlib.AbstractContextManager[None]:
-        """Around an event handler: what it consumes is settled when it returns."""
+        """Return the context in which an event handler runs.
+
+        What the handler consumes is settled when the context ends.
+        """
         return self._upload_manager.turn() if self._upload_manager else contextlib.nullcontext()
 
     def saved_upload_slots(self) -> list[dict[str, Any]]:
-        """The slots as JSON, for a host that restores a view without calling ``mount()``."""
+        """Return the slots as JSON, for a door that restores a view without calling ``mount()``."""
         return list(self._upload_configs_saved or ())
 
     def restore_upload_slots(self, saved: Iterable[Mapping[str, Any]]) -> None:
-        """Declare the saved slots again; one that can't be is left out and the log says why."""
+        """Declare the saved slots again. The log says which could not be restored, and why."""
         self._upload_configs_saved = None
         for config in saved:
             options = {key: value for key, value in config.items() if key in _REPLAYABLE}
             if lost := config.get("lost"):
-                # With another sink or without its validators it would be another slot.
+                # Without its validators, or with another sink, it would be another slot.
                 logger.error(
                     "slot %r can't be restored: its %s can't be saved. Give the sink an alias in "
                     "DJUST_UPLOADS['SINKS'], or set enable_state_snapshot = False.",
@@ -188,8 +204,11 @@ def _saved_config(slot: UploadSlot) -> dict[str, Any]:
 
 
 def _wrap_context(cls: type) -> None:
-    """Put ``uploads`` into the template's context. A wrapper and not an override, because the mixin
-    may stand behind a base whose ``get_context_data`` does not call ``super()``."""
+    """Put ``uploads`` into the template's context.
+
+    This wraps the method of the class instead of overriding it, because the mixin may stand behind
+    a base class whose ``get_context_data`` does not call ``super()``.
+    """
     original: Callable[..., dict[str, Any]] | None = getattr(cls, "get_context_data", None)
     if original is None or hasattr(original, "_adds_uploads"):
         return

@@ -1,4 +1,4 @@
-"""SHA-256 of what passes, off the event loop."""
+"""The SHA-256 of an upload, computed in threads."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from ..flow.threads import in_thread
 if TYPE_CHECKING:
     from ..files import SinkFile
 
-#: Bytes to hash at once: hashlib lets other threads run meanwhile, and the hop is worth it.
+#: Bytes to hash in one call. hashlib lets other threads run meanwhile, and calls of this size are
+#: worth the way to a thread and back.
 _BATCH = 4 * 1024 * 1024
 
 
 class RunningHash:
-    """Hashes a batch while the sink stores the same chunks and the next ones are gathered."""
+    """Computes the SHA-256 of the chunks that it is given.
+
+    A batch is hashed while the sink stores the same chunks and the next batch is gathered.
+    """
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
@@ -26,13 +30,20 @@ class RunningHash:
         self._running: asyncio.Task[None] | None = None
 
     async def update(self, chunk: bytes | memoryview) -> None:
+        """Take the next chunk. Waits while the batch before this one is hashed."""
         self._chunks.append(chunk)
         self._gathered += len(chunk)
         if self._gathered >= gather_size(_BATCH):
             await self._hash()
 
+    async def hexdigest(self) -> str:
+        """Return the digest of all chunks in hexadecimal digits."""
+        await self._hash()
+        await self._done()
+        return self._sha256.hexdigest()
+
     async def _hash(self) -> None:
-        """Begin to hash what is gathered, when the batch before is done: order matters."""
+        # The order of batches matters, so each begins when the one before it is done.
         await self._done()
         chunks, self._chunks, self._gathered = self._chunks, [], 0
         self._running = asyncio.create_task(in_thread(self._update, chunks))
@@ -45,14 +56,9 @@ class RunningHash:
         for chunk in chunks:
             self._sha256.update(chunk)
 
-    async def hexdigest(self) -> str:
-        await self._hash()
-        await self._done()
-        return self._sha256.hexdigest()
-
 
 async def sha256_of(file: SinkFile) -> str:
-    """Of a stored file, read once more."""
+    """Read a stored file and return its digest in hexadecimal digits."""
     digest = hashlib.sha256()
     async for chunk in file.achunks(_BATCH):
         await in_thread(digest.update, chunk)
