@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +25,16 @@ def refuse_wrong(*options: tuple[str, Any, Any, str]) -> None:
     for name, value, holds, accepted in options:
         if not holds:
             raise ValueError(f"{name} must be {accepted}. Got: {value!r}")
+
+
+def is_endpoint(url: str | None) -> bool:
+    """Return whether a URL can be the endpoint of a store. ``None`` is the provider's own."""
+    return url is None or bool(re.match(r"https?://[^/]+", url))
+
+
+def is_text(metadata: Mapping[str, Any]) -> bool:
+    """Return whether all names and values are strings."""
+    return all(isinstance(text, str) for pair in metadata.items() for text in pair)
 
 
 def disposition_of(disposition: str, upload: UploadInfo) -> str:

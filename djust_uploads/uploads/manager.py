@@ -147,7 +147,7 @@ class UploadManager:
     # A transfer calls these on its listener.
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message to the client. Raises an exception if the connection is known to be gone."""
+        """Send a message. Raises an exception if the connection is known to be gone."""
         await self.connection.send(message)
 
     def transfer_ended(self, transfer: Transfer) -> None:

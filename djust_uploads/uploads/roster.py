@@ -78,7 +78,7 @@ class Roster:
             raise TooManyFiles(f"{slot.name!r} is full: {slot.max_entries}")
 
     def live(self, name: str) -> list[UploadEntry]:
-        """Return the slot's entries that are on their way or complete, in the order of selection."""
+        """Return the slot's entries on their way and complete ones, in the order of selection."""
         return [entry for entry in list(self.entries.values()) if entry.upload_name == name]
 
     def all(self, name: str) -> list[UploadEntry]:

@@ -38,6 +38,7 @@ from tests.support.s3_stores import KEYS, empty
 def entry_of(file):
     """A complete entry with that file."""
     entry = make(file.size)
+    entry.finalize()
     entry.store(file, keeps_file=True)
     entry.finish()
     return entry
@@ -63,7 +64,7 @@ def recorded(*clients):
 
 
 def clients_of(sink, storage):
-    return sink._clients.blocking(), storage.bucket.meta.client
+    return sink._bucket._clients.blocking(), storage.bucket.meta.client
 
 
 def head(store, key, bucket="media"):

@@ -1,4 +1,4 @@
-"""The JSON API of one bucket, as far as the sink needs it, in blocking calls.
+"""The requests of the JSON API that the sink needs, for one bucket. They block.
 
 Resumable uploads: https://cloud.google.com/storage/docs/performing-resumable-uploads
 """
@@ -12,35 +12,37 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import google_crc32c
-import requests
-
 from .errors import GONE, refusal, translated
+from .sdk import google_crc32c, requests
 
-#: A chunk's length is a multiple of it, but the last one's, and so is what the store keeps of one:
+#: The length of every chunk except the last one is a multiple of this many bytes. So is what the
+#: store keeps of a chunk:
 #: https://cloud.google.com/storage/docs/performing-resumable-uploads#chunked-upload
 GRANULE = 256 * 1024
 
-#: Seconds to connect, and between two bytes of an answer.
+#: Seconds to connect, and seconds between two bytes of an answer.
 TIMEOUT = (10, 60)
 
 Chunks = Sequence[bytes | memoryview]
 
-#: Of an object that the sink wants to know; ``*`` in a listing.
+#: What the sink wants to know of an object.
 FIELDS = "name,generation,metageneration,size,crc32c,metadata,timeCreated"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a session has: the first ``stored`` bytes, or the whole object."""
+    """What a session has: the first ``stored`` bytes, or the whole ``object``."""
 
     stored: int
     object: dict[str, Any] | None = None
 
 
 class Body:
-    """A request's body over the chunks as they came. Every iteration begins anew, as the SDK sends
-    a request again after it renewed its token."""
+    """A request's body over the chunks as they came, without a copy.
+
+    Every iteration begins at the first chunk: the SDK sends a request again when it has renewed its
+    token.
+    """
 
     def __init__(self, chunks: Chunks) -> None:
         self._chunks = chunks
@@ -53,7 +55,7 @@ class Body:
 
 
 def pieces(chunks: Chunks, start: int, end: int) -> list[memoryview]:
-    """The bytes ``start`` to ``end`` (excluded) of the chunks joined, without a copy."""
+    """Return the bytes ``start`` to ``end`` (excluded) of the chunks, without a copy."""
     found, offset = [], 0
     for chunk in chunks:
         if start < offset + len(chunk) and offset < end:
@@ -63,24 +65,25 @@ def pieces(chunks: Chunks, start: int, end: int) -> list[memoryview]:
 
 
 def crc32c(chunks: Chunks, crc: int = 0) -> int:
-    """Extends ``crc``."""
+    """Return the CRC32C of bytes whose CRC32C is ``crc``, followed by the chunks."""
     for chunk in chunks:
-        # The C code takes no views.
+        # The function is written in C, and takes no views.
         crc = google_crc32c.extend(crc, bytes(chunk))
     return crc
 
 
 def encoded(crc: int) -> str:
-    """As the store writes it: https://cloud.google.com/storage/docs/data-validation"""
+    """Return a CRC32C as the store writes it: https://cloud.google.com/storage/docs/data-validation"""
     return base64.b64encode(crc.to_bytes(4, "big")).decode()
 
 
 def decoded(crc: str) -> int:
+    """Return the CRC32C that the store has written as ``crc``."""
     return int.from_bytes(base64.b64decode(crc), "big")
 
 
 class Api:
-    """``connect`` returns a session that signs its requests, and the base URL."""
+    """``connect`` returns a session that signs requests, and the base URL."""
 
     def __init__(
         self, bucket: str, where: str, connect: Callable[[], tuple[requests.Session, str]]
@@ -98,10 +101,10 @@ class Api:
         fine: Sequence[int] = (200, 201, 204),
         **kwargs: Any,
     ) -> requests.Response:
-        """Raises a :class:`SinkError` for a status that is not ``fine``."""
+        """Make a request. Raises a :class:`SinkError` for a status that is not ``fine``."""
         with translated(self._where, operation):
             http, base = self._connect()
-            # The URI of a session is whole.
+            # The URI of a session is a whole URL.
             url = path if path.startswith("http") else base + path
             response = http.request(method, url, timeout=TIMEOUT, allow_redirects=False, **kwargs)
         if response.status_code not in fine:
@@ -113,7 +116,7 @@ class Api:
     def begin(
         self, key: str, size: int, resource: Mapping[str, Any], params: Mapping[str, Any]
     ) -> str:
-        """The URI of a new session. It lasts a week."""
+        """Begin a session and return its URI. The session lasts a week."""
         response = self._call(
             "begin",
             "POST",
@@ -128,9 +131,11 @@ class Api:
         return str(response.headers["Location"])
 
     def put(self, session: str, chunks: Chunks, start: int, size: int, crc: int | None) -> Answer:
-        """Send the bytes from ``start`` of an object of ``size`` bytes. ``crc``, of all its bytes,
-        goes with the last ones, and the store refuses what doesn't fit it with 400: "JSON API
-        resumable uploads", https://cloud.google.com/storage/docs/data-validation#server-validation
+        """Send bytes of an object of ``size`` bytes, from ``start`` on.
+
+        ``crc`` is the CRC32C of the whole object. It goes with the last bytes, and the store
+        answers 400 if it does not fit ("JSON API resumable uploads"):
+        https://cloud.google.com/storage/docs/data-validation#server-validation
         """
         body = Body(chunks)
         range_ = f"{start}-{start + len(body) - 1}" if len(body) else "*"
@@ -140,7 +145,10 @@ class Api:
         return self._ask("put", session, headers, body if len(body) else b"")
 
     def query(self, session: str, size: int) -> Answer:
-        """https://cloud.google.com/storage/docs/performing-resumable-uploads#status-check"""
+        """Ask what the session has.
+
+        https://cloud.google.com/storage/docs/performing-resumable-uploads#status-check
+        """
         return self._ask("query", session, {"Content-Range": f"bytes */{size}"}, b"")
 
     def _ask(
@@ -155,8 +163,11 @@ class Api:
         return Answer(_stored(response.headers.get("Range", "")))
 
     def cancel(self, session: str) -> None:
-        """ "the response is 499": …/performing-resumable-uploads#cancel-upload. A session that is
-        gone or complete is no error, nor is an emulator that can't (501)."""
+        """End a session. The store answers 499.
+
+        It is no error if the session is gone or complete, or if an emulator cannot cancel (501).
+        https://cloud.google.com/storage/docs/performing-resumable-uploads#cancel-upload
+        """
         self._call("cancel", "DELETE", session, fine=(200, 204, *GONE, 501), data=b"")
 
     # Objects
@@ -165,56 +176,62 @@ class Api:
         return f"{self._bucket}/o/{quote(key, safe='')}"
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """The object's metadata. Without leave to list, a key that is free gets a 403."""
+        """Return what the store says of an object, or ``None`` if there is none.
+
+        Without the permission to list, the answer for a free key is 403.
+        """
         response = self._call(
             "get", "GET", self._path(key), fine=(200, 403, 404), params={"fields": FIELDS}
         )
         return response.json() if response.status_code == 200 else None
 
     def patch(self, key: str, generation: str, resource: Mapping[str, Any]) -> None:
-        """An object that is gone or was replaced is no error."""
+        """Change an object's metadata. It is no error if the object is gone or was replaced."""
         params = {"ifGenerationMatch": generation}
         self._call(
             "patch", "PATCH", self._path(key), fine=(200, 404, 412), params=params, json=resource
         )
 
     def delete(self, key: str, generation: str, metageneration: str | None = None) -> None:
-        """An object that is gone, was replaced or (with ``metageneration``) changed is no error."""
+        """Delete an object. It is no error if the object is gone or was replaced, or, with
+        ``metageneration``, if it has changed."""
         params = {"ifGenerationMatch": generation, "ifMetagenerationMatch": metageneration}
         self._call("delete", "DELETE", self._path(key), fine=(200, 204, 404, 412), params=params)
 
     def fetch(self, key: str, generation: str, start: int, end: int) -> bytes:
+        """Return the bytes ``start`` to ``end`` (excluded) of an object."""
         response = self._call(
             "read",
             "GET",
             self._path(key),
             fine=(200, 206),
             params={"alt": "media", "generation": generation},
-            # What is compressed on the way has other ranges.
+            # An object that is compressed on the way has other ranges.
             headers={"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"},
         )
         content: bytes = response.content
         return content
 
     def page(self, prefix: str, token: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        """Some of the objects below ``prefix``, and the token of the next page."""
+        """Return some of the objects below ``prefix``, and the token of the next page."""
         fields = f"nextPageToken,items({FIELDS})"
         params = {"prefix": prefix, "pageToken": token, "fields": fields}
         page = self._call("list", "GET", f"{self._bucket}/o", params=params).json()
         return page.get("items", []), page.get("nextPageToken")
 
     def permissions(self, wanted: Sequence[str]) -> set[str]:
-        """Which of them we have; to ask needs none."""
+        """Return which of the permissions we have. This request needs no permission."""
         path = f"{self._bucket}/iam/testPermissions"
         answer = self._call("permissions", "GET", path, params={"permissions": list(wanted)})
         return set(answer.json().get("permissions", ()))
 
 
 def _stored(range_: str) -> int:
-    """Bytes that a 308's ``Range`` tells of; without one there are none: …#status-check.
+    """Return how many bytes the ``Range`` of an answer 308 tells of. Without a range there are
+    none.
 
-    Rounded down to whole granules: the store skips bytes that it has already, and an emulator says
-    ``bytes=0-0`` where there are none.
+    The number is rounded down to whole granules. The store skips bytes that it has already, and an
+    emulator says ``bytes=0-0`` where there are none.
     """
     found = re.fullmatch(r"bytes=0-(\d+)", range_.strip())
     stored = int(found[1]) + 1 if found else 0

@@ -12,10 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import google.auth.exceptions as auth
-import requests
-
 from ...exceptions import SinkError, SinkMisconfigured, SinkTimeout, SinkUnavailable
+from .sdk import auth, requests
 
 _SECRET = re.compile(r"upload_id=[^&\s\"'<>)]*")
 

@@ -9,22 +9,24 @@ from ...files import SinkFile
 from ...ranges import RangeReader
 
 if TYPE_CHECKING:
-    from .sink import GCSSink
+    from .bucket import Bucket
 
 
 class GCSFile(SinkFile):
-    """Reads by ranges, with read-ahead. ``metadata`` has ``bucket``, ``key``, ``generation`` and
-    ``crc32c``."""
+    """An object that is read by ranges, with read-ahead.
+
+    ``metadata`` has ``bucket``, ``key``, ``generation`` and ``crc32c``.
+    """
 
     def __init__(
-        self, sink: GCSSink, key: str, stored: Mapping[str, Any], *args: Any, **kwargs: Any
+        self, bucket: Bucket, key: str, stored: Mapping[str, Any], *args: Any, **kwargs: Any
     ) -> None:
         self.key = key
-        self._sink = sink
-        # Of an object that was replaced meanwhile, no range fits the others.
+        self._bucket = bucket
+        # If the object is replaced meanwhile, its ranges do not fit those that were read.
         self._generation = str(stored["generation"])
         metadata = {
-            "bucket": sink.bucket,
+            "bucket": bucket.name,
             "key": key,
             "generation": self._generation,
             "crc32c": stored["crc32c"],
@@ -35,17 +37,20 @@ class GCSFile(SinkFile):
         return cast(BinaryIO, RangeReader(self.size, self._fetch))
 
     def _fetch(self, start: int, end: int) -> bytes:
-        return self._sink.api.fetch(self.key, self._generation, start, end)
+        return self._bucket.api.fetch(self.key, self._generation, start, end)
 
     @property
     def url(self) -> str:
-        """Plain, under ``custom_domain`` or if everybody may read; else signed, good for
-        ``url_expires`` seconds. Asks nobody."""
-        return self._sink.url(self.key)
+        """The URL of the object.
+
+        It is plain under ``custom_domain`` and for objects that everybody may read. Else it is
+        signed for ``url_expires`` seconds. No request is made for it.
+        """
+        return self._bucket.url(self.key)
 
     async def adelete(self) -> None:
         self.close()
-        await self._sink.call(self._sink.api.delete, self.key, self._generation)
+        await self._bucket.call(self._bucket.api.delete, self.key, self._generation)
 
     async def akeep(self) -> None:
-        await self._sink.keep(self.key, self._generation)
+        await self._bucket.keep(self.key, self._generation)

@@ -8,19 +8,22 @@ from ...files import SinkFile
 from ...ranges import RangeReader
 
 if TYPE_CHECKING:
-    from .sink import ObjectStoreSink
+    from .bucket import Bucket
 
 
 class ObjectStoreFile(SinkFile):
-    """Reads by ranges, with read-ahead. ``metadata`` has ``bucket``, ``key`` and ``etag``."""
+    """An object that is read by ranges, with read-ahead.
+
+    ``metadata`` has ``bucket``, ``key`` and ``etag``.
+    """
 
     def __init__(
-        self, sink: ObjectStoreSink, key: str, mark: str, etag: str, *args: Any, **kwargs: Any
+        self, bucket: Bucket, key: str, mark: str, etag: str, *args: Any, **kwargs: Any
     ) -> None:
-        metadata = {"bucket": sink.bucket, "key": key, "etag": etag}
+        metadata = {"bucket": bucket.name, "key": key, "etag": etag}
         super().__init__(*args, metadata=metadata, **kwargs)
         self.key = key
-        self._sink = sink
+        self._bucket = bucket
         self._mark = mark
         self._etag = etag
 
@@ -28,20 +31,23 @@ class ObjectStoreFile(SinkFile):
         return cast(BinaryIO, RangeReader(self.size, self._fetch))
 
     def _fetch(self, start: int, end: int) -> bytes:
-        # Of an object that was replaced meanwhile, no range fits the others.
-        return self._sink.fetch(self.key, self._etag, start, end)
+        # If the object was replaced meanwhile, its ranges do not fit those that were read, and its
+        # ETag is another one.
+        return self._bucket.fetch(self.key, self._etag, start, end)
 
     @property
     def url(self) -> str:
-        """Plain, under ``custom_domain``; else signed and good for ``url_expires`` seconds. Asks
-        nobody where the sink has a key to sign with. Without one, Google or Azure is asked, which
-        blocks."""
-        return self._sink.url(self.key)
+        """The URL of the object: under ``custom_domain``, else signed for ``url_expires`` seconds.
+
+        No request is made for it where the sink has a key to sign with. Without a key, Google or
+        Azure is asked, which blocks.
+        """
+        return self._bucket.url(self.key)
 
     async def adelete(self) -> None:
         self.close()
-        await self._sink.delete(self.key)
-        await self._sink.unmark(self._mark)
+        await self._bucket.delete(self.key)
+        await self._bucket.unmark(self._mark)
 
     async def akeep(self) -> None:
-        await self._sink.unmark(self._mark)
+        await self._bucket.unmark(self._mark)

@@ -1,18 +1,11 @@
-"""Uploads as objects in S3, Google Cloud Storage or Azure, by a library in Rust. The only importer
-of obstore.
-
-The sink and its options are here; ``object_store_client`` has what differs between the stores,
-``object_store_writer`` one file on its way, ``object_store_file`` the stored object,
-``object_store_errors`` what can go wrong.
-"""
+"""``ObjectStoreSink``: uploads as objects in S3, Google Cloud Storage or Azure, by a library in
+Rust."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime
 import posixpath
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -21,9 +14,16 @@ from django.core.checks import CheckMessage, Error, Warning
 
 from ...exceptions import InvalidSink, SinkError, SinkMisconfigured
 from ..base import Sink, UploadInfo
-from ..keys import UploadTo, check_upload_to, object_key, public_url
+from ..keys import UploadTo, check_upload_to, object_key
 from ..marks import name_in
-from ..options import DISPOSITIONS, MAX_URL_EXPIRES, disposition_of, is_encrypted, refuse_wrong
+from ..options import (
+    DISPOSITIONS,
+    MAX_URL_EXPIRES,
+    is_encrypted,
+    is_endpoint,
+    is_text,
+    refuse_wrong,
+)
 from ..parts import MIB
 from ..s3.rules import MAX_PART, MIN_PART
 
@@ -34,8 +34,9 @@ except ImportError as exc:
         f"ObjectStoreSink needs obstore: pip install 'djust-uploads[obstore]' ({exc})"
     ) from exc
 
+from .bucket import Bucket, BucketOptions
 from .client import CHECKSUMS, PROVIDERS, STYLES, Client, config_of, foreign, split
-from .errors import is_missing, translated
+from .errors import is_missing
 from .writer import ObjectStoreWriter
 
 
@@ -97,7 +98,6 @@ class ObjectStoreSink(Sink):
     ) -> None:
         metadata, disposition = dict(metadata or {}), content_disposition
         scheme, bucket = split(url)
-        provider = PROVIDERS[scheme]
         own = {
             "region_name": region_name,
             "aws_access_key_id": aws_access_key_id,
@@ -111,76 +111,75 @@ class ObjectStoreSink(Sink):
         }
         others = foreign(scheme, own)
         keys = bool(aws_access_key_id) == bool(aws_secret_access_key)
-        texts = all(isinstance(text, str) for pair in metadata.items() for text in pair)
         folder = marks is None or (bool(marks) and posixpath.normpath(f"/{marks}") == f"/{marks}")
         expires = 0 < url_expires <= MAX_URL_EXPIRES
-        endpoint = endpoint_url is None or bool(re.match(r"https?://[^/]+", endpoint_url))
         refuse_wrong(
             ("url", url, not others, f"of a store that takes {', '.join(others)}"),
-            ("endpoint_url", endpoint_url, endpoint, "https://host"),
+            ("endpoint_url", endpoint_url, is_endpoint(endpoint_url), "https://host"),
             ("aws_secret_access_key", "…", keys, "given with aws_access_key_id"),
             ("account_key", "…", not account_key or account_name, "given with account_name"),
             ("part_size", part_size, MIN_PART <= part_size <= MAX_PART, "5 MiB to 5 GiB"),
             ("max_concurrency", max_concurrency, max_concurrency >= 1, "at least 1"),
             ("checksum", checksum, checksum in (*CHECKSUMS, None), f"in {CHECKSUMS} or None"),
             ("addressing_style", addressing_style, addressing_style in STYLES, f"in {STYLES}"),
-            ("metadata", metadata, texts, "a dict of strings"),
+            ("metadata", metadata, is_text(metadata), "a dict of strings"),
             ("content_disposition", disposition, disposition in DISPOSITIONS, f"in {DISPOSITIONS}"),
             ("url_expires", url_expires, expires, "1 to 604800 s"),
             ("marks", marks, folder, "a folder, such as 'unconsumed-uploads', or None"),
         )
         check_upload_to(upload_to)
-        self.bucket = bucket
-        self.upload_to = upload_to
-        self.part_size = part_size
-        self.max_concurrency = max_concurrency
-        self.owner = provider.owner
-        self.keeps_blocks = provider.keeps_blocks
-        self._attributes = {
-            **metadata,
-            **({"Cache-Control": cache_control} if cache_control else {}),
-            **({"Storage-Class": storage_class} if storage_class else {}),
-        }
-        self._content_disposition = disposition
-        self._url_expires = url_expires
-        self._custom_domain = custom_domain
-        self._marks = marks
-        self._endpoint_url = endpoint_url
-        self._where = f"bucket {scheme}://{bucket}"
-        if endpoint_url:
-            self._where += f" of {endpoint_url}"
-        self._credentials = provider.credentials
         given = config_of(scheme, bucket, {**own, "endpoint_url": endpoint_url})
-        self._client = Client(scheme, bucket, {**given, **(config or {})}, client_options or {})
+        self.upload_to = upload_to
+        self._endpoint_url = endpoint_url
+        self._bucket = Bucket(
+            bucket,
+            f"bucket {scheme}://{bucket}" + (f" of {endpoint_url}" if endpoint_url else ""),
+            PROVIDERS[scheme],
+            Client(scheme, bucket, {**given, **(config or {})}, client_options or {}),
+            BucketOptions(
+                part_size=part_size,
+                max_concurrency=max_concurrency,
+                attributes={
+                    **metadata,
+                    **({"Cache-Control": cache_control} if cache_control else {}),
+                    **({"Storage-Class": storage_class} if storage_class else {}),
+                },
+                content_disposition=disposition,
+                url_expires=url_expires,
+                custom_domain=custom_domain,
+                marks=marks,
+            ),
+        )
 
     # The contract
 
     async def open(self, upload: UploadInfo) -> ObjectStoreWriter:
-        # Nothing is sent before there are bytes that passed the validators. The thread is for an
-        # application's callable.
+        # The thread is for an upload_to that is an application's callable. Nothing is sent before
+        # there are bytes that have passed the validators.
         key = await asyncio.to_thread(object_key, self.upload_to, upload)
         if posixpath.normpath(key) != key:
             # obstore refuses "a//b", and takes "a/" for "a".
             raise SinkMisconfigured(f"upload_to gave {key!r}, which must be without empty names")
-        return ObjectStoreWriter(self, upload, key)
+        return ObjectStoreWriter(self._bucket, upload, key)
 
     async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
-        """Delete objects that are still marked as unconsumed and began longer than ``older_than``
-        ago; return their keys. With ``dry_run``, only the keys.
+        """Delete objects that nobody has consumed, and return their keys.
 
-        Multipart uploads that a crash left can't be found by obstore: a rule of the bucket is for
-        those.
+        They are still marked as unconsumed, and began longer than ``older_than`` ago. With
+        ``dry_run``, nothing is deleted. obstore cannot find multipart uploads that a crash left. A
+        rule of the bucket must delete those.
         """
-        if self._marks is None:
+        bucket, marks = self._bucket, self._bucket.options.marks
+        if marks is None:
             return []
         before, swept = time.time() - older_than.total_seconds(), []
-        for mark in await self._names(self._marks):
+        for mark in await self._names(marks):
             key = await self._marked(mark, before)
             if key is not None:
                 swept.append(key)
                 if not dry_run:
-                    await self.delete(key)
-                    await self.delete(mark)
+                    await bucket.delete(key)
+                    await bucket.delete(mark)
         return swept
 
     def check(self) -> Sequence[CheckMessage]:
@@ -188,106 +187,47 @@ class ObjectStoreSink(Sink):
         if not is_encrypted(self._endpoint_url):
             messages.append(
                 Warning(
-                    f"The sink for {self._where} sends files unencrypted.",
+                    f"The sink for {self._bucket.where} sends files unencrypted.",
                     hint="Use an https:// endpoint_url.",
                     id="djust_uploads.W006",
                 )
             )
         try:
-            self._client.made()
+            self._bucket.client.made()
         except SinkMisconfigured as error:
             messages.append(Error(f"{error}", id="djust_uploads.E001"))
         return messages
 
     def check_store(self) -> Sequence[CheckMessage]:
-        """Whether the bucket is there and lets us in: ``manage.py check --deploy``. Blocking."""
+        """Return an error unless the bucket is there and lets us in. Blocks."""
+        bucket = self._bucket
         try:
-            with self.translated("list"):
-                next(iter(obstore.list(self._client.get(), self._marks, chunk_size=1)), None)
+            with bucket.translated("list"):
+                listing = obstore.list(bucket.client.get(), bucket.options.marks, chunk_size=1)
+                next(iter(listing), None)
         except SinkError as error:
             return [Error(f"{error}", id="djust_uploads.E006")]
         return []
 
     async def aclose(self) -> None:
-        # Requests under way have the store until they end.
-        self._client.forget()
-
-    # What the writer and the file ask for
-
-    def translated(self, operation: str) -> contextlib.AbstractContextManager[None]:
-        return translated(self._where, operation, self._credentials)
-
-    async def start(self, operation: str, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
-        """Begin a request. Who waits for it by :func:`asyncio.wait` may be cancelled, and it goes
-        on; if the future is cancelled, nobody knows what the store made of the request."""
-        store = await self._client.aget()
-        with self.translated(operation):
-            future: asyncio.Future[Any] = getattr(obstore, operation)(store, *args, **kwargs)
-        # One that nobody waits for any more has failed in silence.
-        future.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        return future
-
-    async def _call(self, operation: str, *args: Any, **kwargs: Any) -> Any:
-        future = await self.start(operation, *args, **kwargs)
-        with self.translated(operation):
-            return await future
-
-    def attributes(self, upload: UploadInfo) -> dict[str, str]:
-        """What the store is told of a new object."""
-        attributes = {
-            **self._attributes,
-            "Content-Type": upload.content_type or "application/octet-stream",
-            self.owner: upload.key,
-        }
-        if self._content_disposition:
-            attributes["Content-Disposition"] = disposition_of(self._content_disposition, upload)
-        return attributes
-
-    def fetch(self, key: str, etag: str, start: int, end: int) -> bytes:
-        """The bytes ``start`` to ``end`` (excluded). Blocking."""
-        options = {"range": (start, end), "if_match": etag or None}
-        with self.translated("get"):
-            return bytes(obstore.get(self._client.get(), key, options=options).bytes())
-
-    def url(self, key: str) -> str:
-        if self._custom_domain:
-            return public_url(self._custom_domain, key)
-        expires_in = datetime.timedelta(seconds=self._url_expires)
-        with self.translated("signing a URL"):
-            url: str = obstore.sign(self._client.get(), "GET", key, expires_in)
-            return url
-
-    async def delete(self, key: str) -> None:
-        """Delete an object; one that is gone is no error."""
-        try:
-            await self._call("delete_async", key)
-        except SinkError as error:
-            if not is_missing(error):
-                raise
-
-    def mark(self, upload_key: str) -> str | None:
-        """The key of the mark of an upload that nobody consumed yet."""
-        return self._marks and f"{self._marks}/{upload_key}"
-
-    async def unmark(self, upload_key: str) -> None:
-        if mark := self.mark(upload_key):
-            await self.delete(mark)
+        # Requests that are on their way keep the store until they end.
+        self._bucket.client.forget()
 
     # The sweep
 
     async def _names(self, folder: str) -> list[str]:
-        with self.translated("list"):
-            pages = obstore.list(await self._client.aget(), folder)
+        with self._bucket.translated("list"):
+            pages = obstore.list(await self._bucket.client.aget(), folder)
             return [stored["path"] async for page in pages for stored in page]
 
     async def _marked(self, mark: str, before: float) -> str | None:
-        """Where a mark set at ``before`` or earlier points."""
+        """Return the key that a mark points to, if the mark was set at ``before`` or earlier."""
         try:
-            answer = await self._call("get_async", mark)
-            with self.translated("get_async"):
+            answer = await self._bucket.call("get_async", mark)
+            with self._bucket.translated("get_async"):
                 return name_in(bytes(await answer.bytes_async()), before)
         except SinkError as error:
-            # Another sweep, or the owner, was faster.
+            # Another sweep, or the upload itself, may have deleted the mark.
             if not is_missing(error):
                 raise
             return None

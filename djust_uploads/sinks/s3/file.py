@@ -15,26 +15,29 @@ from .errors import is_missing
 if TYPE_CHECKING:
     from django.core.files.storage import Storage
 
-    from .sink import S3Sink
+    from .bucket import Bucket
 
 
 class S3File(SinkFile):
-    """Reads by ranges, with read-ahead. ``metadata`` has ``bucket``, ``key`` and ``etag``."""
+    """An object that is read by ranges, with read-ahead.
 
-    def __init__(self, sink: S3Sink, key: str, etag: str, *args: Any, **kwargs: Any) -> None:
-        metadata = {"bucket": sink.bucket, "key": key, "etag": etag}
+    ``metadata`` has ``bucket``, ``key`` and ``etag``.
+    """
+
+    def __init__(self, bucket: Bucket, key: str, etag: str, *args: Any, **kwargs: Any) -> None:
+        metadata = {"bucket": bucket.name, "key": key, "etag": etag}
         super().__init__(*args, metadata=metadata, **kwargs)
         self.key = key
-        self._sink = sink
+        self._bucket = bucket
         self._etag = etag
-        # Of a file that was overwritten meanwhile, no range fits the others.
+        # If the object is overwritten meanwhile, its ranges do not fit those that were read.
         self._condition = {"IfMatch": etag} if etag else {}
 
     def open_stored(self) -> BinaryIO:
         return cast(BinaryIO, RangeReader(self.size, self._fetch))
 
     def _fetch(self, start: int, end: int) -> bytes:
-        return self._sink.fetch(self.key, start, end, **self._condition)
+        return self._bucket.fetch(self.key, start, end, **self._condition)
 
     @async_unsafe(
         "A file in a bucket is saved over the network, which would block this event loop. "
@@ -43,22 +46,25 @@ class S3File(SinkFile):
     def copy_to(self, storage: Storage, name: str) -> str | None:
         if not is_s3_storage(storage):
             return None
-        return copy_to_s3(self._sink.s3_object(self.key, self._etag), storage, name, self)
+        return copy_to_s3(self._bucket.s3_object(self.key, self._etag), storage, name, self)
 
     @property
     def url(self) -> str:
-        """Under ``custom_domain``, or else signed and good for ``url_expires`` seconds. Asks nobody
-        but, when the SDK's credentials have expired, whoever issues those."""
-        return self._sink.url(self.key)
+        """The URL of the object: under ``custom_domain``, else signed for ``url_expires`` seconds.
+
+        No request is made for it, unless the SDK's credentials have expired: then the SDK asks the
+        service that issues them.
+        """
+        return self._bucket.url(self.key)
 
     async def adelete(self) -> None:
         self.close()
-        await self._sink.delete(self.key)
+        await self._bucket.delete(self.key)
 
     async def akeep(self) -> None:
         try:
-            await self._sink.untag(self.key)
+            await self._bucket.untag(self.key)
         except SinkError as error:
-            # The application deleted or moved it.
+            # The application may have deleted or moved the object.
             if not is_missing(error):
                 raise

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...exceptions import NotResumable, SinkError, SinkMisconfigured, UploadError
 from ...flow.budget import budget
-from ..base import SinkWriter, UploadInfo
+from ..bucket_writer import BucketWriter, etag_despite
 from ..keys import OWNER, key_taken
 from ..parts import Part, PartGatherer, Prefix, part_size_for
 from .checksums import landed_part, load_checksum
@@ -20,84 +20,81 @@ from .file import S3File
 from .rules import MAX_PARTS
 
 if TYPE_CHECKING:
-    from .sink import S3Sink
+    from ..base import UploadInfo
+    from .bucket import Bucket
 
 logger = logging.getLogger("djust_uploads")
 
 
-class S3Writer(SinkWriter):
-    """Holds the part being gathered and one on its way; at most ``max_concurrency`` are on their
-    way while those of all uploads fit in the budget.
+class S3Writer(BucketWriter[S3File]):
+    """Holds the part that is gathered and one that is sent, or more while the budget has room.
 
-    A process that lost the upload to another one may have requests on their way that arrive late:
+    At most ``max_concurrency`` parts are sent at once.
 
-    * A part. It has the bytes that the part has anyway, as the size of parts is the checkpoint's.
-      Where they differ, for a client that sent something else to each process, so do their ETags,
-      and CompleteMultipartUpload, which names them all, is refused.
-    * The end. Then the object is there, whole and ours, and our own end finds that: it is refused
-      (``If-None-Match``), or its upload is gone. Where a store can't refuse, the object is written
-      twice; a file read meanwhile fails by its ETag, rather than mix both.
-    * Anything, after the upload was ended. It is refused, as nobody knows the upload's id any more.
-      Only a part that the store was taking already when the upload was aborted can stay behind:
-      :meth:`abort` looks again, and the sweep, or a lifecycle rule, takes what came still later.
+    If another process has taken the upload over, requests of this process may arrive late:
+
+    * A part has the bytes that the part has anyway, because the checkpoint sets the size of parts.
+    If
+      the client sent other bytes to each process, the ETags differ too. CompleteMultipartUpload
+      names all ETags, so the store refuses it.
+    * The end of the upload makes the object appear, whole and ours. Our own end then finds it: the
+      store refuses our request (``If-None-Match``), or the multipart upload is gone. A store that
+      cannot refuse writes the object twice. A file that is read meanwhile fails by its ETag, so it
+      never mixes the two.
+    * Anything that arrives after the end is refused, because its multipart upload is gone. Only a
+      part that the store was already taking when the upload was aborted can stay behind.
+      :meth:`abort` looks for it. The sweep, or a lifecycle rule, deletes what comes later still.
     """
 
     takes_views = True
 
     def __init__(
         self,
-        sink: S3Sink,
+        bucket: Bucket,
         upload: UploadInfo,
         key: str,
         checkpoint: Mapping[str, Any] | None = None,
     ) -> None:
-        self._sink = sink
-        self._upload = upload
-        self._resumed = checkpoint is not None
-        resumed = checkpoint or {}
-        self.key = key
-        #: The same for all writers of one upload; stored with the object.
+        resumed, options = checkpoint or {}, bucket.options
+        self._bucket = bucket
+        self._part_size: int = resumed.get("part_size") or part_size_for(
+            upload.size, options.part_size, MAX_PARTS
+        )
+        super().__init__(upload, key, PartGatherer(upload.size, self._part_size))
+        #: The same for all writers of one upload. It is stored with the object.
         self._owner: str = resumed.get("owner", upload.key)
         self._upload_id: str | None = resumed.get("upload_id")
-        self._part_size: int = resumed.get("part_size") or part_size_for(
-            upload.size, sink.part_size, MAX_PARTS
-        )
-        #: That of its parts is decided when a multipart upload begins.
-        self._checksum: str | None = resumed.get("checksum", sink.checksum)
-        self._gatherer = PartGatherer(upload.size, self._part_size)
+        #: The kind of checksum. A multipart upload keeps the one with which it began.
+        self._checksum: str | None = resumed.get("checksum", options.checksum)
+        #: Part number to what CompleteMultipartUpload must say of the part.
         self._landed: dict[int, dict[str, Any]] = {}
         self._prefix = Prefix()
-        #: Parts to send: new ones, and those that failed.
-        self._unsent: list[Part] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._places = asyncio.Semaphore(sink.max_concurrency)
+        self._places = asyncio.Semaphore(options.max_concurrency)
         self._error: UploadError | None = None
-        #: Multipart uploads of the key may be there whose ids we don't know: an answer got lost, or
-        #: the process that had it.
-        self._strays = self._resumed and self._is_multipart
-        #: The object may be there already.
-        self._committing = self._resumed
-        #: Its ETag: it is.
+        #: Whether there may be multipart uploads of the key whose ids we do not know. An answer may
+        #: have been lost, or the process that had it.
+        self._strays = checkpoint is not None and self._is_multipart
+        self._committing = checkpoint is not None
+        #: The ETag of the object, once the object is known to be in the store.
         self._etag: str | None = None
-        self._file: S3File | None = None
 
     @property
     def _is_multipart(self) -> bool:
         return self._upload.size > self._part_size
 
+    # Sending
+
     async def write(self, chunk: bytes) -> None:
         await self._raise_error()
-        try:
-            for part in self._gatherer.feed(chunk):
-                if self._etag is None:
-                    self._unsent.append(part)
-                    if self._is_multipart:
-                        await self._send_parts()
-        except ValueError as exc:
-            raise SinkError(f"{self.key}: {exc}") from exc
+        for part in self._gather(chunk):
+            if self._etag is None:
+                self._unsent.append(part)
+                if self._is_multipart:
+                    await self._send_parts()
 
     async def _send_parts(self) -> None:
-        """Start to send what is unsent; waits while ``max_concurrency`` parts are on their way."""
+        """Start to send what is unsent. Waits while ``max_concurrency`` parts are being sent."""
         await self._begin()
         while self._unsent and self._etag is None:
             await self._places.acquire()
@@ -108,12 +105,12 @@ class S3Writer(SinkWriter):
                 continue
             part = self._unsent.pop(0)
             budget.hold(part.size)
-            task = self._sink.start(self._send(part))
+            task = self._bucket.sending.start(self._send(part))
             self._tasks.add(task)
             task.add_done_callback(functools.partial(self._sent, part.size))
 
     async def _wait_for_budget(self, size: int) -> None:
-        # One part may always be on its way, so that this upload waits for nobody else's.
+        # One part may always be sent, so this upload never waits for the parts of other uploads.
         while self._tasks and not budget.fits(size):
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
@@ -122,42 +119,49 @@ class S3Writer(SinkWriter):
         budget.release(size)
 
     async def _raise_error(self) -> None:
-        """Raise what befell a part, unless the file is stored all the same: the process before us
-        may have asked for the end of the upload, and the store taken its time for it."""
+        """Raise the error of a part that failed, unless the file is stored all the same.
+
+        The process before us may have asked for the end of the upload, and the store may have taken
+        its time for it.
+        """
         if self._error and is_missing(self._error):
-            self._etag = await self._stored_etag()
+            self._etag = await self._etag_if_ours()
         if self._error and self._etag is None:
             raise self._error
 
     async def _begin(self) -> None:
+        """Begin the multipart upload, unless it has begun."""
         if self._upload_id:
             return
         await self._check_key_free()
-        params = self._sink.object_params(self._upload, self._owner)
+        params = self._bucket.object_params(self._upload, self._owner)
         if self._checksum:
             params["ChecksumAlgorithm"] = self._checksum
         strays, self._strays = self._strays, True
         try:
-            answer = await self._sink.call("create_multipart_upload", Key=self.key, **params)
+            answer = await self._bucket.call("create_multipart_upload", Key=self.key, **params)
         except SinkError as error:
             self._strays = strays or not 400 <= status_of(error) < 500
             raise
         self._upload_id = answer["UploadId"]
-        # The answer to an earlier attempt may be what got lost.
+        # If the SDK repeated the request, the answer to the first one may have been lost.
         self._strays = strays or answer["ResponseMetadata"].get("RetryAttempts", 0) > 0
 
     async def _check_key_free(self) -> None:
-        """A key that can be guessed may be taken. ``If-None-Match`` has the last word, but some
-        stores ignore it, and here it is said before a gigabyte was sent."""
+        """Raise an error if the key can be guessed and an object has it.
+
+        ``If-None-Match`` has the last word, but some stores ignore it. This check comes before a
+        gigabyte is sent.
+        """
         if self._owner not in self.key:
-            stored = await self._head()
+            stored = await self._bucket.head(self.key)
             if stored is not None and not self._is_ours(stored):
                 raise key_taken(self.key)
 
     async def _send(self, part: Part) -> None:
         try:
             checksum = await self._checksum_of(part)
-            answer = await self._sink.call(
+            answer = await self._bucket.call(
                 "upload_part",
                 Key=self.key,
                 UploadId=self._upload_id,
@@ -180,49 +184,45 @@ class S3Writer(SinkWriter):
             self._places.release()
 
     async def _checksum_of(self, part: Part) -> dict[str, str]:
-        """The request's checksum header, computed in a thread."""
+        """Return the parameter with the part's checksum. It is computed in a thread."""
         if not self._checksum:
             return {}
         digest = await asyncio.to_thread(load_checksum(self._checksum), part.chunks)
         return {f"Checksum{self._checksum}": base64.b64encode(digest).decode()}
 
     async def flush(self) -> None:
-        """Wait for the parts on their way. What fails, :meth:`finish` sends again."""
+        """Wait for the parts that are being sent. :meth:`finish` sends again those that failed."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def finish(self) -> S3File:
-        if self._file is None:
-            if self._gatherer.received != self._upload.size:
-                raise SinkError(f"{self._gatherer.received} bytes of {self._upload.size}")
-            if self._etag is None:
-                self._etag = await (self._complete() if self._is_multipart else self._put())
-            self.offset = self._upload.size
-            self._unsent.clear()
-            self._file = S3File(
-                self._sink,
-                self.key,
-                self._etag,
-                self._upload.safe_client_name,
-                self._upload.size,
-                content_type=self._upload.content_type,
-            )
-            try:
-                await self._abort_strays()
-            except SinkError as error:
-                logger.warning("%s is stored, but an upload of it may remain: %s", self.key, error)
-            self._upload_id = None
-        return self._file
+    # The end
+
+    async def _finish(self) -> S3File:
+        if self._etag is None:
+            self._etag = await (self._complete() if self._is_multipart else self._put())
+        try:
+            await self._abort_strays()
+        except SinkError as error:
+            logger.warning("%s is stored, but an upload of it may remain: %s", self.key, error)
+        self._upload_id = None
+        return S3File(
+            self._bucket,
+            self.key,
+            self._etag,
+            self._upload.safe_client_name,
+            self._upload.size,
+            content_type=self._upload.content_type,
+        )
 
     async def _put(self) -> str:
         await self._check_key_free()
         part = self._unsent[0] if self._unsent else Part(1, 0, 0, [])
-        params = self._sink.object_params(self._upload, self._owner)
+        params = self._bucket.object_params(self._upload, self._owner)
         checksum = await self._checksum_of(part)
         return await self._commit("put_object", Body=part.body(), **params, **checksum)
 
     async def _complete(self) -> str:
-        # What failed before gets another chance.
+        # Parts that failed before get another chance.
         self._error = None
         await self._send_parts()
         await self.flush()
@@ -249,48 +249,29 @@ class S3Writer(SinkWriter):
     async def _commit(self, operation: str, **params: Any) -> str:
         """Make the object appear, and return its ETag, which some stores leave empty.
 
-        Whatever the answer was, and if none came: the object is there if it is there and ours.
+        Whatever the answer is, and even without an answer: the object counts as stored if it is in
+        the store and ours.
         """
-        if self._committing and (etag := await self._stored_etag()) is not None:
+        if self._committing and (etag := await self._etag_if_ours()) is not None:
             return etag
         self._committing = True
-        condition = {"IfNoneMatch": "*"} if self._sink.conditional_writes else {}
+        condition = {"IfNoneMatch": "*"} if self._bucket.conditional_writes else {}
         try:
-            answer = await self._sink.call(operation, Key=self.key, **condition, **params)
+            answer = await self._bucket.call(operation, Key=self.key, **condition, **params)
         except SinkError as error:
             if condition and code_of(error) == "NotImplemented" and self._owner in self.key:
                 # The store has no conditional writes. A key that nobody can guess needs none.
-                self._sink.conditional_writes, self._committing = False, False
+                self._bucket.conditional_writes, self._committing = False, False
                 return await self._commit(operation, **params)
             if isinstance(error, SinkMisconfigured):
                 raise
-            return await self._etag_despite(error)
+            refused = code_of(error) == "PreconditionFailed"
+            return await etag_despite(error, self._etag_if_ours(), self.key, refused=refused)
         return str(answer.get("ETag", ""))
 
-    async def _etag_despite(self, error: SinkError) -> str:
-        """The ETag if the object is there after all; else raises ``error``, or what it means."""
-        refused = code_of(error) == "PreconditionFailed"
-        try:
-            etag = await self._stored_etag()
-        except SinkError as unknown:
-            # The refusal may have been for an object that we wrote and never heard of.
-            raise (unknown if refused else error) from error.__cause__
-        if etag is not None:
-            return etag
-        raise (key_taken(self.key) if refused else error) from error.__cause__
-
-    async def _head(self) -> dict[str, Any] | None:
-        try:
-            return await self._sink.call("head_object", Key=self.key)
-        except SinkError as error:
-            # Without leave to list the bucket, the answer for a key that is free is 403.
-            if is_missing(error) or code_of(error) == "403":
-                return None
-            raise
-
-    async def _stored_etag(self) -> str | None:
-        """The ETag of the object, if it is there and complete and we wrote it."""
-        stored = await self._head()
+    async def _etag_if_ours(self) -> str | None:
+        """Return the object's ETag if it is in the store, complete, and this upload wrote it."""
+        stored = await self._bucket.head(self.key)
         if stored is None or not self._is_ours(stored):
             return None
         return str(stored.get("ETag", ""))
@@ -304,37 +285,37 @@ class S3Writer(SinkWriter):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._gatherer.clear()
-        self._unsent.clear()
+        self._drop()
 
     async def abort(self) -> None:
-        # A part that is on its way may land after the first abort:
+        # A part that is being sent may land after the first abort:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
         self._strays = self._strays or bool(self._tasks)
         await self.release()
         if self._upload_id:
-            await self._sink.abort_upload(self.key, self._upload_id)
+            await self._bucket.abort_upload(self.key, self._upload_id)
         await self._abort_strays()
         self._upload_id = None
         if self._committing:
-            if await self._stored_etag() is not None:
-                await self._sink.delete(self.key)
+            if await self._etag_if_ours() is not None:
+                await self._bucket.delete(self.key)
             self._committing = False
 
     async def _abort_strays(self) -> None:
+        """Abort multipart uploads of this upload whose ids were lost."""
         if not self._strays:
             return
-        # Under a key that can be guessed, somebody else may be uploading.
+        # Under a key that can be guessed, other people may be uploading.
         only_ours = self._owner in self.key
-        async for upload in self._sink.uploads(self.key):
+        async for upload in self._bucket.uploads(self.key):
             if only_ours or upload["UploadId"] == self._upload_id:
-                await self._sink.abort_upload(upload["Key"], upload["UploadId"])
+                await self._bucket.abort_upload(upload["Key"], upload["UploadId"])
         self._strays = False
 
     # Resuming
 
     async def checkpoint(self) -> dict[str, Any]:
-        """What landed without a gap. Parts beyond a gap are sent again by who resumes."""
+        """Return what landed without a gap. Parts beyond it are sent again after a resume."""
         numbers = range(1, self._prefix.parts + 1) if self._file is None else ()
         return {
             "key": self.key,
@@ -348,15 +329,18 @@ class S3Writer(SinkWriter):
         }
 
     async def restore(self, checkpoint: Mapping[str, Any]) -> None:
-        """Find out what became of the checkpoint's upload. Raises :class:`NotResumable` if the
-        store has less of it, and ``ValueError`` for what is no checkpoint."""
+        """Find out what the store has of the checkpoint's upload.
+
+        Raises :class:`NotResumable` if the store has less than the checkpoint says, and
+        ``ValueError`` for what is not a checkpoint.
+        """
         size, offset = checkpoint["size"], int(checkpoint["offset"])
         if size != self._upload.size:
             raise ValueError(f"a file of {size} bytes, not {self._upload.size}")
         stored = await self._listed()
         if stored is not None:
             self._count(stored, checkpoint["parts"])
-        elif (etag := await self._stored_etag()) is not None:
+        elif (etag := await self._etag_if_ours()) is not None:
             self._etag, self.offset = etag, size
         elif self._upload_id:
             raise NotResumable(f"{self.key}: its upload is gone")
@@ -365,21 +349,16 @@ class S3Writer(SinkWriter):
         self._gatherer = PartGatherer(size, self._part_size, self.offset)
 
     async def _listed(self) -> dict[int, dict[str, Any]] | None:
-        """The parts that the store has; ``None`` if there is no multipart upload."""
-        if not self._upload_id:
-            return None
-        try:
-            return await self._sink.parts(self.key, self._upload_id)
-        except SinkError as error:
-            if not is_missing(error):
-                raise
-            return None
+        """Return the parts that the store has, or ``None`` if there is no multipart upload."""
+        return await self._bucket.parts(self.key, self._upload_id) if self._upload_id else None
 
     def _count(
         self, stored: Mapping[int, Mapping[str, Any]], known: Sequence[Mapping[str, str]]
     ) -> None:
-        """Take over the parts that the store has, up to the first that it has not: those that the
-        checkpoint knows, and those that landed after it."""
+        """Take over the parts that the store has, up to the first that is missing.
+
+        Those are the parts that the checkpoint knows, and parts that landed after it.
+        """
         while self._prefix.offset < self._upload.size:
             offset, number = self._prefix.offset, self._prefix.parts + 1
             part = Part(number, offset, min(self._part_size, self._upload.size - offset), [])
@@ -392,9 +371,11 @@ class S3Writer(SinkWriter):
         self.offset = self._prefix.offset
 
     async def _take_new_etags(self) -> bool:
-        """Whether a part that landed has another ETag by now, and the same bytes. So it is when a
-        late request stores a part again, and the bucket is encrypted by KMS:
-        https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html ("ETag")."""
+        """Return whether a part that landed has another ETag by now, with the same bytes.
+
+        That happens when a late request stores a part again and KMS encrypts the bucket:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html ("ETag").
+        """
         before = dict(self._landed)
         stored = await self._listed() or {}
         for number, ours in before.items():

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from djust_uploads.sinks import GCSSink
-from djust_uploads.sinks.gcs import sink as gcs
+from djust_uploads.sinks.gcs import bucket as gcs
 from djust_uploads.testing import SinkContract
 from tests.support.gcs_uploads import PART, gcs_emulator, gcs_proxy  # noqa: F401 (fixtures)
 
@@ -29,9 +29,9 @@ class OnStore(SinkContract):
         def unreachable():
             raise requests.ConnectionError("nobody there")
 
-        connect, sink.api._connect = sink.api._connect, unreachable
+        connect, sink._bucket.api._connect = sink._bucket.api._connect, unreachable
         yield
-        sink.api._connect = connect
+        sink._bucket.api._connect = connect
 
 
 class TestGCSSink(OnStore):

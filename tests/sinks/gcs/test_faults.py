@@ -8,7 +8,7 @@ import os
 import pytest
 
 from djust_uploads.exceptions import SinkError, SinkMisconfigured, SinkUnavailable
-from djust_uploads.sinks.gcs import sink as gcs
+from djust_uploads.sinks.gcs import bucket as gcs
 from djust_uploads.sinks.gcs.writer import SessionLost
 from tests.support.gcs_stores import (
     CORRUPT,

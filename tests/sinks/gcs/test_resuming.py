@@ -10,7 +10,7 @@ import os
 import pytest
 
 from djust_uploads.exceptions import NotResumable, SinkError, SinkUnavailable
-from djust_uploads.sinks.gcs import sink as gcs
+from djust_uploads.sinks.gcs import bucket as gcs
 from djust_uploads.sinks.gcs.api import GRANULE, _stored
 from djust_uploads.sinks.gcs.writer import SessionLost
 from tests.support.gcs_stores import LOST, PARTIAL

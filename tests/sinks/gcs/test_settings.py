@@ -16,7 +16,7 @@ from djust_uploads import checks
 from djust_uploads.conf import sinks
 from djust_uploads.exceptions import InvalidSink, SinkError, SinkMisconfigured, SinkUnavailable
 from djust_uploads.sinks import GCSSink
-from djust_uploads.sinks.gcs import sink as gcs
+from djust_uploads.sinks.gcs import bucket as gcs
 from djust_uploads.sinks.gcs.errors import status_of
 from tests.support.gcs_stores import (
     DROPPED,
@@ -170,7 +170,7 @@ def test_checks_of_the_store(broken):
         assert message.id == "djust_uploads.E006" and "nowhere" in message.msg
         asyncio.run(sinks["media"].aclose())
     sink = GCSSink("media", **broken.options)
-    sink.api.permissions = lambda wanted: {"storage.objects.create"}
+    sink._bucket.api.permissions = lambda wanted: {"storage.objects.create"}
     (message,) = sink.check_store()
     assert "credentials lack storage.objects.delete" in message.msg
 

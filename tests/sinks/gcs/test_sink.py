@@ -22,7 +22,7 @@ from PIL import Image
 
 from djust_uploads.exceptions import SinkError, SinkMisconfigured, SinkUnavailable
 from djust_uploads.sinks import GCSSink
-from djust_uploads.sinks.gcs import sink as gcs
+from djust_uploads.sinks.gcs import bucket as gcs
 from tests.support.gcs_stores import (
     DROPPED,
     TRUNCATED,
@@ -228,22 +228,22 @@ async def test_urls(gcs_emulator, account):
     endpoint = gcs_emulator.url
     gcs_emulator.put("a b.jpg", b"content")
     signing = GCSSink("media", credentials=account, api_endpoint=endpoint, url_expires=60)
-    url = await asyncio.to_thread(signing.url, "a b.jpg")
+    url = await asyncio.to_thread(signing._bucket.url, "a b.jpg")
     assert "X-Goog-Expires=60&" in url and "X-Goog-Algorithm=GOOG4-RSA-SHA256" in url
     public = GCSSink("media", predefined_acl="publicRead", **gcs_emulator.options)
-    assert public.url("a b.jpg") == f"{endpoint}/media/a%20b.jpg"
+    assert public._bucket.url("a b.jpg") == f"{endpoint}/media/a%20b.jpg"
 
     def get(url):
         with urllib.request.urlopen(url) as answer:
             return answer.read()
 
-    for readable in (url, public.url("a b.jpg")):
+    for readable in (url, public._bucket.url("a b.jpg")):
         assert await asyncio.to_thread(get, readable) == b"content"
     for domain in ("cdn.example.com", "https://cdn.example.com/"):
         sink = GCSSink("media", custom_domain=domain)
-        assert sink.url("ü/a b.jpg") == "https://cdn.example.com/%C3%BC/a%20b.jpg"
+        assert sink._bucket.url("ü/a b.jpg") == "https://cdn.example.com/%C3%BC/a%20b.jpg"
     with pytest.raises(SinkMisconfigured, match="can't sign URLs"):
-        GCSSink("media", **gcs_emulator.options).url("a b.jpg")
+        GCSSink("media", **gcs_emulator.options)._bucket.url("a b.jpg")
 
 
 # The sweep
@@ -266,14 +266,14 @@ async def test_the_sweep_takes_what_is_abandoned_and_nothing_else(broken):
 async def test_the_sweep_spares_what_is_consumed_meanwhile(broken):
     async with sink_for(broken) as sink:
         file = await upload(sink, b"content")
-        page = sink.api.page
+        page = sink._bucket.api.page
 
         def consumed_meanwhile(*args):
             listed = page(*args)
-            sink.api.patch(file.key, file.metadata["generation"], {"metadata": {}})
+            sink._bucket.api.patch(file.key, file.metadata["generation"], {"metadata": {}})
             return listed
 
-        sink.api.page = consumed_meanwhile
+        sink._bucket.api.page = consumed_meanwhile
         await sink.sweep(datetime.timedelta(0))
     assert broken.keys() == [file.key]
 

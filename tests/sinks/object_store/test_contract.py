@@ -21,9 +21,9 @@ class OnStore(SinkContract):
         async def unreachable():
             raise SinkUnavailable("nobody there")
 
-        aget, sink._client.aget = sink._client.aget, unreachable
+        aget, sink._bucket.client.aget = sink._bucket.client.aget, unreachable
         yield
-        sink._client.aget = aget
+        sink._bucket.client.aget = aget
 
 
 class TestObjectStoreSinkOnS3(OnStore):

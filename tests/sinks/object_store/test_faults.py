@@ -238,6 +238,6 @@ async def test_nobody_there_is_retryable_and_names_the_endpoint(one_attempt, mot
 
 async def test_an_unknown_certificate_is_a_setting(one_attempt, seaweedfs_store):
     async with sink_for(seaweedfs_store) as sink:
-        sink._client._client_options = {}
+        sink._bucket.client._client_options = {}
         with pytest.raises(SinkMisconfigured, match="root_certificate"):
             await upload(sink, b"content")

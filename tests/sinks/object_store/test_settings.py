@@ -142,7 +142,7 @@ async def test_a_wrong_token_of_google_is_a_setting(moto_store):
 
 
 def config_of(url, **options):
-    return ObjectStoreSink(url, **options)._client.made().config
+    return ObjectStoreSink(url, **options)._bucket.client.made().config
 
 
 def test_addressing_styles():

@@ -41,6 +41,6 @@ class TestS3Sink(SinkContract):
         async def unreachable():
             raise EndpointConnectionError(endpoint_url="https://store")
 
-        get, sink._clients.get = sink._clients.get, unreachable
+        get, sink._bucket._clients.get = sink._bucket._clients.get, unreachable
         yield
-        sink._clients.get = get
+        sink._bucket._clients.get = get

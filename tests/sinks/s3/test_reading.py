@@ -52,7 +52,7 @@ def ranges_of(sink):
         start, _, end = params["headers"]["Range"].removeprefix("bytes=").partition("-")
         fetched.append(int(end) - int(start) + 1)
 
-    sink._clients.blocking().meta.events.register("before-call.s3.GetObject", note)
+    sink._bucket._clients.blocking().meta.events.register("before-call.s3.GetObject", note)
     return fetched
 
 

@@ -10,7 +10,7 @@ import os
 import pytest
 
 from djust_uploads.exceptions import NotResumable, SinkError, SinkUnavailable
-from djust_uploads.sinks.s3 import sink as s3
+from djust_uploads.sinks.s3 import clients
 from tests.sinks.s3.test_sink import MIB, PART, SMALL, info, sink_for, stored, tags, write
 from tests.support.faulty import LOST, faulty
 from tests.support.s3_stores import empty
@@ -62,7 +62,7 @@ async def test_another_sink_goes_on_from_the_checkpoint(store):
 
 
 async def test_parts_beyond_a_gap_are_not_in_the_checkpoint(broken, moto_store, monkeypatch):
-    monkeypatch.setattr(s3, "ATTEMPTS", 1)
+    monkeypatch.setattr(clients, "ATTEMPTS", 1)
     broken.faults["UploadPart 2"] = ["InternalError"]
     data = os.urandom(4 * PART)
     async with sink_for(broken) as sink:
@@ -91,20 +91,23 @@ async def test_a_checkpoint_before_any_part_starts_at_0_under_the_same_key(store
 
 async def test_a_part_that_the_store_lost_is_no_checkpoint_to_go_on_from(store):
     data = os.urandom(3 * PART)
-    async with killed(store, data, 2 * PART) as (checkpoint, writer):
+    async with killed(store, data, 2 * PART) as (checkpoint, writer), sink_for(store) as sink:
         for wrong in ({"ETag": '"another"'}, {"ETag": '"another"', "ChecksumCRC32": "AAAAAA=="}):
             changed = {**checkpoint, "parts": [checkpoint["parts"][0], wrong]}
             with pytest.raises(NotResumable, match=f"{PART} bytes of {2 * PART} are left"):
-                await writer._sink.resume(info(len(data)), changed)
+                await sink.resume(info(len(data)), changed)
         await writer.abort()
 
 
 async def test_an_upload_that_was_aborted_is_not_resumed(store):
-    async with killed(store, bytes(2 * PART), PART) as (checkpoint, writer):
+    async with (
+        killed(store, bytes(2 * PART), PART) as (checkpoint, writer),
+        sink_for(store) as sink,
+    ):
         await writer.abort()
         for offset in (PART, 0):
             with pytest.raises(NotResumable, match="its upload is gone"):
-                await writer._sink.resume(info(2 * PART), {**checkpoint, "offset": offset})
+                await sink.resume(info(2 * PART), {**checkpoint, "offset": offset})
 
 
 async def test_what_is_no_checkpoint_of_the_file_is_not_resumed(moto_store):
@@ -119,7 +122,7 @@ async def test_what_is_no_checkpoint_of_the_file_is_not_resumed(moto_store):
 
 
 async def test_flush_waits_for_parts_and_keeps_errors(broken, moto_store, monkeypatch):
-    monkeypatch.setattr(s3, "ATTEMPTS", 1)
+    monkeypatch.setattr(clients, "ATTEMPTS", 1)
     data = os.urandom(3 * PART)
     async with sink_for(broken) as sink:
         writer = await sink.open(info(len(data)))
@@ -271,7 +274,7 @@ async def test_an_object_of_others_is_not_what_was_finished(store, upload_to):
 
 @pytest.mark.parametrize("fault", ["ServiceUnavailable", "InternalError"])
 async def test_a_store_that_does_not_answer_is_asked_again(broken, monkeypatch, fault):
-    monkeypatch.setattr(s3, "ATTEMPTS", 1)
+    monkeypatch.setattr(clients, "ATTEMPTS", 1)
     data = os.urandom(2 * PART)
     async with killed(broken, data, PART) as (checkpoint, _), sink_for(broken) as sink:
         broken.faults["ListParts"] = [fault]

@@ -31,7 +31,7 @@ from djust_uploads.exceptions import InvalidSink, SinkError, SinkMisconfigured, 
 from djust_uploads.flow.budget import budget
 from djust_uploads.sinks import S3Sink
 from djust_uploads.sinks.keys import literal_prefix, object_key
-from djust_uploads.sinks.s3 import sink as s3
+from djust_uploads.sinks.s3 import clients
 from djust_uploads.testing import UploadClient, UploadFailed
 from tests.support.faulty import DROPPED, ERROR_IN_200, LOST, NO_ETAG, TRUNCATED, faulty
 from tests.support.missing_extra import without
@@ -174,7 +174,7 @@ async def test_a_body_that_does_not_fit_its_checksum_is_refused(seaweedfs_store,
     empty(seaweedfs_store)
     wrong = lambda name: lambda chunks: bytes(4)  # noqa: E731
     monkeypatch.setattr("djust_uploads.sinks.s3.writer.load_checksum", wrong)
-    monkeypatch.setattr(s3, "ATTEMPTS", 1)
+    monkeypatch.setattr(clients, "ATTEMPTS", 1)
     async with sink_for(seaweedfs_store) as sink:
         for size in (SMALL, PART + 1):
             writer = await sink.open(info(size))
@@ -280,7 +280,7 @@ async def test_a_signed_url_works_and_a_public_one_is_plain(store):
         assert headers["Content-Disposition"] == 'inline; filename="a b.jpg"'
     for domain in ("cdn.example.com", "https://cdn.example.com/"):
         public = S3Sink("media", upload_to=lambda upload: "ü/a b.jpg", custom_domain=domain)
-        assert public.url("ü/a b.jpg") == "https://cdn.example.com/%C3%BC/a%20b.jpg"
+        assert public._bucket.url("ü/a b.jpg") == "https://cdn.example.com/%C3%BC/a%20b.jpg"
 
 
 # Ends
@@ -334,7 +334,7 @@ async def test_a_fatal_error_is_not_tried_again(broken):
 
 
 async def test_nobody_there_is_retryable_and_names_the_endpoint(monkeypatch, moto_store):
-    monkeypatch.setattr(s3, "ATTEMPTS", 1)
+    monkeypatch.setattr(clients, "ATTEMPTS", 1)
     async with sink_for(moto_store, endpoint_url="http://127.0.0.1:1") as sink:
         with pytest.raises(SinkUnavailable, match="endpoint_url"):
             await upload(sink, b"content")
@@ -385,7 +385,7 @@ async def test_however_the_end_is_answered_there_is_one_right_object(
 async def test_finish_may_be_called_again(
     broken, moto_store, monkeypatch, fault, name, size, upload_to
 ):
-    monkeypatch.setattr(s3, "ATTEMPTS", 1)
+    monkeypatch.setattr(clients, "ATTEMPTS", 1)
     fault = "InternalError" if name == "PUT" and fault == ERROR_IN_200 else fault
     data = os.urandom(size)
     async with sink_for(broken, upload_to=upload_to) as sink:
@@ -409,7 +409,7 @@ async def test_finish_may_be_called_again(
 async def test_abort_after_an_end_that_nobody_knows_leaves_nothing(
     broken, moto_store, monkeypatch, name, size, fault
 ):
-    monkeypatch.setattr(s3, "ATTEMPTS", 1)
+    monkeypatch.setattr(clients, "ATTEMPTS", 1)
     # Where the answer leaves doubt, finish() asks what is there; it is not told.
     doubt = ["InternalError"] if fault != "AccessDenied" else []
     broken.faults = {name: [fault], "HEAD": doubt}
@@ -438,7 +438,7 @@ async def test_throttling_and_dropped_connections_are_tried_again(broken, moto_s
 
 @pytest.mark.parametrize("fault", ["InternalError", "AccessDenied", DROPPED])
 async def test_a_middle_part_that_fails_is_a_clean_error(broken, moto_store, monkeypatch, fault):
-    monkeypatch.setattr(s3, "ATTEMPTS", 1)
+    monkeypatch.setattr(clients, "ATTEMPTS", 1)
     # The HTTP client repeats a request once if the connection was an old one.
     broken.faults["UploadPart 2"] = [fault] * 2
     data = os.urandom(6 * PART)
@@ -454,7 +454,7 @@ async def test_a_middle_part_that_fails_is_a_clean_error(broken, moto_store, mon
 
 
 async def test_a_part_that_failed_is_sent_again_by_the_next_finish(broken, moto_store, monkeypatch):
-    monkeypatch.setattr(s3, "ATTEMPTS", 1)
+    monkeypatch.setattr(clients, "ATTEMPTS", 1)
     broken.faults["UploadPart 2"] = ["InternalError"]
     data = os.urandom(3 * PART)
     async with sink_for(broken) as sink:
@@ -742,8 +742,8 @@ def test_each_loop_has_one_client_which_ends_with_it(moto_store):
 
     async def use():
         await asyncio.gather(upload(sink, b"1"), upload(sink, b"2"))
-        clients.append(await sink._clients.get())
-        assert await sink._clients.get() is clients[-1]
+        clients.append(await sink._bucket._clients.get())
+        assert await sink._bucket._clients.get() is clients[-1]
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -751,7 +751,7 @@ def test_each_loop_has_one_client_which_ends_with_it(moto_store):
         asyncio.run(use())
         gc.collect()
     assert clients[0] is not clients[1]
-    assert sink._clients._of_loops == {}
+    assert sink._bucket._clients._of_loops == {}
     assert [w.message for w in caught if issubclass(w.category, ResourceWarning)] == []
 
 
@@ -768,7 +768,7 @@ async def test_no_call_blocks_the_event_loop(seaweedfs_store):
     empty(seaweedfs_store)
     options = {"upload_to": "%Y/%m/", "content_disposition": "attachment"}
     async with sink_for(seaweedfs_store, **options) as sink:
-        await sink._clients.get()
+        await sink._bucket._clients.get()
         with blockbuster_ctx():
             for size in (SMALL, 2 * PART + 1):
                 file = await upload(sink, bytes(size))

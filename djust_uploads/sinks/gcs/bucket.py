@@ -1,0 +1,163 @@
+"""One bucket: its requests, the threads that make them, and what is said of its objects."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import random
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec, TypeVar
+from urllib.parse import quote
+
+from ...exceptions import SinkUnavailable
+from ..base import UploadInfo
+from ..keys import OWNER, public_url
+from ..options import disposition_of
+from ..sending import Sending
+from .api import Api
+from .client import Client
+from .errors import translated
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: How often a request is sent. Before it is repeated, there is a random pause of up to 1, 2, 4 and
+#: 8 times ``PAUSE`` seconds:
+#: https://cloud.google.com/storage/docs/retry-strategy#exponential-backoff
+ATTEMPTS = 5
+PAUSE = 1.0
+
+#: The custom metadata of an object that nobody has consumed yet.
+UNCONSUMED = "djust-upload-unconsumed"
+
+#: The custom time of an object that was consumed. A custom time cannot be removed, only moved on,
+#: so this is a time that no rule reaches:
+#: https://cloud.google.com/storage/docs/metadata#custom-time
+NEVER = "9999-12-31T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class BucketOptions:
+    """The options of a GCSSink that its writers and files need."""
+
+    #: Bytes of a request.
+    chunk_size: int
+    #: How many requests may be on their way at once.
+    threads: int
+    kms_key_name: str | None = None
+    predefined_acl: str | None = None
+    if_generation_match: int | None = 0
+    cache_control: str | None = None
+    #: Custom metadata of every object.
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    content_disposition: str | None = None
+    #: Seconds for which a signed URL is valid.
+    url_expires: int = 3600
+    custom_domain: str | None = None
+    #: Whether objects are marked until they are consumed.
+    mark_unconsumed: bool = True
+    #: Whether they also have a custom time.
+    custom_time: bool = False
+
+
+class Bucket:
+    """A bucket of Google Cloud Storage. ``api`` has its requests, which block."""
+
+    def __init__(self, name: str, client: Client, options: BucketOptions) -> None:
+        self.name = name
+        self.options = options
+        self.where = f"bucket {name!r}"
+        self.api = Api(name, self.where, client.connect)
+        self.sending = Sending()
+        self._client = client
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+
+    async def aclose(self) -> None:
+        """End what is on its way, and close the connections."""
+        await self.sending.aclose()
+        with self._lock:
+            executor, self._executor = self._executor, None
+        if executor:
+            # This waits for the requests that are on their way.
+            await asyncio.to_thread(executor.shutdown)
+        await asyncio.to_thread(self._client.close)
+
+    # Requests
+
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run ``function`` in a thread of this bucket."""
+        with self._lock:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(self.options.threads, "djust-uploads-gcs")
+            return self._executor.submit(function, *args, **kwargs)
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``function`` in a thread, and again while the store is unavailable.
+
+        The function must be one that may be repeated.
+        """
+        failures = 0
+        while True:
+            try:
+                return await asyncio.wrap_future(self.submit(function, *args, **kwargs))
+            except SinkUnavailable:
+                failures += 1
+                if not await self.pause_after(failures):
+                    raise
+
+    async def pause_after(self, failures: int) -> bool:
+        """Wait before a request is repeated. Return whether to repeat it at all."""
+        if failures >= ATTEMPTS:
+            return False
+        await asyncio.sleep(random.uniform(0, PAUSE * 2 ** (failures - 1)))
+        return True
+
+    # Objects
+
+    def resource(self, upload: UploadInfo, owner: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what the store is told of a new object, and the parameters of its session."""
+        options = self.options
+        resource: dict[str, Any] = {
+            "contentType": upload.content_type or "application/octet-stream",
+            "metadata": {**options.metadata, OWNER: owner},
+        }
+        if options.mark_unconsumed:
+            resource["metadata"][UNCONSUMED] = "true"
+        if options.custom_time:
+            now = datetime.datetime.now(datetime.UTC)
+            resource["customTime"] = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if options.cache_control:
+            resource["cacheControl"] = options.cache_control
+        if options.content_disposition:
+            disposition = disposition_of(options.content_disposition, upload)
+            resource["contentDisposition"] = disposition
+        params = {
+            "kmsKeyName": options.kms_key_name,
+            "predefinedAcl": options.predefined_acl,
+            "ifGenerationMatch": options.if_generation_match,
+        }
+        return resource, params
+
+    async def keep(self, key: str, generation: str) -> None:
+        """Remove the mark of objects that nobody has consumed."""
+        # ``None`` removes a key and leaves the others:
+        # https://cloud.google.com/storage/docs/json_api/v1/how-tos/performance#patch
+        marked = self.options.mark_unconsumed
+        kept: dict[str, Any] = {"metadata": {UNCONSUMED: None}} if marked else {}
+        if self.options.custom_time:
+            kept["customTime"] = NEVER
+        if kept:
+            await self.call(self.api.patch, key, generation, kept)
+
+    def url(self, key: str) -> str:
+        """Return the URL of an object: plain if it is public, else signed."""
+        if self.options.custom_domain:
+            return public_url(self.options.custom_domain, key)
+        if self.options.predefined_acl == "publicRead":
+            return f"{self._client.base_url()}/{self.name}/{quote(key)}"
+        with translated(self.where, "signing a URL"):
+            return self._client.signed_url(self.name, key, self.options.url_expires)

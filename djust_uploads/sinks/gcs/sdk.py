@@ -1,0 +1,19 @@
+"""Google's SDK, or the error that says how to install it. Its only importer."""
+
+from __future__ import annotations
+
+from ...exceptions import InvalidSink
+
+try:
+    import google.auth.exceptions as auth
+    import google_crc32c
+    import requests
+    import requests.adapters
+    from google.cloud import storage
+    from google.oauth2 import service_account
+except ImportError as exc:
+    raise InvalidSink(
+        f"GCSSink needs google-cloud-storage: pip install 'djust-uploads[gcs]' ({exc})"
+    ) from exc
+
+__all__ = ["auth", "google_crc32c", "requests", "service_account", "storage"]
