@@ -11,8 +11,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
+from .columns import COLUMNS, Column, label, varying
 from .measures import Results
-from .report import COLUMNS, Column, label, varying
 
 #: https://matplotlib.org/stable/users/explain/customizing.html: text as text, and no ids or dates
 #: that would change from run to run.

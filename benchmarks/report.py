@@ -8,38 +8,17 @@ import importlib.metadata
 import os
 import platform
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
+from .columns import COLUMNS, label, size_label, varying
 from .groups import Group
-from .measures import Measure, Results, Work
-from .sites import KIB
-
-
-@dataclass(frozen=True)
-class Column:
-    heading: str
-    value: Callable[[Measure], float | None]
-    digits: int = 0
-    unit: str = ""
-    in_plot: bool = True
-
-
-COLUMNS = (
-    Column("MB/s", lambda measure: measure.rate),
-    Column("CPU s/GB", lambda measure: measure.cpu_per_gb, 2),
-    Column("memory over idle, MB", lambda measure: measure.growth),
-    Column("loop lag p99, ms", lambda measure: measure.lag_ms, 1),
-    Column("slowest upload / fastest", lambda measure: measure.unfairness, 1, in_plot=False),
-    Column("client's CPU", lambda measure: measure.client_share, unit="%", in_plot=False),
-)
+from .measures import Results, Work
+from .plots import draw
 
 
 def write(page: Path, group: Group, results: Results) -> None:
     """Put the group's section, and its plot beside the page."""
-    from .plots import draw
-
     plots = page.with_suffix("")
     plots.mkdir(exist_ok=True)
     draw(results, plots / f"{group.name}.svg")
@@ -82,33 +61,11 @@ def _cells(results: Results, contender: str, work: Work) -> Iterable[str]:
         yield f"{spread.median:,.{column.digits}f}{column.unit}" if spread else ""
 
 
-def varying(works: Sequence[Work]) -> str:
-    """What distinguishes the works."""
-    if len({work.uploads for work in works}) > 1:
-        return "at once"
-    return "size" if len({work.size for work in works}) > 1 else "frames"
-
-
-def label(work: Work, works: Sequence[Work]) -> str:
-    """The work among the others."""
-    frame = round(work.chunk_size / KIB)
-    labels = {
-        "at once": f"{work.uploads:,}",
-        "size": _size(work.size),
-        "frames": f"{frame} KiB" if frame < 1024 else "1 MiB",
-    }
-    return labels[varying(works)]
-
-
-def _size(size: int) -> str:
-    return f"{size / 10**9:.0f} GB" if size >= 10**9 else f"{size / 10**6:.0f} MB"
-
-
 def _circumstances(group: Group, results: Results) -> str:
     rounds = len({measure.round for measure in results.measures})
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in group.packages)
     skipped = "".join(
-        f" {_size(work.size)} were left out: the disk has no room." for work in results.skipped
+        f" {size_label(work.size)} were left out: the disk has no room." for work in results.skipped
     )
     system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
     return (

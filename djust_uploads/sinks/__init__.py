@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .base import Sink, SinkWriter, UploadInfo
 from .memory import MemorySink
-from .storage import StorageSink
+from .storage.sink import StorageSink
 from .temporary_file import TemporaryFileSink
 
 if TYPE_CHECKING:

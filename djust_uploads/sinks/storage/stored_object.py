@@ -1,4 +1,4 @@
-"""One upload in a Django storage, in blocking calls."""
+"""The calls to a Django storage for one upload. They block."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from typing import IO, TYPE_CHECKING, cast
 from django.conf import settings
 from django.core.files.base import ContentFile, File
 
-from ..exceptions import SinkError
-from .base import UploadInfo
+from ...exceptions import SinkError
+from ..base import UploadInfo
 
 if TYPE_CHECKING:
-    from .storage import StorageSink
+    from .place import Place
 
-#: Bytes of a spooled upload that stay in memory.
+#: Bytes of a spooled upload that stay in memory. The rest goes into a temporary file.
 _SPOOLED_IN_MEMORY = 1024 * 1024
 
 
 class StoredObject:
-    """One upload's file in the storage, and its mark. Blocking; one call at a time, since a call
-    whose waiter was cancelled goes on in its thread."""
+    """One upload's file in the storage, and its mark.
 
-    def __init__(self, sink: StorageSink, upload: UploadInfo) -> None:
-        self.sink = sink
+    The methods wait for each other: a call whose waiter was cancelled goes on in its thread.
+    """
+
+    def __init__(self, place: Place, upload: UploadInfo) -> None:
+        self._place = place
         self.upload = upload
         self.name = ""
         self._key = ""
-        self._storage = sink.storage
-        self._mark = sink.mark(upload)
+        self._storage = place.storage
+        self._mark = place.mark(upload)
         self._target: IO[bytes] | None = None
         self._spool: IO[bytes] | None = None
-        #: Whether a write failed: it may have left a part of its bytes.
+        #: Whether a write has failed. It may have left a part of its bytes.
         self._torn = False
         self._finished = self._deleted = False
         self._lock = threading.Lock()
@@ -48,8 +50,8 @@ class StoredObject:
 
     def begin(self) -> None:
         with self._alone():
-            self._key = self.sink.key_for(self.upload)
-            if not (self.sink.spools or self._must_spool()):
+            self._key = self._place.key_for(self.upload)
+            if not (self._place.spools or self._must_spool()):
                 self._take_name()
                 self._reserve()
                 self._target = cast("IO[bytes]", self._storage.open(self.name, "wb"))
@@ -60,20 +62,26 @@ class StoredObject:
 
     def _must_spool(self) -> bool:
         self._take_name()
-        must = self.sink.must_spool(self.name)
+        must = self._place.must_spool(self.name)
         self._mark.clear()
         self.name = ""
         return must
 
     def _take_name(self) -> None:
-        """Right before something is saved: until then somebody else may take the same name, and
-        what they store must not be ours to delete."""
-        self.name = self.sink.free_name(self._key)
+        """Choose a free name, and point the mark to it.
+
+        Call it right before something is saved. Earlier, another upload could still take the same
+        name, and its file must not become ours to delete.
+        """
+        self.name = self._place.free_name(self._key)
         self._mark.point_to(self.name)
 
     def _reserve(self) -> None:
-        """An empty file: save() makes its folder, gives it the permissions from the settings, and
-        where the storage can, takes no name that somebody else has just taken."""
+        """Save an empty file under the name.
+
+        ``save()`` creates the folder and sets the permissions from the settings. Where the storage
+        can, it takes no name that another file has just taken.
+        """
         self._moved_to(self._storage.save(self.name, ContentFile(b"")))
 
     def _moved_to(self, name: str) -> None:
@@ -90,7 +98,7 @@ class StoredObject:
             self._torn = True
             for chunk in chunks:
                 target.write(chunk)
-            # Now, as a close that fails can't be tried again.
+            # The bytes are flushed now, because a close() that fails cannot be tried again.
             target.flush()
             self._torn = False
 
@@ -115,12 +123,13 @@ class StoredObject:
         self._take_name()
         self._spool.seek(0)
         content = File(self._spool, self.name)
-        # django-storages asks for it.
+        # django-storages reads this attribute.
         content.content_type = self.upload.content_type  # type: ignore[attr-defined]
         try:
             self._moved_to(self._storage.save(self.name, content))
         except Exception:
-            # The name was free: what is there now is a part of ours, and in the way of a retry.
+            # The name was free, so what is there now is a part of our file. It would be in the way
+            # of the next attempt.
             with contextlib.suppress(Exception):
                 self._remove()
             raise
@@ -131,7 +140,7 @@ class StoredObject:
             self._mark.clear()
 
     def delete(self) -> None:
-        """Idempotent, and again after it failed."""
+        """Delete the file and its mark. May be called again, also after an error."""
         with self._lock:
             self._deleted = True
             for file in (self._target, self._spool):
