@@ -7,7 +7,7 @@ from django.apps import AppConfig, apps
 
 class DjustUploadsConfig(AppConfig):
     name = "djust_uploads"
-    verbose_name = "File uploads"
+    verbose_name: str = "File uploads"
 
     def ready(self) -> None:
         from . import checks  # noqa: F401 (registers them)

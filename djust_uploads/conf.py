@@ -82,7 +82,7 @@ class SinkHandler:
         self._sinks.clear()
 
 
-sinks = SinkHandler()
+sinks: SinkHandler = SinkHandler()
 
 
 def _reset(*, setting: str, **kwargs: Any) -> None:

@@ -46,10 +46,10 @@ class UploadError(Exception):
     ``detail`` goes to the log, ``message`` to the browser; both default to the class's sentence.
     """
 
-    code = "upload_failed"
-    message = "The upload failed. Please try again."
+    code: str = "upload_failed"
+    message: str = "The upload failed. Please try again."
     #: Whether the call that raised it may succeed if it is made again.
-    retryable = False
+    retryable: bool = False
 
     def __init__(self, detail: str = "", *, message: str = "") -> None:
         super().__init__(detail or message or self.message)

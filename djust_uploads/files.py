@@ -17,8 +17,13 @@ from .ranges import seek_target
 if TYPE_CHECKING:
     from django.core.files.storage import Storage
 
+    _File = File[bytes]
+else:
+    # The class is generic for type checkers only.
+    _File = File
 
-class SinkFile(File):  # type: ignore[type-arg]
+
+class SinkFile(_File):
     """A stored upload. Sinks subclass it: :meth:`open_stored` and :meth:`adelete` are all it needs.
 
     ``name`` is safe in a path; ``size`` is in bytes; ``content_type`` is the sniffed one;
@@ -38,8 +43,8 @@ class SinkFile(File):  # type: ignore[type-arg]
     ) -> None:
         super().__init__(None, name)
         self.size = size
-        self.content_type = content_type
-        self.metadata = dict(metadata or {})
+        self.content_type: str = content_type
+        self.metadata: dict[str, Any] = dict(metadata or {})
         self._opened: IO[Any] | None = None
 
     def open_stored(self) -> BinaryIO:

@@ -9,10 +9,10 @@ from functools import cached_property
 from ..exceptions import InvalidSlot
 from .names import type_of_name
 
-type_pattern = re.compile(r"\*/\*|[\w.+-]+/(\*|[\w.+-]+)", re.ASCII)
+type_pattern: re.Pattern[str] = re.compile(r"\*/\*|[\w.+-]+/(\*|[\w.+-]+)", re.ASCII)
 
 
-extension_pattern = re.compile(r"\.[^\s./\\,]+(\.[^\s./\\,]+)*")
+extension_pattern: re.Pattern[str] = re.compile(r"\.[^\s./\\,]+(\.[^\s./\\,]+)*")
 
 
 @dataclass(frozen=True)

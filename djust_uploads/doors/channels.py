@@ -21,7 +21,7 @@ from ..uploads.manager import UploadManager
 from .handlers import is_event_handler
 from .messages import MAX_MESSAGE_SIZE, UPLOAD_MESSAGES, UploadMessages
 
-logger = logging.getLogger("djust_uploads")
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 
 #: The code with which the socket of a foreign page is closed. Codes from 4000 on are for

@@ -26,7 +26,7 @@ from .mixin import UploadMixin
 
 __all__ = ["LiveViewConsumer", "StockConsumer"]
 
-logger = logging.getLogger("djust_uploads")
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 #: The key of a view's slots in djust's signed snapshot.
 _SNAPSHOT_KEY = "djust_uploads_slots"

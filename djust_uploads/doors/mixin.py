@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..sinks.base import Sink
     from ..slots.validators import Validator
 
-logger = logging.getLogger("djust_uploads")
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 #: The options of a slot that JSON can carry. It can carry a ``sink`` that is an alias.
 _REPLAYABLE = (

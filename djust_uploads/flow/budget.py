@@ -46,13 +46,13 @@ class Budget:
         self._line: dict[Claim, None] = {}
         self._reclaimed_at = -math.inf
         #: The sum of the windows that the uploads would like to have, in bytes.
-        self.wanted = 0
+        self.wanted: int = 0
         #: Bytes that clients have sent or may send at once, and that no sink has taken yet.
-        self.granted = 0
+        self.granted: int = 0
         #: Bytes that have arrived and that no sink has taken yet.
-        self.buffered = 0
+        self.buffered: int = 0
         #: Bytes that sinks have on their way to a store.
-        self.sending = 0
+        self.sending: int = 0
 
     @property
     def uploads(self) -> int:
@@ -129,7 +129,7 @@ class Budget:
         self.sending -= size
 
 
-budget = Budget()
+budget: Budget = Budget()
 
 
 def gather_size(most: int) -> int:

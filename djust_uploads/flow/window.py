@@ -40,6 +40,12 @@ class Window:
     ``limit`` is the position up to which the client may send, and never goes back.
     """
 
+    #: The byte position up to which the client may send.
+    limit: int
+    #: The limit that the client was told last, and the time of it on the clock.
+    told_limit: int
+    told_at: float
+
     def __init__(
         self,
         least: int,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..sinks.base import SinkWriter
     from .saved import SavedUpload
 
-logger = logging.getLogger("djust_uploads")
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 #: Seconds between two checkpoints of one upload.
 SAVE_INTERVAL = 1.0
@@ -38,7 +38,7 @@ class Checkpoints:
         self._lease = lease
         self._saved = saved
         #: Bytes that a saved checkpoint tells of. Any process can go on from there.
-        self.offset = 0
+        self.offset: int = 0
         self._saved_at = 0.0
         self._failed = False
 

@@ -21,6 +21,8 @@ class BucketWriter(SinkWriter, Generic[F]):
     A subclass sends the parts, and returns the stored file from :meth:`_finish`.
     """
 
+    offset: int
+
     def __init__(self, upload: UploadInfo, key: str, gatherer: PartGatherer) -> None:
         self.key = key
         self._upload = upload

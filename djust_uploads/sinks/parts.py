@@ -77,11 +77,11 @@ class PartGatherer:
     """
 
     def __init__(self, size: int, part_size: int, start: int = 0) -> None:
-        self.received = start
+        self.received: int = start
         self._size = size
         self._part_size = part_size
         #: The one that is being gathered: it has the bytes up to ``received``.
-        self.part = self._next(start)
+        self.part: Part = self._next(start)
 
     def _next(self, offset: int) -> Part:
         size = min(self._part_size, self._size - offset)
@@ -116,9 +116,9 @@ class Prefix:
 
     def __init__(self, offset: int = 0, parts: int = 0) -> None:
         #: Bytes, contiguous from 0.
-        self.offset = offset
+        self.offset: int = offset
         #: Number of the last part in the prefix.
-        self.parts = parts
+        self.parts: int = parts
         self._beyond: dict[int, int] = {}
 
     def land(self, part: Part) -> None:

@@ -152,6 +152,7 @@ class TemporaryFileWriter(SinkWriter):
     a write whose waiter was cancelled can't meet a descriptor that means another file by then."""
 
     takes_views = True
+    offset: int
 
     def __init__(
         self, path: Path, upload: UploadInfo, offset: int = 0, *, finished: bool = False

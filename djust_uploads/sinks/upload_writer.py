@@ -38,6 +38,8 @@ class WriterSink(Sink):
 
 
 class WriterAdapter(SinkWriter):
+    offset: int
+
     def __init__(
         self, writer_class: type, upload: UploadInfo, executor: ThreadPoolExecutor
     ) -> None:

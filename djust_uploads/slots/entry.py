@@ -60,26 +60,26 @@ class UploadEntry:
     """
 
     def __init__(self, registration: Registration, chunk_size: int) -> None:
-        self.ref = registration.ref
-        self.upload_name = registration.upload_name
-        self.client_name = clean_client_name(registration.client_name)
-        self.client_relative_path = clean_relative_path(registration.client_relative_path)
-        self.safe_client_name = safe_client_name(self.client_name)
+        self.ref: str = registration.ref
+        self.upload_name: str = registration.upload_name
+        self.client_name: str = clean_client_name(registration.client_name)
+        self.client_relative_path: str = clean_relative_path(registration.client_relative_path)
+        self.safe_client_name: str = safe_client_name(self.client_name)
         claimed = registration.client_type[:_MAX_TYPE]
-        self.client_type = claimed.partition(";")[0].strip().lower()
-        self.client_size = registration.client_size
-        self.content_type = ""
-        self.status = Status.UPLOADING
-        self.offset = 0
+        self.client_type: str = claimed.partition(";")[0].strip().lower()
+        self.client_size: int = registration.client_size
+        self.content_type: str = ""
+        self.status: Status = Status.UPLOADING
+        self.offset: int = 0
         self.sha256: str | None = None
         #: Whether the client has said that it sent everything, and was right.
-        self.all_received = False
+        self.all_received: bool = False
         #: Bytes that have arrived.
-        self.received = 0
+        self.received: int = 0
         #: Bytes that the sink has taken.
-        self.taken = 0
+        self.taken: int = 0
         #: Whether the sink keeps the file when the entry is consumed.
-        self.keeps_file = False
+        self.keeps_file: bool = False
         self.chunk_size = chunk_size
         self._next_index = 0
         #: Bytes that a resumed client sends a second time.
@@ -89,7 +89,7 @@ class UploadEntry:
         self._resumed = False
         #: Whether it is known how many bytes are stored. For an upload that another process began,
         #: it is not known before the sink has resumed it.
-        self.restored = True
+        self.restored: bool = True
         self._file: SinkFile | None = None
         self._error: UploadError | None = None
         self._postponed = False

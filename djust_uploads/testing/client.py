@@ -26,8 +26,8 @@ class UploadFailed(Exception):
 
     def __init__(self, message: Mapping[str, Any]) -> None:
         super().__init__(f"{message.get('code')}: {message.get('error')}")
-        self.code = message.get("code")
-        self.message = message.get("error")
+        self.code: str | None = message.get("code")
+        self.message: str | None = message.get("error")
 
 
 class UploadClient(Page):
@@ -58,7 +58,7 @@ class UploadClient(Page):
         cookies: Mapping[str, str | Morsel[str]] | None = None,
     ) -> None:
         super().__init__(url, headers=headers, cookies=cookies)
-        self.hostile = Hostile(self)
+        self.hostile: Hostile = Hostile(self)
         self._uploads: dict[str, _Upload] = {}
 
     # What the server told

@@ -27,7 +27,7 @@ class Client(Protocol):
     def endings(self, ref: str) -> list[dict[str, Any]]:
         """Return the messages that ended the upload."""
 
-    async def announce(self, upload_name: str, name: str, size: int, *, ref: str = "") -> None:
+    async def announce(self, upload_name: str, name: str, size: int, *, ref: str) -> None:
         """Send a registration, and do not wait for the answer."""
 
     async def send_chunks(
@@ -55,8 +55,8 @@ class Hostile:
         with self.assertRaisesMessage(UploadFailed, "chunk_too_large"):
             await page.ended(ref)
 
-    Each method says with which code the server must end the upload. The server must say so once, and
-    nothing may happen to other uploads or to the connection.
+    Each method says with which code the server must end the upload. The server must say so once,
+    and nothing may happen to other uploads or to the connection.
     """
 
     def __init__(self, page: Client) -> None:
@@ -81,8 +81,8 @@ class Hostile:
     async def repeat_chunk(self, ref: str) -> None:
         """Send the last index again, with other bytes.
 
-        The upload must end with ``chunk_out_of_order``. After a resume the server may drop the chunk
-        instead, because a client may then send what the server has already.
+        The upload must end with ``chunk_out_of_order``. After a resume the server may drop the
+        chunk instead, because a client may then send what the server has already.
         """
         page = self._page
         await page.send_frame(FrameType.CHUNK, ref, page.next_index(ref) - 1, b"repeated")
@@ -98,8 +98,8 @@ class Hostile:
     async def dribble(self, ref: str, data: bytes, seconds: float = 1.0) -> None:
         """Send a byte of the file every ``seconds`` seconds, until the upload ends.
 
-        The server must not let other uploads wait for this one. It may not end it either, because the
-        client is slow and not silent.
+        The server must not let other uploads wait for this one. It may not end it either, because
+        the client is slow and not silent.
         """
         page = self._page
         while page.position(ref) < len(data) and not page.endings(ref):
@@ -109,7 +109,7 @@ class Hostile:
     # Sizes and limits
 
     async def complete_early(self, ref: str) -> None:
-        """Say that everything is sent when it is not. The upload must end with ``size_mismatch``."""
+        """Say that all is sent when it is not. The upload must end with ``size_mismatch``."""
         await self._page.send_frame(FrameType.COMPLETE, ref)
 
     async def send_too_much(self, ref: str) -> None:
@@ -123,15 +123,16 @@ class Hostile:
     async def overstep(self, ref: str, data: bytes) -> None:
         """Send the file as fast as the socket takes it, whatever the limit is.
 
-        The server must slow the socket down. If it cannot, or the client goes on, the upload must end
-        with ``limit_exceeded``. The server's memory must not grow with the file.
+        The server must slow the socket down. If it cannot, or the client goes on, the upload must
+        end with ``limit_exceeded``. The server's memory must not grow with the file.
         """
         await self._page.send_chunks(ref, data, honour_limit=False)
 
     # Refs
 
     async def use_foreign_ref(self, ref: str = "") -> str:
-        """Send a frame of each type for a ref that this connection did not register. Return the ref.
+        """Send a frame of each type for a ref that this connection did not register. Return the
+        ref.
 
         Another connection may have an upload with the ref. The server must answer
         ``unknown_upload``, and nothing may happen to the other upload.

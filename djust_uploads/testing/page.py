@@ -19,6 +19,9 @@ class Page:
     user. ``headers`` go with the handshake, too.
     """
 
+    #: The connection of the ``websockets`` package.
+    socket: Any
+
     def __init__(
         self,
         url: str,
@@ -29,7 +32,7 @@ class Page:
         self.url = url
         # A browser always says where its page is from; servers refuse who doesn't.
         origin = url.replace("ws", "http", 1).split("/")[:3]
-        self.headers = {"Origin": "/".join(origin), **(headers or {})}
+        self.headers: dict[str, str] = {"Origin": "/".join(origin), **(headers or {})}
         if cookies:
             self.headers["Cookie"] = "; ".join(
                 f"{name}={getattr(cookie, 'coded_value', cookie)}"
@@ -38,7 +41,7 @@ class Page:
         #: What the server sent on this connection.
         self.messages: list[dict[str, Any]] = []
         self.upload_configs: dict[str, Any] = {}
-        self.connected = False
+        self.connected: bool = False
         self._left = False
         self._arrived = asyncio.Condition()
         self._event_ref = 0

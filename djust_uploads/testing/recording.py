@@ -23,7 +23,7 @@ class RecordingSink(MemorySink):
         self, *, delay: float = 0.0, fail: Mapping[str, BaseException] | None = None
     ) -> None:
         self.delay = delay
-        self.fail = dict(fail or {})
+        self.fail: dict[str, BaseException] = dict(fail or {})
         self.calls: list[tuple[Any, ...]] = []
         self.files: list[MemoryFile] = []
 

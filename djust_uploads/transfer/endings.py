@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .reports import Reports
     from .sink_side import SinkSide
 
-logger = logging.getLogger("djust_uploads")
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 
 class Endings:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..slots.entry import UploadEntry
     from ..slots.slot import UploadSlot
 
-logger = logging.getLogger("djust_uploads")
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 T = TypeVar("T")
 

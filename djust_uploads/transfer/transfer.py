@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ..slots.entry import UploadEntry
     from ..slots.slot import UploadSlot
 
-logger = logging.getLogger("djust_uploads")
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 _validating = ThreadPoolExecutor(thread_name_prefix="upload-validator")
 
@@ -83,16 +83,16 @@ class Transfer:
     ) -> None:
         self.entry = entry
         self.slot = slot
-        self.listener = listener
+        self.listener: Listener = listener
         self.upload_id = upload_id
         #: Whether the transfer is about to be suspended: no connection can attach itself any more.
-        self.suspending = False
+        self.suspending: bool = False
         # The sink is opened when the head is there, so the client must be allowed to send the head.
         least = max(slot.chunk_size, HEAD_SIZE)
         window = Window(least, entry.client_size, entry.taken, moved=self._window_moved)
         self._deadline = Deadline()
         self._reports = Reports(entry, window, listener, self._lost)
-        self.client = ClientSide(entry, window, self._reports, self._deadline)
+        self.client: ClientSide = ClientSide(entry, window, self._reports, self._deadline)
         self._sink = SinkSide(
             entry, upload_id, self._deadline, lambda: self.client.stopped is not None
         )

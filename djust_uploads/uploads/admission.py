@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .roster import Roster
 
-logger = logging.getLogger("djust_uploads")
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 
 class Admission:

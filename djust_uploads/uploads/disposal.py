@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..transfer.transfer import Transfer
     from .connection import Connection
 
-logger = logging.getLogger("djust_uploads")
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 
 class Disposal:

@@ -46,8 +46,8 @@ class UploadManager:
     attached = True
 
     def __init__(self) -> None:
-        self.roster = Roster()
-        self.connection = Connection()
+        self.roster: Roster = Roster()
+        self.connection: Connection = Connection()
         self._admission = Admission(self.roster, self.connection, self)
         self._resumption = Resumption(self.roster, self.connection, self)
         self._consumption = Consumption(self.roster.take_out)

@@ -69,9 +69,9 @@ class Bucket:
     def __init__(self, name: str, client: Client, options: BucketOptions) -> None:
         self.name = name
         self.options = options
-        self.where = f"bucket {name!r}"
-        self.api = Api(name, self.where, client.connect)
-        self.sending = Sending()
+        self.where: str = f"bucket {name!r}"
+        self.api: Api = Api(name, self.where, client.connect)
+        self.sending: Sending = Sending()
         self._client = client
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None

@@ -11,9 +11,9 @@ try:
     import requests.adapters
     from google.cloud import storage
     from google.oauth2 import service_account
-except ImportError as exc:
+except ImportError as _exc:
     raise InvalidSink(
-        f"GCSSink needs google-cloud-storage: pip install 'djust-uploads[gcs]' ({exc})"
-    ) from exc
+        f"GCSSink needs google-cloud-storage: pip install 'djust-uploads[gcs]' ({_exc})"
+    ) from _exc
 
 __all__ = ["auth", "google_crc32c", "requests", "service_account", "storage"]

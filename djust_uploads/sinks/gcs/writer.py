@@ -44,6 +44,7 @@ class GCSWriter(BucketWriter[GCSFile]):
     """
 
     takes_views = True
+    offset: int
 
     def __init__(
         self,

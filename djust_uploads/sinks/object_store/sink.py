@@ -29,10 +29,10 @@ from ..s3.rules import MAX_PART, MIN_PART
 
 try:
     import obstore
-except ImportError as exc:
+except ImportError as _exc:
     raise InvalidSink(
-        f"ObjectStoreSink needs obstore: pip install 'djust-uploads[obstore]' ({exc})"
-    ) from exc
+        f"ObjectStoreSink needs obstore: pip install 'djust-uploads[obstore]' ({_exc})"
+    ) from _exc
 
 from .bucket import Bucket, BucketOptions
 from .client import CHECKSUMS, PROVIDERS, STYLES, Client, config_of, foreign, split

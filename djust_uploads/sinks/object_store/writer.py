@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..base import UploadInfo
     from .bucket import Bucket
 
-logger = logging.getLogger("djust_uploads")
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 #: Bytes of a part to hand over to obstore at once.
 PIECE = 1024 * 1024

@@ -47,7 +47,7 @@ class Bucket:
         self.name = name
         self.where = where
         self.options = options
-        self.sending = Sending()
+        self.sending: Sending = Sending()
         self._clients = clients
 
     async def aclose(self) -> None:

@@ -15,8 +15,8 @@ try:
     import boto3
     import botocore.session
     from aiobotocore.config import AioConfig
-except ImportError as exc:
-    raise InvalidSink(f"S3Sink needs aioboto3: pip install 'djust-uploads[s3]' ({exc})") from exc
+except ImportError as _exc:
+    raise InvalidSink(f"S3Sink needs aioboto3: pip install 'djust-uploads[s3]' ({_exc})") from _exc
 
 #: How often a request is sent, with a pause of up to 1, 2, 4 and 8 seconds before it is repeated:
 #: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html ("standard")

@@ -16,7 +16,7 @@ from django.core.files.utils import validate_file_name
 from ...files import SinkFile
 from ..parts import MIB
 
-logger = logging.getLogger("djust_uploads")
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 #: Bytes that one CopyObject takes; a larger object is copied in parts, by UploadPartCopy:
 #: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html ("up to 5 GB in size in a

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..base import UploadInfo
     from .bucket import Bucket
 
-logger = logging.getLogger("djust_uploads")
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 
 class S3Writer(BucketWriter[S3File]):
@@ -47,6 +47,7 @@ class S3Writer(BucketWriter[S3File]):
     """
 
     takes_views = True
+    offset: int
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ class StoredObject:
     def __init__(self, place: Place, upload: UploadInfo) -> None:
         self._place = place
         self.upload = upload
-        self.name = ""
+        self.name: str = ""
         self._key = ""
         self._storage = place.storage
         self._mark = place.mark(upload)

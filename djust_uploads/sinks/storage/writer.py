@@ -21,6 +21,8 @@ class StorageWriter(SinkWriter):
     open file.
     """
 
+    offset: int
+
     def __init__(self, place: Place, stored: StoredObject) -> None:
         self._place = place
         self._stored = stored

@@ -27,20 +27,29 @@ __all__ = ["SinkContract"]
 
 
 class SinkContract(Storing, Ends, Resuming, Sweeping):
-    """Subclass it, name the subclass ``Test…``, and give it the fixture ``sink``.
+    """The tests that every sink must pass.
 
-    What else it can be told: ``part_size``, ``resumable``, ``sweeps_unconsumed``, ``leftovers()``,
-    ``failing_store()`` and ``another_process()``. What becomes of the store's errors is tested only
-    where ``failing_store()`` says how to cause one.
+    Subclass it, give the subclass a name that begins with ``Test``, and define the fixture
+    ``sink``. The subclass may also say ``part_size``, ``resumable`` and ``sweeps_unconsumed``, and
+    define ``leftovers()``, ``failing_store()`` and ``another_process()``. What a sink does with its
+    store's errors is tested only if ``failing_store()`` says how to cause one.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # pytest collects no test that is None: what can't be asked of a sink is not one of its
-        # tests, and so none that is skipped.
+        left_out: list[str] = []
         if cls.failing_store is SinkContract.failing_store:
-            cls.test_the_store_fails_during = None  # type: ignore[assignment, method-assign]
-            cls.test_finish_after_it_failed = None  # type: ignore[assignment, method-assign]
-            cls.test_finish_after_flush_failed = None  # type: ignore[assignment, method-assign]
+            left_out += _NEEDING_A_FAILING_STORE
         if not cls.sweeps_unconsumed:
-            cls.test_sweep_takes_what_was_never_consumed = None  # type: ignore[assignment, method-assign]
+            left_out.append("test_sweep_takes_what_was_never_consumed")
+        # pytest does not collect a test that is None. What cannot be asked of a sink is not one of
+        # its tests, so it is not reported as skipped.
+        for name in left_out:
+            setattr(cls, name, None)
+
+
+_NEEDING_A_FAILING_STORE = (
+    "test_the_store_fails_during",
+    "test_finish_after_it_failed",
+    "test_finish_after_flush_failed",
+)

@@ -61,7 +61,7 @@ class Interrupted(Generic[T]):
     def __init__(self, call: Awaitable[T], step: int) -> None:
         self._call = call
         self._step = step
-        self.reached = False
+        self.reached: bool = False
         self.result: T | None = None
 
     async def run(self) -> None:
