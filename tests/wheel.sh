@@ -1,0 +1,59 @@
+# Run the tests against the installed wheel: wheel.sh PYTHON WHEEL
+#
+# They run on Django 6 where there is a Python for it, and otherwise with PYTHON on the Django that
+# pip chooses. djust cannot be installed beside Django 6, so these tests need no djust and no browser.
+# Tests of stores, windows and dying processes do not depend on Django: `make unit` runs those.
+set -eu
+default_python=$1
+wheel=$2
+venv=.venv-wheel
+copy=build/wheel-tests
+
+newer_python() {
+  for version in 3.13 3.12; do
+    for candidate in "python$version" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/$version.*/bin/python; do
+      if "$candidate" -c '' 2>/dev/null; then
+        echo "$candidate"
+        return
+      fi
+    done
+  done
+}
+
+python=$(newer_python)
+django='Django>=6,<7'
+if [ -z "$python" ]; then
+  echo "There is no Python 3.12 or 3.13 here: the wheel is tested on an older Django than 6."
+  python=$default_python
+  django='Django'
+fi
+if [ ! -e "$venv/installed" ] || [ pyproject.toml -nt "$venv/installed" ]; then
+  rm -rf "$venv"
+  "$python" -m venv "$venv"
+  "$venv/bin/pip" install --quiet --upgrade pip
+  "$venv/bin/pip" install --quiet "$wheel[test]" "$django"
+  touch "$venv/installed"
+else
+  "$venv/bin/pip" install --quiet --no-deps --force-reinstall "$wheel"
+fi
+
+# In the checkout, the tests would import the package that lies there.
+rm -rf "$copy"
+mkdir -p "$copy"
+cp -R tests examples benchmarks pyproject.toml "$copy"
+pytest=$PWD/$venv/bin/pytest
+cd "$copy"
+"$(dirname "$pytest")/python" -c '
+import pathlib, djust_uploads
+path = pathlib.Path(djust_uploads.__file__)
+assert "site-packages" in path.parts, f"not the installed wheel: {path}"
+'
+
+apart=""
+for path in sinks/s3 sinks/gcs sinks/object_store sinks/test_contract sinks/test_saving \
+  sinks/test_django_storages sinks/test_crashes sinks/test_temporary_file support flow/test_window \
+  resuming/test_sigkill resuming/test_two_processes resuming/test_resume_ends testing/test_contract \
+  uploads/test_state_machine test_benchmarks; do
+  apart="$apart --ignore-glob=tests/$path*"
+done
+"$pytest" --numprocesses 3 --dist loadfile -m 'not alone' $apart
