@@ -10,7 +10,7 @@ import pytest
 
 from djust_uploads import UploadInfo
 from djust_uploads.sinks import GCSSink
-from djust_uploads.sinks.gcs import sink as gcs
+from djust_uploads.sinks.gcs import bucket as gcs
 from tests.support.gcs_stores import (
     emulator,
     proxy,
