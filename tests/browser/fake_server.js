@@ -1,8 +1,8 @@
 // The other end of a page's socket, in the page itself: a test says what the server says, and looks
 // at what it was sent.
 
-import { Uploads } from "/static/djust_uploads/uploads.js";
-import { Directives } from "/static/djust_uploads/directives.js";
+import { Uploads } from "/static/djust_uploads/uploads/uploads.js";
+import { Directives } from "/static/djust_uploads/page/directives.js";
 
 export const SLOT = {
   name: "files",

@@ -16,7 +16,7 @@ async def page(fake_page):
     await fake_page.evaluate(
         """async () => {
           const {FakeSocket} = await import("/fake_server.js");
-          const {Reconnecting} = await import("/static/djust_uploads/djust_reconnecting.js");
+          const {Reconnecting} = await import("/static/djust_uploads/doors/djust_reconnecting.js");
           const ws = Object.assign(new FakeSocket(), {url: "ws://there/ws/live/"});
           window.connects = [];
           window.client = {

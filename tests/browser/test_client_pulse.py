@@ -16,7 +16,7 @@ async def page(fake_page):
     await fake_page.evaluate(
         """async () => {
           const {FakeSocket} = await import("/fake_server.js");
-          const {CALM, URGENT, Pulse} = await import("/static/djust_uploads/pulse.js");
+          const {CALM, URGENT, Pulse} = await import("/static/djust_uploads/wire/pulse.js");
           Object.assign(window, {CALM, URGENT, pace: URGENT});
           window.watch = () => {
             window.socket = new FakeSocket();

@@ -842,7 +842,7 @@ async def test_a_dropped_file_that_changed_does_not(fake_page, letters):
     told = await run(
         fake_page,
         """
-        const {heldFile} = await import("/static/djust_uploads/handles.js");
+        const {heldFile} = await import("/static/djust_uploads/uploads/handles.js");
         await heldFile(records()[0].ref);   // asked after the page's own question
         await drawn();
         return [page.all.length, socket.sent];
@@ -860,7 +860,7 @@ async def test_handles_go_with_their_records(fake_page, letters):
         """
         const [upload] = page.all;
         page.progress(upload, "error", 0, {code: "storage_full", error: "There is no room."});
-        const {heldFile} = await import("/static/djust_uploads/handles.js");
+        const {heldFile} = await import("/static/djust_uploads/uploads/handles.js");
         return await heldFile(upload.ref);   // after the page's own deletion
         """,
     )

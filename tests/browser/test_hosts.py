@@ -103,7 +103,7 @@ async def test_frames_are_those_that_the_server_reads(stock_page):
     built = await stock_page.evaluate(
         """async (vectors) => {
           const {chunkFrame, completeFrame, cancelFrame} =
-            await import("/static/djust_uploads/frames.js");
+            await import("/static/djust_uploads/wire/frames.js");
           const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (b) => parseInt(b, 16));
           const hex = (frame) => Array.from(new Uint8Array(frame),
             (b) => b.toString(16).padStart(2, "0")).join("");

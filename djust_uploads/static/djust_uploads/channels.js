@@ -1,8 +1,8 @@
 // The entry for a page of a plain Channels consumer: connects, and serves dj-click and dj-submit.
 
-import { Directives } from "./directives.js";
-import { Socket } from "./socket.js";
-import { Uploads } from "./uploads.js";
+import { Directives } from "./page/directives.js";
+import { Socket } from "./doors/socket.js";
+import { Uploads } from "./uploads/uploads.js";
 
 const uploads = new Uploads();
 const path = document.querySelector("script[data-upload-socket]").dataset.uploadSocket;

@@ -1,8 +1,8 @@
 // The entry for a djust page: takes the place of `window.djust.uploads`.
 
-import { Directives } from "./directives.js";
-import { Reconnecting } from "./djust_reconnecting.js";
-import { Uploads } from "./uploads.js";
+import { Directives } from "./page/directives.js";
+import { Reconnecting } from "./doors/djust_reconnecting.js";
+import { Uploads } from "./uploads/uploads.js";
 
 const uploads = new Uploads();
 const reconnecting = new Reconnecting(uploads);

@@ -1,6 +1,6 @@
 // One file's bytes on their way to the server. Knows neither the page nor the other files.
 
-import { chunkFrame, completeFrame } from "./frames.js";
+import { chunkFrame, completeFrame } from "../wire/frames.js";
 
 // Bytes to read from the file at once: a read costs far more than its bytes.
 const BLOCK_SIZE = 1024 * 1024;

@@ -1,7 +1,7 @@
 // The dj-upload… attributes of a page. Listens on the window, so nothing has to be bound again when
 // the page is patched, and before any listener of an element, so a submit can be held back.
 
-import { noteHandles } from "./handles.js";
+import { noteHandles } from "../uploads/handles.js";
 import { Rows } from "./rows.js";
 
 export class Directives {

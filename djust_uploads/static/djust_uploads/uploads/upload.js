@@ -1,6 +1,6 @@
 // One file of a page and where it stands. No DOM, no socket.
 
-import { newRef } from "./frames.js";
+import { newRef } from "../wire/frames.js";
 
 const ENDED = new Set(["complete", "error", "cancelled", "consumed"]);
 const ACTIVE = new Set(["uploading", "finalizing", "resuming"]);

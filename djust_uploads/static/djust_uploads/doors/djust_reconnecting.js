@@ -1,8 +1,8 @@
 // How djust's client reconnects while uploads wait for it. djust itself gives up after ten attempts.
 // Only what its own code sets and calls is touched: `enabled`, `reconnectAttempts`, `connect()`.
 
-import { abandon, offline } from "./network.js";
-import { CALM, Pulse, URGENT } from "./pulse.js";
+import { abandon, offline } from "../wire/network.js";
+import { CALM, Pulse, URGENT } from "../wire/pulse.js";
 
 // A later attempt waits no longer: djust's delay has reached its bound of 30 seconds.
 const LAST_ATTEMPT = 6;

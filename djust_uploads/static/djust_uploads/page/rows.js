@@ -1,6 +1,6 @@
 // What the page shows of the uploads: a preview and a progress row for each file.
 
-import { readableSize } from "./accept.js";
+import { readableSize } from "../uploads/accept.js";
 
 /**
  * Keeps containers in step with the uploads. Elements are made once for an upload and container and

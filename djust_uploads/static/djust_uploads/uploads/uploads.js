@@ -5,7 +5,7 @@ import { Leftovers } from "./leftovers.js";
 import { Records } from "./records.js";
 import { Transfer } from "./transfer.js";
 import { Upload } from "./upload.js";
-import { Wire } from "./wire.js";
+import { Wire } from "../wire/wire.js";
 
 // Files on their way at once; more would only share the same link.
 const CONCURRENCY = 3;

@@ -1,7 +1,7 @@
 // The connection of a page without djust: reconnects, sends events, passes on what is pushed.
 
-import { abandon, offline } from "./network.js";
-import { CALM, Pulse, URGENT } from "./pulse.js";
+import { abandon, offline } from "../wire/network.js";
+import { CALM, Pulse, URGENT } from "../wire/pulse.js";
 
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 30_000;
