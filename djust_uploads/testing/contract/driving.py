@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 #: A context in which the store fails.
 Fault = contextlib.AbstractContextManager[Any]
@@ -24,7 +24,11 @@ class Disturbance:
     """
 
     #: In words, for failures: what happened to the call.
-    happened = "was left alone"
+    happened: ClassVar[str] = "was left alone"
+    #: Whether it cancels the call.
+    cancels: ClassVar[bool] = False
+    #: Whether all that may come next is tried at the same point, or one thing only.
+    with_all_that_may_follow: ClassVar[bool] = True
 
     def __init__(self, at: int = 0) -> None:
         self.at = at
@@ -58,6 +62,7 @@ class CancelWhenItWaits(Disturbance):
     """A timeout while the store works on what it was asked."""
 
     happened = "was cancelled while it waited"
+    cancels = True
 
     def waits(self, point: int) -> None:
         if point == self.at and self.task:
@@ -68,6 +73,7 @@ class CancelWhenItIsAnswered(Disturbance):
     """A timeout when the store has done what it was asked, and before the sink has heard of it."""
 
     happened = "was cancelled when the store had answered"
+    cancels = True
 
     def goes_on(self, point: int, *, first: bool) -> BaseException | None:
         if point != self.at:
@@ -83,7 +89,7 @@ class Failure(Disturbance):
     """The store fails from the point on until the call ends."""
 
     happened = "met a store that failed"
-    lasts = 1_000_000
+    lasts: ClassVar[int] = 1_000_000
 
     def __init__(self, at: int, *, store: Callable[[Any], Fault]) -> None:
         super().__init__(at)
@@ -108,6 +114,7 @@ class ShortFailure(Failure):
     """The store fails until the call has waited once more."""
 
     happened = "met a store that failed once"
+    with_all_that_may_follow = False
     lasts = 1
 
 
@@ -115,6 +122,7 @@ class Outage(Failure):
     """The store fails from the point on, also after the call, until :meth:`over`."""
 
     happened = "met a store that went on failing"
+    with_all_that_may_follow = False
 
     def ended(self) -> None:
         pass

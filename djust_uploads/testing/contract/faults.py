@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -28,9 +29,6 @@ from .steps import SinkTests
 
 CALLS = pytest.mark.parametrize("call", SCENES)
 
-#: What makes a disturbance at a point.
-Kind = Callable[[int], Disturbance]
-
 
 class Faults(SinkTests):
     # Each test goes through all points and all that may come next.
@@ -39,7 +37,8 @@ class Faults(SinkTests):
     @on_loop
     async def test_cancel_during(self, sink: Sink, call: str) -> None:
         counted = await self._count(sink, call)
-        for kind in (CancelWhenItWaits, CancelWhenItIsAnswered):
+        kinds: tuple[type[Disturbance], ...] = (CancelWhenItWaits, CancelWhenItIsAnswered)
+        for kind in kinds:
             await self._disturb(sink, call, kind, range(1, counted.points + 1))
         await self._still_works(sink, f"a cancelled {call}()")
 
@@ -48,10 +47,10 @@ class Faults(SinkTests):
     async def test_the_store_fails_during(self, sink: Sink, call: str) -> None:
         counted = await self._count(sink, call)
         await self._same_kind_of_error(sink, call)
-        for kind in (Failure, ShortFailure, Outage):
-            await self._disturb(
-                sink, call, partial(kind, store=self._failing), range(counted.points + 1)
-            )
+        kinds: tuple[type[Disturbance], ...] = (Failure, ShortFailure, Outage)
+        for kind in kinds:
+            points = range(counted.points + 1)
+            await self._disturb(sink, call, kind, points, store=self._failing)
         await self._still_works(sink, f"{call}() failed")
 
     @CALLS
@@ -62,8 +61,8 @@ class Faults(SinkTests):
         if self.losing_answers(sink) is None:
             await self._disturb(sink, call, LostAnswer, range(1, counted.answers + 1))
         else:
-            deaf = partial(Deafness, store=self._deaf)
-            await self._disturb(sink, call, deaf, range(counted.points + 1))
+            points = range(counted.points + 1)
+            await self._disturb(sink, call, Deafness, points, store=self._deaf)
         await self._still_works(sink, f"an answer was lost in {call}()")
 
     @on_loop
@@ -138,16 +137,17 @@ class Faults(SinkTests):
         """Whether the sink finds what is unfinished. The tests of sweeps say so if it must."""
         return bool(await self._sweep(sink, dry_run=True)) or not await self._in_store(sink)
 
-    async def _disturb(self, sink: Sink, call: str, kind: Kind, points: Iterable[int]) -> None:
+    async def _disturb(
+        self, sink: Sink, call: str, kind: type[Disturbance], points: range, **options: Any
+    ) -> None:
         """Disturb the call at each of the points, with each of the things that may come next."""
         scene = SCENES[call]
-        cancels = kind in (CancelWhenItWaits, CancelWhenItIsAnswered)
-        follow_ups = scene.after_cancel if cancels else scene.after_error
+        follow_ups = scene.after_cancel if kind.cancels else scene.after_error
         if not await self._has_checkpoints(sink):
             follow_ups = [each for each in follow_ups if each not in ("resume", "suspend")]
-        cases = [(point, next_) for point in points for next_ in follow_ups]
-        for point, next_ in spread(cases, self.fault_points):
-            await self._disturb_once(sink, call, kind(point), next_)
+        most = self.fault_points if kind.with_all_that_may_follow else len(points)
+        for point, next_ in chosen(points, follow_ups, min(most, self.fault_points)):
+            await self._disturb_once(sink, call, kind(point, **options), next_)
 
     async def _has_checkpoints(self, sink: Sink) -> bool:
         writer = await self._open(sink, 1)
@@ -182,7 +182,7 @@ class Faults(SinkTests):
             await scene.done(outcome.result)
             return
         if error is not None:
-            assert not isinstance(disturbance, CancelWhenItWaits | CancelWhenItIsAnswered), (
+            assert not disturbance.cancels, (
                 f"{scene.name}() turned CancelledError into {error!r}: let it pass, 'except "
                 "Exception' does."
             )
@@ -237,9 +237,20 @@ class Faults(SinkTests):
         return outcome.error
 
 
-def spread(cases: list[tuple[int, str]], most: int) -> list[tuple[int, str]]:
-    """Return ``most`` of the cases at most: the first, the last, and others between them."""
-    if len(cases) <= most:
-        return cases
-    step = (len(cases) - 1) / max(1, most - 1)
-    return [cases[round(index * step)] for index in range(most)]
+def chosen(
+    points: Sequence[int], follow_ups: Sequence[str], most: int
+) -> Iterator[tuple[int, str]]:
+    """Yield pairs of a point and what comes next: all, or ``most`` of them.
+
+    Each point comes once before one comes twice. If there are more than ``most`` points, the first,
+    the last and others between them are taken.
+    """
+    if len(points) > most:
+        step = (len(points) - 1) / max(1, most - 1)
+        points = [points[round(index * step)] for index in range(most)]
+    pairs = (
+        (point, follow_ups[(index + shift) % len(follow_ups)])
+        for shift in range(len(follow_ups))
+        for index, point in enumerate(points)
+    )
+    return itertools.islice(pairs, most)

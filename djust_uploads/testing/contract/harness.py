@@ -63,9 +63,9 @@ class Harness:
     store_error: type[UploadError] = SinkError
     #: Seconds that a test may take.
     time_limit: float = 60.0
-    #: At how many points at most each call is disturbed by one kind of fault. A sink whose store is
-    #: slow is tested in less time with a smaller number.
-    fault_points: int = 40
+    #: How often at most each call is disturbed by one kind of fault, at different points and with
+    #: different things that come next. A sink with a slow store is tested in less time with less.
+    fault_points: int = 16
     #: How many orders of calls are tried with hypothesis, where it is installed.
     random_orders: int = 15
 

@@ -220,15 +220,20 @@ class Resuming(Reading):
         """Who was replaced is first, then second, then after the end."""
         first, second = 3 * self.part_size + 2, 5 * self.part_size + 3
         await replaced.write(written, first)
-        start = resumed.offset
-        await self._write(resumed, chunks_of(data[start:first], CHUNK_SIZE), start)
-        await self._write(resumed, chunks_of(data[first:second], CHUNK_SIZE), first)
-        await self._flush(resumed, second)
+        await self._write_raw(resumed, data[resumed.offset : second])
+        await resumed.flush()
         await replaced.write(first, second)
-        await self._write(resumed, chunks_of(data[second:], CHUNK_SIZE), second)
-        file = await self._finish(resumed, data)
+        await self._write_raw(resumed, data[second:])
+        self._doing = "finish()"
+        file = await resumed.finish()
         await replaced.write(second, len(data))
         return file
+
+    async def _write_raw(self, writer: SinkWriter, data: bytes) -> None:
+        """What it raises is for the caller to judge."""
+        self._doing = "write() or flush()"
+        for chunk in chunks_of(data, CHUNK_SIZE):
+            await writer.write(chunk)
 
     # Whose turn it is
 
@@ -267,8 +272,7 @@ class Resuming(Reading):
 
     async def _write_on(self, writer: SinkWriter, data: bytes, mend: str) -> None:
         with self._expect("write(), when a late process had resumed the upload, too,", mend):
-            for chunk in chunks_of(data, CHUNK_SIZE):
-                await writer.write(chunk)
+            await self._write_raw(writer, data)
 
 
 class Replaced:

@@ -107,7 +107,8 @@ class Scene:
             self.test._is_outage(exc, f"write() or finish() after {self.name}()")
             await self.abort()
         else:
-            await self._check_and_delete(self.sink, file, f"when {self.name}() failed before")
+            when = f"when {self.name}() failed before: drop nothing before the store has it"
+            await self._check_and_delete(self.sink, file, when)
 
     async def resume(self) -> None:
         """The process has crashed: go on in another one, from the last checkpoint."""
