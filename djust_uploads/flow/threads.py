@@ -10,7 +10,6 @@ Not for code of the application: it may block for long, and expects its context 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import threading
 import weakref
@@ -80,9 +79,11 @@ class _Threads:
             self._done.append((future, *outcome))
             first = len(self._done) == 1
         if first:
-            # A loop that is closed waits for nothing any more.
-            with contextlib.suppress(RuntimeError):
+            try:
                 future.get_loop().call_soon_threadsafe(self._hand_over)
+            except RuntimeError:
+                # The loop is closed, so nobody waits for the results. They would keep it in memory.
+                self._done.clear()
         del future, outcome
 
     def _hand_over(self) -> None:
