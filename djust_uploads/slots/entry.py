@@ -55,7 +55,7 @@ class UploadEntry:
     ``file``                  the stored file, a :class:`~djust_uploads.SinkFile`
     ``data``                  its whole content as ``bytes``
     ``sha256``                hex digest, with ``DJUST_UPLOADS["SHA256"]``; else ``None``
-    ``findings``              what validators want to tell, for example ``{"clamav": "clean"}``
+    ``findings``              what validators found: ``{"clamav": "clean"}``
     ``writer_result``         what a djust ``UploadWriter`` returned from ``close()``
     ========================  ==================================================================
     """
