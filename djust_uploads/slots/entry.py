@@ -55,6 +55,7 @@ class UploadEntry:
     ``file``                  the stored file, a :class:`~djust_uploads.SinkFile`
     ``data``                  its whole content as ``bytes``
     ``sha256``                hex digest, with ``DJUST_UPLOADS["SHA256"]``; else ``None``
+    ``findings``              what validators found: ``{"clamav": "clean"}``
     ``writer_result``         what a djust ``UploadWriter`` returned from ``close()``
     ========================  ==================================================================
     """
@@ -74,6 +75,7 @@ class UploadEntry:
         self.status: Status = Status.UPLOADING
         self.offset: int = 0
         self.sha256: str | None = None
+        self.findings: dict[str, Any] = {}
         #: Whether the client has said that it sent everything, and was right.
         self.all_received: bool = False
         #: Bytes that have arrived.
