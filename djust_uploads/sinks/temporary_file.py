@@ -6,15 +6,12 @@ import asyncio
 import atexit
 import contextlib
 import datetime
-import errno
-import itertools
 import os
 import re
 import secrets
 import tempfile
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +20,12 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
 from ..content.names import extension_of
-from ..exceptions import NotResumable, SinkError, SinkFull, SinkMisconfigured, SinkUnavailable
+from ..exceptions import NotResumable, SinkError
 from ..files import LocalFile
 from ..flow.budget import gather_size
 from ..flow.threads import in_thread
 from .base import Sink, SinkWriter, UploadInfo
+from .disk import WRITE_SIZE, translated, write_at
 from .reserving import reserve
 
 try:
@@ -52,14 +50,6 @@ RESERVE = 16 * 1024 * 1024
 #: however few bytes they are. So if the process crashes, a slow upload loses only what it sent in
 #: about this time.
 GATHER_TIME = 1.0
-
-#: Bytes to write in one call. For larger writes, Linux's page cache uses pieces so large that it
-#: has to search for free memory.
-_WRITE = 1024 * 1024
-
-#: The most buffers that one pwritev() takes:
-#: https://pubs.opengroup.org/onlinepubs/9699919799/basedefs/limits.h.html
-_IOV_MAX = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
 
 #: Only Windows has O_BINARY, and Windows has no O_NOFOLLOW.
 _FLAGS = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -86,12 +76,14 @@ if hasattr(os, "register_at_fork"):
 class TemporaryFileSink(Sink):
     """Writes each upload to a file of its own, and deletes the file when it was consumed.
 
-    * ``directory``: the directory of the files. The default is ``settings.FILE_UPLOAD_TEMP_DIR``,
-      or else the system's temporary directory. If it is on the disk of ``MEDIA_ROOT``, a file that
-      is saved to the default storage is renamed instead of copied.
-    * ``permissions``: the mode bits of a file, such as ``0o640``. The default is ``0o600``, as for
-      Django's own temporary uploads. ``FILE_UPLOAD_PERMISSIONS`` is not used here. The storage to
-      which a file is saved applies it.
+    Uploads can be resumed in any process that shares the directory.
+
+    :param directory: The directory of the files. The default is ``settings.FILE_UPLOAD_TEMP_DIR``,
+        or else the system's temporary directory. If it is on the disk of ``MEDIA_ROOT``, a file
+        that is saved to the default storage is renamed instead of copied.
+    :param permissions: The mode bits of a file, such as ``0o640``. The default is ``0o600``, as for
+        Django's own temporary uploads. ``FILE_UPLOAD_PERMISSIONS`` is not used here. The storage to
+        which a file is saved applies it.
 
     Raises ``ValueError`` if ``permissions`` is not an integer.
     """
@@ -209,7 +201,7 @@ class TemporaryFileWriter(SinkWriter):
         room is reserved already.
         """
         end = self.offset + self._gathered
-        if self._gathered < _WRITE or end <= self._reserved:
+        if self._gathered < WRITE_SIZE or end <= self._reserved:
             return 0
         self._reserved = max(end, min(self.offset + min(self.offset, RESERVE), self._upload.size))
         return self._reserved - self.offset
@@ -356,15 +348,6 @@ def _still_there(path: Path) -> Iterator[None]:
         raise SinkError(f"{path} was swept, or taken over by another process") from exc
 
 
-def _write_and_seek(fd: int, buffers: Sequence[memoryview], offset: int) -> int:
-    """Do what ``pwritev()`` does, on systems that do not have it."""
-    os.lseek(fd, offset, os.SEEK_SET)
-    return os.write(fd, b"".join(buffers))
-
-
-_pwritev = getattr(os, "pwritev", _write_and_seek)
-
-
 def _append(path: Path, chunks: Sequence[bytes], offset: int, room: int) -> None:
     with _still_there(path), _alone(path) as fd:
         size = os.fstat(fd).st_size
@@ -373,30 +356,7 @@ def _append(path: Path, chunks: Sequence[bytes], offset: int, room: int) -> None
             raise SinkError(f"{path} has {size} bytes, and had {offset}")
         if room:
             reserve(fd, offset, room)
-        _write_at(fd, chunks, offset)
-
-
-def _write_at(fd: int, chunks: Sequence[bytes], offset: int) -> None:
-    """Write all chunks at ``offset``. A disk that is nearly full may take only a part at first."""
-    views = deque(memoryview(chunk) for chunk in chunks if chunk)
-    while views:
-        written = _pwritev(fd, _batch(views), offset)
-        offset += written
-        while views and written >= len(views[0]):
-            written -= len(views.popleft())
-        if written:
-            views[0] = views[0][written:]
-
-
-def _batch(views: Iterable[memoryview]) -> list[memoryview]:
-    """Return as many of the first views as one write takes. The last one may be cut."""
-    batch, size = [], 0
-    for view in itertools.islice(views, _IOV_MAX):
-        batch.append(view[: _WRITE - size])
-        size += len(batch[-1])
-        if size == _WRITE:
-            break
-    return batch
+        write_at(fd, chunks, offset)
 
 
 def _sweep(directory: Path, before: float, dry_run: bool) -> list[str]:
@@ -409,18 +369,3 @@ def _sweep(directory: Path, before: float, dry_run: bool) -> list[str]:
                     path.unlink()
                 swept.append(path.name)
     return swept
-
-
-@contextlib.contextmanager
-def translated(path: str) -> Iterator[None]:
-    """Raise errors of the disk as a :class:`SinkError` or one of its subclasses."""
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise SinkFull(f"{path}: {exc}") from exc
-        if exc.errno in (errno.EACCES, errno.ENOENT, errno.ENOTDIR, errno.EROFS, errno.EPERM):
-            raise SinkMisconfigured(f"{path}: {exc}") from exc
-        if isinstance(exc, ConnectionError | TimeoutError):
-            raise SinkUnavailable(f"{path}: {exc}") from exc
-        raise SinkError(f"{path}: {exc}") from exc
