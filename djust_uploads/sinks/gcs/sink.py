@@ -131,13 +131,13 @@ class GCSSink(Sink):
     # The contract
 
     async def open(self, upload: UploadInfo) -> GCSWriter:
-        # The thread is for an upload_to that is an application's callable. Nothing is sent before
-        # there are bytes that have passed the validators.
+        # The key is made in a thread, because upload_to may be an application's callable. Nothing
+        # is sent yet. That begins with the first bytes that have passed the validators.
         key = await asyncio.to_thread(object_key, self.upload_to, upload)
         return GCSWriter(self._bucket, upload, key)
 
     async def resume(self, upload: UploadInfo, checkpoint: Mapping[str, Any]) -> GCSWriter:
-        """Go on from a checkpoint, with its session or with the finished object.
+        """Return a writer that goes on with the checkpoint's session, or with the finished object.
 
         Raises :class:`NotResumable` if the store has neither, and for a checkpoint of another sink.
         """
@@ -151,9 +151,10 @@ class GCSSink(Sink):
     async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
         """Delete objects that nobody has consumed, and return their keys.
 
-        They are still marked as unconsumed, and were stored longer than ``older_than`` ago. With
-        ``dry_run``, nothing is deleted. The sweep looks below the literal part of ``upload_to``.
-        Sessions need no sweep, because they end after a week:
+        Those objects are still marked as unconsumed, and were stored longer than ``older_than``
+        ago. With ``dry_run``, nothing is deleted. The sweep only looks at keys that begin with the
+        part of ``upload_to`` before its first ``strftime()`` code. Sessions need no sweep, because
+        they end after a week:
         https://cloud.google.com/storage/docs/resumable-uploads#session-uris
         """
         before = datetime.datetime.now(datetime.UTC) - older_than
@@ -164,14 +165,18 @@ class GCSSink(Sink):
             for stored in filter(partial(_is_stale, before), page):
                 swept.append(stored["name"])
                 if not dry_run:
-                    # The metageneration protects an object that is consumed at this moment.
+                    # If the object is consumed at this moment, its metageneration changes, and it
+                    # is not deleted.
                     seen = str(stored["generation"]), str(stored["metageneration"])
                     await bucket.call(bucket.api.delete, stored["name"], *seen)
             if not token:
                 return swept
 
     def check_store(self) -> Sequence[CheckMessage]:
-        """Return an error unless the bucket is there and lets us in. Blocks."""
+        """Return an error if the bucket does not exist or the credentials lack a permission.
+
+        Blocks.
+        """
         options = self._bucket.options
         updates = options.mark_unconsumed or options.custom_time
         names = PERMISSIONS if updates else PERMISSIONS - {"update"}
