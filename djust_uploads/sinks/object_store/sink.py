@@ -1,5 +1,4 @@
-"""``ObjectStoreSink``: uploads as objects in S3, Google Cloud Storage or Azure, by a library in
-Rust."""
+"""``ObjectStoreSink``: uploads as objects in S3, Google Cloud Storage or Azure, by obstore."""
 
 from __future__ import annotations
 
@@ -169,20 +168,20 @@ class ObjectStoreSink(Sink):
     # The contract
 
     async def open(self, upload: UploadInfo) -> ObjectStoreWriter:
-        # The thread is for an upload_to that is an application's callable. Nothing is sent before
-        # there are bytes that have passed the validators.
+        # The key is made in a thread, because upload_to may be an application's callable. Nothing
+        # is sent yet. That begins with the first bytes that have passed the validators.
         key = await asyncio.to_thread(object_key, self.upload_to, upload)
         if posixpath.normpath(key) != key:
-            # obstore refuses "a//b", and takes "a/" for "a".
-            raise SinkMisconfigured(f"upload_to gave {key!r}, which must be without empty names")
+            # obstore refuses "a//b", and stores "a/" under "a".
+            raise SinkMisconfigured(f"upload_to gave {key!r}, which has an empty component")
         return ObjectStoreWriter(self._bucket, upload, key)
 
     async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
         """Delete objects that nobody has consumed, and return their keys.
 
-        They are still marked as unconsumed, and began longer than ``older_than`` ago. With
-        ``dry_run``, nothing is deleted. obstore cannot find multipart uploads that a crash left. A
-        rule of the bucket must delete those.
+        Those objects still have a mark, and their uploads began longer than ``older_than`` ago.
+        With ``dry_run``, nothing is deleted. obstore cannot list multipart uploads, so a lifecycle
+        rule of the bucket must abort those that a crash has left behind.
         """
         bucket, marks = self._bucket, self._bucket.options.marks
         if marks is None:
@@ -214,7 +213,7 @@ class ObjectStoreSink(Sink):
         return messages
 
     def check_store(self) -> Sequence[CheckMessage]:
-        """Return an error unless the bucket is there and lets us in. Blocks."""
+        """Return an error if the bucket does not exist or refuses the credentials. Blocks."""
         bucket = self._bucket
         try:
             with bucket.translated("list"):
@@ -225,7 +224,7 @@ class ObjectStoreSink(Sink):
         return []
 
     async def aclose(self) -> None:
-        # Requests that are on their way keep the store until they end.
+        # Requests that are running hold a reference to the store until they end.
         self._bucket.client.forget()
 
     # The sweep

@@ -51,10 +51,11 @@ class S3File(SinkFile):
 
     @property
     def url(self) -> str:
-        """The URL of the object: under ``custom_domain``, else signed for ``url_expires`` seconds.
+        """The URL of the object.
 
-        No request is made for it, unless the SDK's credentials have expired: then the SDK asks the
-        service that issues them.
+        It is not signed if there is a ``custom_domain``. Otherwise it is signed, and valid for
+        ``url_expires`` seconds. No request is made for it, unless the SDK's credentials have
+        expired. Then the SDK asks the service that issues them, which blocks.
         """
         return self._bucket.url(self.key)
 
