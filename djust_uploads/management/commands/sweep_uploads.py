@@ -23,7 +23,7 @@ def duration(text: str) -> timedelta:
     match = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if not match:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a duration. Give a number and s, m, h or d, for example 24h."
+            f"{text!r} is not a duration. Give a number and s, m, h or d, as in 90m, 24h, 7d."
         )
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
