@@ -87,7 +87,7 @@ class Transfer:
         self.upload_id = upload_id
         #: Whether the transfer is about to be suspended: no connection can attach itself any more.
         self.suspending: bool = False
-        # The sink is opened when the head is there, so the client must be allowed to send the head.
+        # The sink is opened when the head has arrived. So the first limit must cover the head.
         least = max(slot.chunk_size, HEAD_SIZE)
         window = Window(least, entry.client_size, entry.taken, moved=self._window_moved)
         self._deadline = Deadline()
@@ -131,7 +131,7 @@ class Transfer:
         return self.slot.max_entries
 
     def stop(self, error: UploadError) -> None:
-        """Ask for the end. :meth:`wait_ended` returns when nothing is left behind."""
+        """Ask the task to end the upload with ``error``. :meth:`wait_ended` waits until it has."""
         self.client.stop(error)
 
     async def wait_ended(self) -> None:
@@ -144,8 +144,10 @@ class Transfer:
         self.client.connection_changed()
 
     async def wait_settled(self) -> None:
-        """Return when all that arrived is saved for another process, as far as it will be, or when
-        another connection has taken the upload."""
+        """Wait until the bytes that have arrived are saved for another process.
+
+        Returns as well if no more of them can be saved, or if another connection takes the upload.
+        """
         await self.client.wait_settled()
 
     def abandon(self) -> None:
@@ -215,7 +217,7 @@ class Transfer:
         head = await self.client.head(min(HEAD_SIZE, self.entry.client_size))
         await self._check_content(head)
         guard = xml_guard(self.slot, self.entry, head)
-        # A parser that has seen the first half of a file cannot be taken to another process.
+        # Another process cannot go on with a parser that has read the first half of a file.
         sink = await self._sink.open(self.slot, resumable=guard is None)
         await self._write_all(guard)
         return sink
@@ -245,8 +247,8 @@ class Transfer:
             await self._sink.write(chunk)
             if self.client.took(len(chunk)):
                 await self._reports.progress()
-            # While the loop waits for the next chunk, nobody counts the bytes of this one. It must
-            # not be kept alive until then.
+            # The budget does not count the bytes of this chunk any more. It must not stay in memory
+            # while the loop waits for the next one.
             del chunk
         if guard:
             await in_thread(guard.feed, b"", True)
@@ -269,8 +271,8 @@ class Transfer:
         file = await self._sink.finish()
         if upload_settings().sha256:
             entry.sha256 = await (self._hash.hexdigest() if self._hash else sha256_of(file))
-        # All that may have taken long. Of the processes that finish an upload, one tells the
-        # application and the client.
+        # To finish may have taken long, and another process may have resumed the upload meanwhile.
+        # Only one process may tell the application and the client.
         await self._sink.check_ours()
         entry.store(file, keeps_file=sink.keeps_files)
         if not self._sink.is_known_complete:
@@ -279,8 +281,8 @@ class Transfer:
             # complete stays complete.
             await self._sink.save_complete()
         self.client.raise_stopped()
-        # This comes last, because from here on the application may consume the entry, and its file
-        # may go with that.
+        # This comes last. From here on the application may consume the entry, which may delete the
+        # file.
         entry.finish()
 
     async def _call_on_complete(self) -> None:
