@@ -83,7 +83,7 @@ class Transfer:
         self.upload_id = upload_id
         #: Whether the transfer is about to be suspended: no connection can attach itself any more.
         self.suspending: bool = False
-        # The sink is opened when the head is there, so the client must be allowed to send the head.
+        # The sink is opened when the head has arrived. So the first limit must cover the head.
         least = max(slot.chunk_size, HEAD_SIZE)
         window = Window(least, entry.client_size, entry.taken, moved=self._window_moved)
         self._deadline = Deadline()
@@ -128,7 +128,7 @@ class Transfer:
         return self.slot.max_entries
 
     def stop(self, error: UploadError) -> None:
-        """Ask for the end. :meth:`wait_ended` returns when nothing is left behind."""
+        """Ask the task to end the upload with ``error``. :meth:`wait_ended` waits until it has."""
         self.client.stop(error)
 
     async def wait_ended(self) -> None:
@@ -141,8 +141,10 @@ class Transfer:
         self.client.connection_changed()
 
     async def wait_settled(self) -> None:
-        """Return when all that arrived is saved for another process, as far as it will be, or when
-        another connection has taken the upload."""
+        """Wait until the bytes that have arrived are saved for another process.
+
+        Returns as well if no more of them can be saved, or if another connection takes the upload.
+        """
         await self.client.wait_settled()
 
     def abandon(self) -> None:
@@ -237,8 +239,8 @@ class Transfer:
             await self._sink.write(chunk)
             if self.client.took(len(chunk)):
                 await self._reports.progress()
-            # While the loop waits for the next chunk, nobody counts the bytes of this one. It must
-            # not be kept alive until then.
+            # The budget does not count the bytes of this chunk any more. It must not stay in memory
+            # while the loop waits for the next one.
             del chunk
 
     async def _next_chunk(self) -> bytes | memoryview | None:
@@ -261,8 +263,8 @@ class Transfer:
             entry.sha256 = await (self._hash.hexdigest() if self._hash else sha256_of(file))
         if not self._sink.is_known_complete:
             await self._inspection.check_file(file)
-        # All that may have taken long. Of the processes that finish an upload, one tells the
-        # application and the client.
+        # All this may have taken long, and another process may have resumed the upload meanwhile.
+        # Only one process may tell the application and the client.
         await self._sink.check_ours()
         entry.store(file, keeps_file=sink.keeps_files)
         if not self._sink.is_known_complete:
@@ -271,8 +273,8 @@ class Transfer:
             # complete stays complete.
             await self._sink.save_complete()
         self.client.raise_stopped()
-        # This comes last, because from here on the application may consume the entry, and its file
-        # may go with that.
+        # This comes last. From here on the application may consume the entry, which may delete the
+        # file.
         entry.finish()
 
     async def _call_on_complete(self) -> None:
