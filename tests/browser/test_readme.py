@@ -144,7 +144,7 @@ async def test_the_first_page(browser, files, tmp_path):
 
 DJUST_SETTINGS = """
 INSTALLED_APPS += ["channels", "djust", "djust_uploads", "gallery"]
-TEMPLATES[0]["BACKEND"] = "djust.template_backend.DjustTemplateBackend"
+TEMPLATES.insert(0, {**TEMPLATES[0], "BACKEND": "djust.template_backend.DjustTemplateBackend"})
 ASGI_APPLICATION = "mysite.asgi.application"
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 LIVEVIEW_ALLOWED_MODULES = ["gallery.views"]
@@ -163,7 +163,7 @@ DJUST_PAGE = """
 <body>
   <div dj-root dj-view="gallery.views.GalleryView">
     <form dj-submit="save">
-      <input type="file" dj-upload="photos">
+      <label>Photos <input type="file" dj-upload="photos"></label>
       <div dj-upload-progress="photos"></div>
       <button>Save</button>
     </form>
