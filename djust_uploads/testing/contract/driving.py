@@ -173,8 +173,7 @@ class Driver:
         self._points = self._answers = 0
         self._tester = asyncio.current_task()
         disturbance.goes_on(0, first=True)
-        task = disturbance.task = asyncio.ensure_future(_as_coroutine(call))
-        self._disturbance = disturbance
+        task = asyncio.ensure_future(self._begin(call, disturbance))
         try:
             await asyncio.wait([task])
         finally:
@@ -191,6 +190,12 @@ class Driver:
         else:
             outcome.result = task.result()
         return outcome
+
+    async def _begin(self, call: Awaitable[Any], disturbance: Disturbance) -> Any:
+        # What other tasks of the sink do before the call begins does not count.
+        disturbance.task = asyncio.current_task()
+        self._disturbance = disturbance
+        return await call
 
     # Points
 
@@ -255,10 +260,6 @@ class Driver:
             self._answers += 1
             return disturbance.loses(self._answers)
         return False
-
-
-async def _as_coroutine(call: Awaitable[Any]) -> Any:
-    return await call
 
 
 class _Watched(Coroutine[Any, Any, Any]):

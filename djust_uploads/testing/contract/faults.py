@@ -179,7 +179,7 @@ class Faults(SinkTests):
                 await scene.in_outage()
             disturbance.over()
         if error is None and not outcome.cancelled:
-            await scene.done(outcome.result)
+            await scene.returned(outcome.result)
             return
         if error is not None:
             assert not disturbance.cancels, (
@@ -228,7 +228,7 @@ class Faults(SinkTests):
         failure.sink = scene.sink
         outcome = await self._driver.run(scene.call(), failure)
         if outcome.error is None:
-            await scene.done(outcome.result)
+            await scene.returned(outcome.result)
             return None
         scene.failed(outcome.error)
         await scene.unfinished()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -198,7 +199,7 @@ class Model:
         owner = upload.owner
         if call == "finish":
             await self._write_until(upload, len(upload.data))
-        calls = {
+        calls: dict[str, Callable[[], Awaitable[Any]]] = {
             "write": lambda: owner.writer.write(upload.data[owner.position :]),
             "finish": owner.writer.finish,
             "abort": owner.writer.abort,

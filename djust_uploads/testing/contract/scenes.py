@@ -72,6 +72,10 @@ class Scene:
         """The call has raised an error, because the store failed."""
         self.test._is_outage(error, f"{self.name}()")
 
+    async def returned(self, result: Any) -> None:
+        """The call has returned although it was disturbed."""
+        await self.done(result)
+
     async def unfinished(self) -> None:
         """The call has failed, or was cancelled. Check what must hold before anything is done."""
 
@@ -98,17 +102,18 @@ class Scene:
 
     async def go_on(self) -> None:
         """Write the rest and finish. What a failed call means, the next one may tell."""
-        start = self.written
+        when = f"when {self.name}() was disturbed before: drop nothing before the store has it"
         try:
-            for chunk in chunks_of(self.data[start:], CHUNK_SIZE):
+            for chunk in chunks_of(self.data[self.written :], CHUNK_SIZE):
                 await self.writer.write(chunk)
-            file = await self.writer.finish()
         except Exception as exc:
-            self.test._is_outage(exc, f"write() or finish() after {self.name}()")
+            self.test._is_outage(exc, f"write() after {self.name}()")
             await self.abort()
-        else:
-            when = f"when {self.name}() failed before: drop nothing before the store has it"
-            await self._check_and_delete(self.sink, file, when)
+            return
+        # The first finish() may tell of an error before it; the second one goes on from there.
+        await self._may_fail(self.writer.finish(), f"finish() after {self.name}()")
+        file = await self.test._finish(self.writer, self.data, "go on where it failed.")
+        await self._check_and_delete(self.sink, file, when)
 
     async def resume(self) -> None:
         """The process has crashed: go on in another one, from the last checkpoint."""
@@ -176,7 +181,15 @@ class Opening(Scene):
             await self._may_fail(writer.abort(), "abort()")
 
 
-class Writing(Scene):
+class _OfWriter(Scene):
+    """A call before the last one. What runs beside it may still fail, and the next one tells."""
+
+    async def returned(self, result: Any) -> None:
+        self.checkpoint = result or self.checkpoint
+        await self.go_on()
+
+
+class Writing(_OfWriter):
     name = "write"
     after_error = after_cancel = ("abort", "resume", "suspend")
     parts = 0.5
@@ -195,7 +208,7 @@ class Writing(Scene):
         await self._check_and_delete(self.sink, file, "when its store failed in write()")
 
 
-class Flushing(Scene):
+class Flushing(_OfWriter):
     name = "flush"
     after_error = ("go_on", "abort", "resume", "suspend")
     after_cancel = ("abort", "resume", "suspend")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -72,7 +74,7 @@ class Storing(SinkTests):
         writer = await self._open(sink, len(data))
         message = bytearray(data)
         view = memoryview(message)
-        chunks = chunks_of(data, 1000)
+        chunks: Iterable[Any] = chunks_of(data, 1000)
         if writer.takes_views:
             chunks = (view[at : at + 1000].toreadonly() for at in range(0, len(data), 1000))
         with self._expect("write() of a view", "takes_views says that it takes them."):
