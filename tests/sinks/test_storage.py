@@ -71,6 +71,9 @@ class TestOnMemory(SinkContract):
     def sink(self):
         return StorageSink(InMemoryStorage())
 
+    # Django's InMemoryStorage gives one stream to all readers of a file.
+    test_two_readers_of_one_file = None
+
 
 class TestOnStorageWithoutModes(SinkContract):
     storage_class = DictStorage

@@ -7,6 +7,7 @@ import contextlib
 import pytest
 import requests
 
+from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.sinks import GCSSink
 from djust_uploads.sinks.gcs import bucket as gcs
 from djust_uploads.testing import SinkContract
@@ -16,6 +17,10 @@ from tests.support.gcs_uploads import PART, gcs_emulator, gcs_proxy  # noqa: F40
 class OnStore(SinkContract):
     part_size = PART
     resumable = True
+    store_error = SinkUnavailable
+    # Each request takes a while: a few faults of each kind, and a few orders.
+    fault_points = 2
+    random_orders = 2
 
     @pytest.fixture(autouse=True)
     def no_pauses(self, monkeypatch):
