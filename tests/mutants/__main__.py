@@ -126,9 +126,9 @@ def skip_what_is_never_run(database: WorkDB, path: Path) -> None:
 def annotations(tree: ast.Module):
     for node in ast.walk(tree):
         match node:
-            case (
-                ast.AnnAssign(annotation=annotation) | ast.arg(annotation=ast.expr() as annotation)
-            ):
+            case ast.AnnAssign(annotation=annotation):
+                yield annotation
+            case ast.arg(annotation=ast.expr() as annotation):
                 yield annotation
             case ast.FunctionDef(returns=ast.expr() as annotation):
                 yield annotation
@@ -142,15 +142,17 @@ def test_mutants(database: WorkDB, target: Target, until: float) -> None:
     path = ROOT / target.path
     code = path.read_text()
     pending = list(database.pending_work_items)
+    if pending and time.monotonic() < until:
+        unchanged = outcome_of(path, code, target.arguments)
+        assert unchanged == TestOutcome.SURVIVED, f"{target.kits} fail without a mutation"
     for item in pending:
         if time.monotonic() > until:
             return
         (mutation,) = item.mutations
         operator = get_operator(mutation.operator_name)(**mutation.operator_args)
         mutated = mutate_code(code, operator, mutation.occurrence)
-        diff = "".join(
-            difflib.unified_diff(code.splitlines(True), (mutated or "").splitlines(True))
-        )
+        lines = code.splitlines(True), (mutated or "").splitlines(True)
+        diff = "".join(difflib.unified_diff(*lines))
         outcome = outcome_of(path, mutated, target.arguments) if mutated else None
         worker = WorkerOutcome.NORMAL if mutated else WorkerOutcome.NO_TEST
         database.set_result(item.job_id, WorkResult(worker, "", outcome, diff))
