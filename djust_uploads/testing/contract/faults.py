@@ -24,7 +24,8 @@ from .driving import (
     ShortFailure,
 )
 from .harness import EndOfTest, on_loop
-from .scenes import SCENES, Scene
+from .scene import Scene
+from .scenes import SCENES
 from .steps import SinkTests
 
 CALLS = pytest.mark.parametrize("call", SCENES)
