@@ -64,10 +64,7 @@ class Target:
 
 TARGETS = {
     "memory": Target("djust_uploads/sinks/memory.py", ("TestMemorySink", "TestLargeMemorySink")),
-    "temporary_file": Target(
-        "djust_uploads/sinks/temporary_file.py",
-        ("TestTemporaryFileSinkOfShortFiles", "TestTemporaryFileSink"),
-    ),
+    "temporary_file": Target("djust_uploads/sinks/temporary_file.py", ("TestTemporaryFileSink",)),
     "storage_writer": Target(
         "djust_uploads/sinks/storage/writer.py", ("TestStorageSink", "TestSpoolingStorageSink")
     ),

@@ -48,13 +48,14 @@ class TestLargeMemorySink(TestMemorySink):
 
 
 class TestTemporaryFileSink(Kit):
-    # What it gathers at most, so that some sizes are below and others above.
-    part_size = 4 * 1024 * 1024
     resumable = True
     store_error = SinkFull
+    max_buffered = 8 * 64 * 1024
 
     @pytest.fixture
-    def sink(self, tmp_path):
+    def sink(self, tmp_path, monkeypatch):
+        # It gathers less than in earnest, so that the tests need less.
+        monkeypatch.setattr("djust_uploads.sinks.temporary_file.GATHER", self.part_size)
         self.directory = tmp_path
         return self.another_process(None)
 
@@ -73,16 +74,13 @@ class TestTemporaryFileSink(Kit):
         return no_room_for_files()
 
 
-class TestTemporaryFileSinkOfShortFiles(TestTemporaryFileSink):
-    part_size = 64 * 1024
-
-
 class TestStorageSink(Kit):
-    part_size = 4 * 1024 * 1024
+    max_buffered = 8 * 64 * 1024
     spool = False
 
     @pytest.fixture
-    def sink(self, tmp_path):
+    def sink(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("djust_uploads.sinks.storage.writer.GATHER", self.part_size)
         self.folder = tmp_path
         return self.another_process(None)
 
