@@ -16,7 +16,7 @@ from .content import CHUNK_SIZE, chunks_of, data_of, upload_info
 
 if TYPE_CHECKING:
     from ...files import SinkFile
-    from ...sinks.base import Sink, SinkWriter
+    from ...sinks.base import Sink, SinkWriter, UploadInfo
     from .steps import SinkTests
 
 
@@ -37,10 +37,10 @@ class Scene:
         self.test = test
         self.sink = sink
         self.data: bytes = data_of(2 * test.part_size + 1)
-        self.info = upload_info(len(self.data))
+        self.info: UploadInfo = upload_info(len(self.data))
         #: Bytes given to the writer, and bytes that the checkpoint tells of.
-        self.written = 0
-        self.durable = 0
+        self.written: int = 0
+        self.durable: int = 0
         self.checkpoint: dict[str, Any] | None = None
 
     # Up to the call

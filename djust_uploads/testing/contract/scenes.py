@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .harness import EVERYTHING
 from .scene import Scene
 from .steps import is_gone
 
+if TYPE_CHECKING:
+    from ...files import SinkFile
+    from ...sinks.base import Sink, SinkWriter, UploadInfo
+
 
 class Opening(Scene):
-    name = "open"
+    name: ClassVar[str] = "open"
 
     async def prepare(self) -> None:
         pass
@@ -21,7 +25,7 @@ class Opening(Scene):
         return self.sink.open(self.info)
 
     async def done(self, result: Any) -> None:
-        self.writer = self.test._is_new(result)
+        self.writer: SinkWriter = self.test._is_new(result)
         await self._write_until(len(self.data))
         file = await self.test._finish(self.writer, self.data)
         await self._check_and_delete(self.sink, file, "when it was opened a second time")
@@ -47,19 +51,20 @@ class _OfWriter(Scene):
     """A call before the last one. What runs beside it may still fail, and the next one tells."""
 
     async def returned(self, result: Any) -> None:
-        self.checkpoint = result or self.checkpoint
+        self.checkpoint: dict[str, Any] | None = result or self.checkpoint
         await self.go_on()
 
 
 class Writing(_OfWriter):
-    name = "write"
-    after_error = after_cancel = ("abort", "resume", "suspend")
-    parts = 0.5
+    name: ClassVar[str] = "write"
+    after_error: ClassVar[Sequence[str]] = ("abort", "resume", "suspend")
+    after_cancel: ClassVar[Sequence[str]] = after_error
+    parts: ClassVar[float] = 0.5
 
     async def prepare(self) -> None:
         await super().prepare()
-        self.before = self.written
-        self.written = len(self.data) - 1
+        self.before: int = self.written
+        self.written: int = len(self.data) - 1
 
     def call(self) -> Awaitable[Any]:
         return self.writer.write(self.data[self.before : self.written])
@@ -73,13 +78,13 @@ class Writing(_OfWriter):
 class Flushing(_OfWriter):
     """The bytes came in one chunk: a writer may have gathered all of them."""
 
-    name = "flush"
-    after_error = ("go_on", "abort", "resume", "suspend")
-    after_cancel = ("abort", "resume", "suspend")
+    name: ClassVar[str] = "flush"
+    after_error: ClassVar[Sequence[str]] = ("go_on", "abort", "resume", "suspend")
+    after_cancel: ClassVar[Sequence[str]] = ("abort", "resume", "suspend")
 
     async def _write_until(self, end: int) -> None:
         await self.test._write(self.writer, [self.data[self.written : end]], self.written)
-        self.written = end
+        self.written: int = end
 
     def call(self) -> Awaitable[Any]:
         return self.writer.flush()
@@ -91,23 +96,23 @@ class Flushing(_OfWriter):
 
 
 class Checkpointing(Flushing):
-    name = "checkpoint"
-    after_error = ("go_on", "again", "abort", "resume")
-    after_cancel = ("abort", "again", "resume")
+    name: ClassVar[str] = "checkpoint"
+    after_error: ClassVar[Sequence[str]] = ("go_on", "again", "abort", "resume")
+    after_cancel: ClassVar[Sequence[str]] = ("abort", "again", "resume")
 
     def call(self) -> Awaitable[Any]:
         return self.writer.checkpoint()
 
     async def done(self, result: Any) -> None:
-        self.checkpoint = result or self.checkpoint
+        self.checkpoint: dict[str, Any] | None = result or self.checkpoint
         await super().done(result)
 
 
 class Finishing(Scene):
-    name = "finish"
-    after_error = ("again", "abort", "resume", "suspend")
-    after_cancel = ("abort", "resume")
-    parts = 3
+    name: ClassVar[str] = "finish"
+    after_error: ClassVar[Sequence[str]] = ("again", "abort", "resume", "suspend")
+    after_cancel: ClassVar[Sequence[str]] = ("abort", "resume")
+    parts: ClassVar[float] = 3
 
     def call(self) -> Awaitable[Any]:
         return self.writer.finish()
@@ -130,7 +135,7 @@ class FinishingFlushed(Finishing):
 
 
 class Aborting(Scene):
-    name = "abort"
+    name: ClassVar[str] = "abort"
 
     def call(self) -> Awaitable[Any]:
         return self.writer.abort()
@@ -144,12 +149,13 @@ class Aborting(Scene):
 class AbortingWhole(Aborting):
     """``abort()`` of an upload that lacks its ``finish()`` only."""
 
-    parts = 3
+    parts: ClassVar[float] = 3
 
 
 class Releasing(Scene):
-    name = "release"
-    after_error = after_cancel = ("again", "resume")
+    name: ClassVar[str] = "release"
+    after_error: ClassVar[Sequence[str]] = ("again", "resume")
+    after_cancel: ClassVar[Sequence[str]] = after_error
 
     def call(self) -> Awaitable[Any]:
         return self.writer.release()
@@ -168,17 +174,18 @@ class Releasing(Scene):
 
 
 class Resuming(Scene):
-    name = "resume"
-    after_error = after_cancel = ("again", "resume")
+    name: ClassVar[str] = "resume"
+    after_error: ClassVar[Sequence[str]] = ("again", "resume")
+    after_cancel: ClassVar[Sequence[str]] = after_error
 
     async def prepare(self) -> None:
         await super().prepare()
         await self.test._flush(self.writer, self.written)
-        self.durable = self.writer.offset
-        self.checkpoint = await self.test._checkpoint_if_any(self.writer)
+        self.durable: int = self.writer.offset
+        self.checkpoint: dict[str, Any] | None = await self.test._checkpoint_if_any(self.writer)
         await self._let_go()
-        self.info = replace(self.info, generation=1)
-        self.sink = self.test._other(self.sink)
+        self.info: UploadInfo = replace(self.info, generation=1)
+        self.sink: Sink = self.test._other(self.sink)
 
     def call(self) -> Awaitable[Any]:
         assert self.checkpoint is not None
@@ -199,18 +206,18 @@ class Resuming(Scene):
 class _OfFile(Scene):
     """A call of a finished upload."""
 
-    parts = 3
+    parts: ClassVar[float] = 3
 
     async def prepare(self) -> None:
         await super().prepare()
-        self.file = await self.test._finish(self.writer, self.data)
+        self.file: SinkFile = await self.test._finish(self.writer, self.data)
 
     async def in_outage(self) -> None:
         await self._may_fail(self.call(), f"{self.name}()")
 
 
 class Deleting(_OfFile):
-    name = "adelete"
+    name: ClassVar[str] = "adelete"
 
     def call(self) -> Awaitable[Any]:
         return self.file.adelete()
@@ -223,8 +230,9 @@ class Deleting(_OfFile):
 
 
 class Keeping(_OfFile):
-    name = "akeep"
-    after_error = after_cancel = ("again", "delete")
+    name: ClassVar[str] = "akeep"
+    after_error: ClassVar[Sequence[str]] = ("again", "delete")
+    after_cancel: ClassVar[Sequence[str]] = after_error
 
     def call(self) -> Awaitable[Any]:
         return self.file.akeep()
@@ -246,14 +254,14 @@ class Keeping(_OfFile):
 
 
 class Sweeping(Scene):
-    name = "sweep"
+    name: ClassVar[str] = "sweep"
 
     async def prepare(self) -> None:
         await super().prepare()
         await self.test._flush(self.writer, self.written)
-        self.kept = await self.test._store(self.sink, self.data)
+        self.kept: SinkFile = await self.test._store(self.sink, self.data)
         await self.test._keep(self.kept)
-        self.writer_sink, self.sink = self.sink, self.test._other(self.sink)
+        self.sink: Sink = self.test._other(self.sink)
 
     def call(self) -> Awaitable[Any]:
         return self.sink.sweep(EVERYTHING)
