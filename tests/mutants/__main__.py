@@ -100,15 +100,17 @@ def session(name: str, *, fresh: bool):
         if not database.num_work_items:
             target = ROOT / TARGETS[name].path
             init([target], database, {})
-            skip_what_is_never_run(database, target)
+            skip_what_changes_nothing(database, target)
         yield database
 
 
-def skip_what_is_never_run(database: WorkDB, path: Path) -> None:
-    """Annotations are text, as all modules begin with ``from __future__ import annotations``."""
+def skip_what_changes_nothing(database: WorkDB, path: Path) -> None:
+    """Skip mutants of annotations, which are text as all modules begin with ``from __future__
+    import annotations``, and of numbers that are names of the module: sizes and times to tune."""
+    tree = ast.parse(path.read_text())
     never_run = [
         (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
-        for node in annotations(ast.parse(path.read_text()))
+        for node in [*annotations(tree), *numbers(tree)]
     ]
     skipped = WorkResult(worker_outcome=WorkerOutcome.SKIPPED)
     for item in list(database.work_items):
@@ -118,6 +120,14 @@ def skip_what_is_never_run(database: WorkDB, path: Path) -> None:
             if (line, column) <= start <= (end_line, end_column):
                 database.set_result(item.job_id, skipped)
                 break
+
+
+def numbers(tree: ast.Module):
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            parts = ast.walk(node.value)
+            if all(isinstance(each, ast.Constant | ast.BinOp | ast.operator) for each in parts):
+                yield node.value
 
 
 def annotations(tree: ast.Module):
