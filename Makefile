@@ -33,7 +33,7 @@ docs: $(VENV)/installed
 
 # Most tests wait for servers: three files of them at once take little more than a third of the time.
 unit: $(VENV)/installed libmagic azurite browser redis
-	$(BIN)/pytest --numprocesses 3 --dist loadfile -m 'not alone'
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	$(BIN)/pytest -m alone
 
 # The tests of the main job, against the installed wheel.

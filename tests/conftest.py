@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import django
 import pytest
@@ -18,7 +19,7 @@ from tests.support.azure_stores import azurite
 from tests.support.preloaded import Preloaded
 from tests.support.servers import Server, serve
 
-# djust can't be installed beside Django 6; tests/django6.sh runs what is left without it.
+# djust can't be installed beside Django 6; tests/wheel.sh runs what is left without it.
 _WITH_DJUST = ["doors/test_liveview.py", "test_benchmarks.py", "browser"]
 collect_ignore = [] if importlib.util.find_spec("djust") else _WITH_DJUST
 # Azurite comes by npm; tests/azurite.sh says so where there is none.
@@ -27,6 +28,31 @@ collect_ignore += [] if azurite() else ["sinks/object_store/test_azure.py"]
 # The machine may be busy: how long an example takes says nothing.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
+
+
+#: The files that take longest, to be started first: a long file at the end keeps one worker busy
+#: while the others have nothing left to do.
+_SLOWEST = (
+    "browser/test_reconnecting.py",
+    "resuming/test_resume_ends.py",
+    "sinks/buckets/test_faults.py",
+    "sinks/test_crashes.py",
+    "browser/test_examples.py",
+    "flow/test_windows.py",
+    "sinks/buckets/test_objects.py",
+    "resuming/test_two_processes.py",
+    "sinks/s3/test_resuming.py",
+    "uploads/test_state_machine.py",
+    "browser/test_client_resume.py",
+    "sinks/buckets/test_socket.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order for ``--dist loadfile --no-loadscope-reorder``."""
+    here = Path(__file__).parent
+    rank = {here / name: number for number, name in enumerate(_SLOWEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -56,4 +56,4 @@ for path in sinks/buckets sinks/s3 sinks/gcs sinks/object_store sinks/test_contr
   uploads/test_state_machine test_benchmarks; do
   apart="$apart --ignore-glob=tests/$path*"
 done
-"$pytest" --numprocesses 3 --dist loadfile -m 'not alone' $apart
+"$pytest" --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone' $apart
