@@ -3,23 +3,22 @@ Rust."""
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import posixpath
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Error
 
 from ...exceptions import InvalidSink, SinkError, SinkMisconfigured
-from ..base import Sink, UploadInfo
-from ..keys import UploadTo, check_upload_to, object_key
+from ..base import UploadInfo
+from ..bucket_sink import BucketSink, unencrypted
+from ..keys import UploadTo, check_upload_to
 from ..marks import name_in
 from ..options import (
     DISPOSITIONS,
     MAX_URL_EXPIRES,
-    is_encrypted,
     is_endpoint,
     is_text,
     refuse_wrong,
@@ -40,7 +39,7 @@ from .errors import is_missing
 from .writer import ObjectStoreWriter
 
 
-class ObjectStoreSink(Sink):
+class ObjectStoreSink(BucketSink):
     """Streams each upload into a bucket, and keeps it there when it was consumed.
 
     =======================  ===================================================================
@@ -66,8 +65,6 @@ class ObjectStoreSink(Sink):
 
     Raises ``ValueError`` for an option that can't be.
     """
-
-    keeps_files = True
 
     def __init__(
         self,
@@ -154,9 +151,8 @@ class ObjectStoreSink(Sink):
     # The contract
 
     async def open(self, upload: UploadInfo) -> ObjectStoreWriter:
-        # The thread is for an upload_to that is an application's callable. Nothing is sent before
-        # there are bytes that have passed the validators.
-        key = await asyncio.to_thread(object_key, self.upload_to, upload)
+        # Nothing is sent before there are bytes that have passed the validators.
+        key = await self._key_of(upload)
         if posixpath.normpath(key) != key:
             # obstore refuses "a//b", and takes "a/" for "a".
             raise SinkMisconfigured(f"upload_to gave {key!r}, which must be without empty names")
@@ -183,31 +179,18 @@ class ObjectStoreSink(Sink):
         return swept
 
     def check(self) -> Sequence[CheckMessage]:
-        messages: list[CheckMessage] = []
-        if not is_encrypted(self._endpoint_url):
-            messages.append(
-                Warning(
-                    f"The sink for {self._bucket.where} sends files unencrypted.",
-                    hint="Use an https:// endpoint_url.",
-                    id="djust_uploads.W006",
-                )
-            )
+        messages = unencrypted(self._bucket.where, self._endpoint_url)
         try:
             self._bucket.client.made()
         except SinkMisconfigured as error:
             messages.append(Error(f"{error}", id="djust_uploads.E001"))
         return messages
 
-    def check_store(self) -> Sequence[CheckMessage]:
-        """Return an error unless the bucket is there and lets us in. Blocks."""
+    def _ask_store(self) -> None:
         bucket = self._bucket
-        try:
-            with bucket.translated("list"):
-                listing = obstore.list(bucket.client.get(), bucket.options.marks, chunk_size=1)
-                next(iter(listing), None)
-        except SinkError as error:
-            return [Error(f"{error}", id="djust_uploads.E006")]
-        return []
+        with bucket.translated("list"):
+            listing = obstore.list(bucket.client.get(), bucket.options.marks, chunk_size=1)
+            next(iter(listing), None)
 
     async def aclose(self) -> None:
         # Requests that are on their way keep the store until they end.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage
 
 from ...exceptions import NotResumable, SinkError
-from ..base import Sink, UploadInfo
-from ..keys import UploadTo, check_upload_to, literal_prefix, object_key
-from ..options import DISPOSITIONS, MAX_URL_EXPIRES, is_encrypted, is_endpoint, refuse_wrong
+from ..base import UploadInfo
+from ..bucket_sink import BucketSink, unencrypted
+from ..keys import UploadTo, check_upload_to, literal_prefix
+from ..options import DISPOSITIONS, MAX_URL_EXPIRES, is_endpoint, refuse_wrong
 from ..parts import MIB
 from .bucket import Bucket, BucketOptions
 from .checksums import CHECKSUMS, load_checksum
@@ -38,7 +38,7 @@ EXTRA_ARGS = {
 _OUR_KEY = re.compile(r"(?:^|/)[0-9a-f]{32}-[^/]+$")
 
 
-class S3Sink(Sink):
+class S3Sink(BucketSink):
     """Streams each upload into ``bucket``, and keeps it there when it was consumed.
 
     ======================  ====================================================================
@@ -59,8 +59,6 @@ class S3Sink(Sink):
 
     Raises ``ValueError`` for an option that can't be.
     """
-
-    keeps_files = True
 
     def __init__(
         self,
@@ -133,10 +131,8 @@ class S3Sink(Sink):
     # The contract
 
     async def open(self, upload: UploadInfo) -> S3Writer:
-        # The thread is for an upload_to that is an application's callable. Nothing is sent before
-        # there are bytes that have passed the validators.
-        key = await asyncio.to_thread(object_key, self.upload_to, upload)
-        return S3Writer(self._bucket, upload, key)
+        # Nothing is sent before there are bytes that have passed the validators.
+        return S3Writer(self._bucket, upload, await self._key_of(upload))
 
     async def resume(self, upload: UploadInfo, checkpoint: Mapping[str, Any]) -> S3Writer:
         """Go on from a checkpoint, with the parts that the store has or with the finished object.
@@ -173,23 +169,10 @@ class S3Sink(Sink):
         return swept
 
     def check(self) -> Sequence[CheckMessage]:
-        if is_encrypted(self._endpoint_url):
-            return []
-        return [
-            Warning(
-                f"The S3 sink for {self._bucket.where} sends files unencrypted.",
-                hint="Use an https:// endpoint_url.",
-                id="djust_uploads.W006",
-            )
-        ]
+        return unencrypted(self._bucket.where, self._endpoint_url)
 
-    def check_store(self) -> Sequence[CheckMessage]:
-        """Return an error unless the bucket is there and lets us in. Blocks."""
-        try:
-            self._bucket.call_blocking("head_bucket")
-        except SinkError as error:
-            return [Error(f"{error}", id="djust_uploads.E006")]
-        return []
+    def _ask_store(self) -> None:
+        self._bucket.call_blocking("head_bucket")
 
     async def aclose(self) -> None:
         await self._bucket.aclose()
