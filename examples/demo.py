@@ -2,7 +2,7 @@
 
     python examples/demo.py [PORT]
 
-Each server has a port of its own: PORT and those after it, in the order of ``SERVERS``.
+The servers use PORT and the ports after it, in the order of ``SERVERS``. The default is 8000.
 """
 
 import contextlib
@@ -19,13 +19,15 @@ EXAMPLES = Path(__file__).parent
 BUCKET = "gallery"
 
 SITES = ["djust", "channels"]
-#: The stores come after the sites, so that a new one moves nobody's port.
+#: The stores come after the sites, so that another store does not change the sites' ports.
 SERVERS = [*SITES, "s3", "gcs"]
 
 
 def taken(port: int) -> bool:
+    """Return whether another process uses the port."""
     with socket.socket() as probe:
-        # As the servers do: a port whose last connections are not forgotten yet is free.
+        # The servers set this option too. With it, a port counts as free although the system still
+        # remembers its last connections.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -35,7 +37,10 @@ def taken(port: int) -> bool:
 
 
 def wait_for(name: str, process: subprocess.Popen[bytes], port: int, *request: str) -> None:
-    """Return when the server answers ``request``, a method and a path. Raises ``SystemExit``."""
+    """Wait until the server answers ``request``, which is a method and a path.
+
+    Raises ``SystemExit`` if the server ends or does not answer for 30 seconds.
+    """
     for _ in range(300):
         if answers(port, *request):
             return
@@ -46,6 +51,7 @@ def wait_for(name: str, process: subprocess.Popen[bytes], port: int, *request: s
 
 
 def answers(port: int, method: str, path: str) -> bool:
+    """Return whether a server answers a request without an error."""
     connection = http.client.HTTPConnection("localhost", port, timeout=5)
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
         connection.request(method, path)
@@ -54,7 +60,10 @@ def answers(port: int, method: str, path: str) -> bool:
 
 
 class Demo:
-    """The servers that run now, and what the sites must know of the stores."""
+    """Starts and ends the servers.
+
+    ``environ`` are the environment variables that tell the sites about the stores.
+    """
 
     def __init__(self, ports: dict[str, int]) -> None:
         self.ports = ports
@@ -62,7 +71,7 @@ class Demo:
         self.environ: dict[str, str] = {}
 
     def start_s3(self) -> None:
-        """moto's: everything in memory, gone when it ends."""
+        """Start moto's server, which keeps all objects in memory until it ends."""
         port = self.ports["s3"]
         command = [sys.executable, "-m", "moto.server", "--port", str(port)]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -71,7 +80,10 @@ class Demo:
         self.environ["DEMO_S3_ENDPOINT"] = f"http://localhost:{port}"
 
     def start_gcs(self) -> None:
-        """An emulator of Google's, as short-lived. The SDK finds it by this variable."""
+        """Start an emulator of Google Cloud Storage, which keeps all objects in memory.
+
+        Google's SDK finds it by the variable ``STORAGE_EMULATOR_HOST``.
+        """
         port = self.ports["gcs"]
         program = str(Path(sys.executable).with_name("gcp-storage-emulator"))
         options = [
@@ -90,7 +102,7 @@ class Demo:
         self.environ["STORAGE_EMULATOR_HOST"] = f"http://localhost:{port}"
 
     def start_site(self, host: str) -> None:
-        # Photos don't get smaller by deflating them, only slower.
+        # To compress messages takes time, and does not make photos smaller.
         options = ["--ws-per-message-deflate", "false", "--lifespan", "off"]
         command = [sys.executable, "-m", "uvicorn", f"site_{host}.asgi:application", *options]
         self.processes[host] = subprocess.Popen(
@@ -99,14 +111,14 @@ class Demo:
             env={
                 **os.environ,
                 "PYTHONPATH": str(EXAMPLES.parent),
-                # Django warns that its own view of media files is synchronous.
+                # Django's own view of media files is synchronous, of which Django warns.
                 "PYTHONWARNINGS": "ignore:StreamingHttpResponse",
                 **self.environ,
             },
         )
 
     def run(self) -> str:
-        """Return the name of a server that ended."""
+        """Run all servers until one of them ends, and return its name."""
         self.start_s3()
         self.start_gcs()
         for host in SITES:
@@ -122,6 +134,7 @@ class Demo:
         return ended[0]
 
     def end(self) -> None:
+        """End all servers."""
         for process in self.processes.values():
             process.terminate()
         for process in self.processes.values():
@@ -139,7 +152,8 @@ def main() -> int:
             f"Port {busy[0]} is in use, and the demo needs {first} to {first + len(ports) - 1}. "
             f"Choose others: make demo PORT=9000"
         )
-    # As Ctrl-C: servers that outlive this process keep the ports. A closed terminal sends SIGHUP.
+    # These signals must end the servers as Ctrl-C does, because servers that outlive this process
+    # keep their ports. A closed terminal sends SIGHUP.
     for name in {"SIGTERM", "SIGHUP"} & set(dir(signal)):
         signal.signal(getattr(signal, name), signal.default_int_handler)
     demo = Demo(ports)
