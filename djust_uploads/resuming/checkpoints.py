@@ -104,11 +104,11 @@ class Checkpoints:
         await self.save(writer)
 
     async def check(self) -> None:
-        """Raises :class:`UploadLocked` if the upload is certainly not ours any more."""
+        """Raise :class:`UploadLocked` if the upload certainly belongs to another process."""
         await self._try(self._lease.check())
 
     async def superseded(self) -> bool:
-        """Return whether the upload is certainly not ours any more."""
+        """Return whether the upload certainly belongs to another process."""
         try:
             await self.check()
         except UploadLocked:

@@ -124,7 +124,7 @@ class SinkSide:
         return await self._retried(writer.finish)
 
     async def check_ours(self) -> None:
-        """Raises :class:`UploadLocked` if another process has taken the upload over."""
+        """Raise :class:`UploadLocked` if another process has taken the upload over."""
         if self.checkpoints:
             await self.checkpoints.check()
 

@@ -89,8 +89,8 @@ class Admission:
     async def _refuse(self, registration: wire.Registration, error: UploadError) -> None:
         ref = registration.ref
         logger.warning("%s refused (%s): %s", ref, error.code, error, exc_info=error.__cause__)
-        # The client cannot tell two uploads of one ref apart, so neither may go on as if it were
-        # the only one. The transfer of the upload that is on its way tells the client.
+        # The client cannot distinguish two uploads with the same ref, so neither of them may go on.
+        # If one is on its way, its transfer ends and tells the client.
         if transfer := self._roster.transfers.get(ref):
             transfer.stop(error)
         elif not self._roster.ended.get(ref):

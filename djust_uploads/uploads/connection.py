@@ -1,4 +1,4 @@
-"""One connection, as its manager knows it: its owner, its client, and its event loop."""
+"""``Connection``: the owner, the client and the event loop of one connection."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Connection:
 
     def soon(self, function: Callable[..., object], *args: Any) -> None:
         """Call a function on the event loop. May be called from any thread."""
-        # The loop is closed when the server has ended. Its tasks were cancelled and cleaned up
-        # then.
+        # If the server has ended, the loop is closed. Its tasks were cancelled, and have cleaned
+        # up.
         with contextlib.suppress(RuntimeError):
             assert self._loop
             self._loop.call_soon_threadsafe(function, *args)

@@ -1,10 +1,11 @@
-"""One connection's uploads.
+"""``UploadManager``: the uploads of one connection.
 
-A handler may run in a worker thread while frames arrive on the event loop. What a handler calls
-(:meth:`UploadManager.consume`, :meth:`~UploadManager.cancel`, :meth:`~UploadManager.turn`) only
-changes dictionaries and lists. Each change is one step under the GIL. Everything that awaits is
-left to the event loop from which the client's first message came. Before that message there is no
-loop, no task and no file, so a view that is only rendered costs nothing.
+A handler may run in a worker thread while frames arrive on the event loop. The methods that a
+handler calls (:meth:`UploadManager.consume`, :meth:`~UploadManager.cancel`,
+:meth:`~UploadManager.turn`) only change dictionaries and lists, and the GIL makes each change one
+step. Everything that awaits runs on the event loop on which the client's first message arrived.
+Before that message there is no loop, no task and no file. So a view that is only rendered costs
+nothing.
 """
 
 from __future__ import annotations
@@ -35,10 +36,11 @@ SETTLE_TIMEOUT = 8.0
 
 
 class UploadManager:
-    """Created by the first ``allow_upload()``, and closed when the connection or the view ends.
+    """Manages the uploads of one connection.
 
-    Every door gives it what arrives, and it tells the door's client. It leaves each part of the
-    work to a class of its own: :class:`~.admission.Admission`, :class:`~.resumption.Resumption`,
+    The first ``allow_upload()`` creates the manager. It is closed when the connection or the view
+    ends. A door passes it the messages and frames of the client. Each part of the work has a class
+    of its own: :class:`~.admission.Admission`, :class:`~.resumption.Resumption`,
     :class:`~.consuming.Consumption` and :class:`~.disposal.Disposal`.
     """
 
@@ -67,10 +69,10 @@ class UploadManager:
         await self._resumption.resume(message)
 
     async def receive(self, data: bytes, send: Send, *, slows: bool = True) -> None:
-        """Take a binary frame.
+        """Take a binary frame, and return when the next frame may be read.
 
-        Returns when the next frame may be read. That is at once, unless the client oversteps its
-        limit and waiting ``slows`` it down. A frame that is wrong ends its own entry only.
+        That is at once, unless the client has overstepped its limit. Then this waits, if ``slows``
+        says that waiting slows the client down. A wrong frame only ends its own entry.
         """
         self.connection.reach(send)
         try:
@@ -104,7 +106,7 @@ class UploadManager:
             await self._admission.refuse_frame(frame.ref, error)
 
     async def aclose(self) -> None:
-        """End every transfer and delete what was never consumed, but park what can be resumed.
+        """Park the uploads that can be resumed. End the others, and delete unconsumed files.
 
         May be called again.
         """
@@ -207,8 +209,11 @@ class UploadManager:
         return self.roster.client_configs()
 
     def get_upload_state(self) -> dict[str, Any]:
-        """Return ``{{ uploads }}`` for templates. djust's mount message takes the slots' configs
-        from here, and djust has chosen the name."""
+        """Return ``{{ uploads }}`` for templates.
+
+        djust calls this method too, to get the slots' configs for its mount message. So its name
+        must not change.
+        """
         return self.roster.template_state()
 
     def cancel(self, ref: str) -> None:

@@ -34,8 +34,8 @@ T = TypeVar("T")
 class Resumption:
     """Answers ``upload_resume``, for uploads that this process has and for saved ones.
 
-    The client may have lost the connection over which it sent the upload. Or that connection still
-    lives, and nobody has noticed that it does not lead anywhere.
+    The connection over which the client sent the upload before may have ended. It may also still
+    exist here, because nobody has noticed that the client cannot be reached over it.
     """
 
     def __init__(self, roster: Roster, connection: Connection, listener: Listener) -> None:

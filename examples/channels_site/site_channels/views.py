@@ -15,8 +15,8 @@ def profile(request):
 
 
 def files(request):
-    # An upload can only be resumed by the same user or session. Nobody logs in here, so each visitor
-    # gets a session.
+    # Only the same user or session can resume an upload. Nobody logs in here, so each visitor gets
+    # a session.
     if not request.session.session_key:
         request.session.create()
     return render(request, "files.html")
