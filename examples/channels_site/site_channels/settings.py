@@ -55,8 +55,8 @@ STATICFILES_DIRS = [BASE_DIR.parent / "static"]
 MEDIA_URL = "/media/"
 MEDIA_ROOT = os.environ.get("MEDIA_DIRECTORY", BASE_DIR / "media")
 
-# This directory is on the disk of MEDIA_ROOT, so that a saved upload is renamed and not copied. It is
-# not within MEDIA_ROOT, because anybody can download the files there.
+# This directory is on the disk of MEDIA_ROOT, so that a saved upload is renamed and not copied. It
+# is not within MEDIA_ROOT, because anybody can download the files there.
 FILE_UPLOAD_TEMP_DIR = os.environ.get("UPLOAD_DIRECTORY", BASE_DIR / "uploads")
 Path(FILE_UPLOAD_TEMP_DIR).mkdir(parents=True, exist_ok=True)
 
