@@ -10,7 +10,7 @@ ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench bench-full lint package docs unit unit-wheel test-rounds libmagic azurite browser redis clean
+.PHONY: demo test bench bench-full lint package docs unit unit-wheel test-rounds libmagic azurite browser redis clamd clean
 
 demo: $(VENV)/installed libmagic
 	$(BIN)/python examples/demo.py $(PORT)
@@ -32,12 +32,12 @@ docs: $(VENV)/installed
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 
 # Most tests wait for servers: three files of them at once take little more than a third of the time.
-unit: $(VENV)/installed libmagic azurite browser redis
+unit: $(VENV)/installed libmagic azurite browser redis clamd
 	$(BIN)/pytest --numprocesses 3 --dist loadfile -m 'not alone'
 	$(BIN)/pytest -m alone
 
 # The tests of the main job, against the installed wheel.
-unit-wheel: package libmagic redis
+unit-wheel: package libmagic redis clamd
 	sh tests/wheel.sh "$(PYTHON)" "$$(ls build/dist/*.whl)"
 
 # Kills the server at a random moment and goes on, ROUNDS times. The unit tests do it a few times.
@@ -68,6 +68,9 @@ browser:
 
 redis:
 	sh tests/system-package.sh redis-server "command -v redis-server"
+
+clamd:
+	sh tests/system-package.sh clamav-daemon "command -v clamd"
 
 clean:
 	rm -rf $(VENV) .venv-wheel .mypy_cache .pytest_cache .ruff_cache build

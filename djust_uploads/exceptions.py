@@ -19,7 +19,12 @@
     │   ├── TooManyFiles             too_many_files       the slot has max_entries files already
     │   ├── TypeNotAccepted          type_not_accepted    its name or claimed type is not accepted
     │   ├── ContentMismatch          content_mismatch     for example an executable named .jpg
-    │   └── ActiveContent            active_content       it is HTML, SVG or a script
+    │   ├── ActiveContent            active_content       it is HTML, SVG or a script
+    │   ├── ImageTooLarge            image_too_large      it has too many pixels
+    │   ├── UnsafeArchive            unsafe_archive       for example it is a ZIP bomb
+    │   ├── DuplicateFile            duplicate_file       the application has the file already
+    │   ├── Infected                 infected             a virus scanner has found a virus
+    │   └── NotScanned               not_scanned          the virus scanner gave no verdict
     ├── SinkError                    storage_error        the store failed
     │   ├── SinkUnavailable          storage_unavailable  the call may succeed if it is repeated
     │   │   └── SinkTimeout          timeout              a call took longer than SINK_TIMEOUT
@@ -139,6 +144,41 @@ class ContentMismatch(ValidationFailed):
 class ActiveContent(ValidationFailed):
     code = "active_content"
     message = "Files that can run scripts (HTML, SVG, JavaScript) are not accepted."
+
+
+class ImageTooLarge(ValidationFailed):
+    """An image takes too much memory when it is decoded."""
+
+    code = "image_too_large"
+    message = "The image has too many pixels. Please make it smaller."
+
+
+class UnsafeArchive(ValidationFailed):
+    """An archive would fill the disk, or write outside of its folder, when it is unpacked."""
+
+    code = "unsafe_archive"
+    message = "This archive can't be accepted: it is damaged, too large, or unsafe to unpack."
+
+
+class DuplicateFile(ValidationFailed):
+    """The application has the file already."""
+
+    code = "duplicate_file"
+    message = "This file is already there."
+
+
+class Infected(ValidationFailed):
+    """A virus scanner found a virus in the file."""
+
+    code = "infected"
+    message = "The file contains a virus or other malicious software, and was deleted."
+
+
+class NotScanned(ValidationFailed):
+    """A virus scanner gave no verdict on the file."""
+
+    code = "not_scanned"
+    message = "The file could not be checked for viruses. Please try again later."
 
 
 class SinkError(UploadError):

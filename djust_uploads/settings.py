@@ -11,6 +11,7 @@ This example shows all keys with their defaults, except for ``SINKS``::
         "MAX_BUFFERED_BYTES": 256 * 1024 * 1024,   # bytes in memory, of all uploads of a process
         "SINK_TIMEOUT": 60,                        # seconds that one call to a sink may take
         "IDLE_TIMEOUT": 300,                       # seconds for which a client may send nothing
+        "MAX_FRAME_SIZE": None,                    # bytes of a frame; None: what the server takes
         "SHA256": False,                           # whether to compute entry.sha256
         "RESUME_CACHE": "default",                 # an alias of CACHES, for resumable slots
         "RESUME_TTL": 86400,                       # seconds for which an upload may be interrupted
@@ -42,6 +43,9 @@ class UploadSettings:
     #: Seconds for which a client may send nothing of a file that it has registered. Then the upload
     #: fails.
     idle_timeout: float = 300.0
+    #: The most bytes of a file that one frame may carry. With ``None`` it is what the server takes,
+    #: as far as that can be found out.
+    max_frame_size: int | None = None
     #: Whether to compute the SHA-256 of every upload, as ``entry.sha256``.
     sha256: bool = False
     #: The alias in ``CACHES`` of the cache that remembers interrupted uploads.

@@ -2,13 +2,15 @@
 
 Binary frames go from the browser to the server::
 
-    01 | ref (16 bytes) | index (u32, big-endian) | bytes     a chunk
+    01 | ref (16 bytes) | index (u32, big-endian) | bytes     a chunk, or several of them
     02 | ref (16 bytes)                                       all chunks are sent
     03 | ref (16 bytes)                                       the upload is cancelled
 
 Everything else is a JSON message with a ``type``. A ref is a UUID that the client has chosen. JSON
-messages write it with hyphens. The frames and the types are djust's, so that pages with djust's own
-JavaScript work. We have added keys to the messages.
+messages write it with hyphens. A frame may carry several whole chunks, up to the
+``max_frame_size`` that the server has told; its ``index`` is the first chunk's. The frames and the
+types are djust's, so that pages with djust's own JavaScript work. We have added keys to the
+messages.
 """
 
 from __future__ import annotations
@@ -41,7 +43,10 @@ class FrameType(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One binary frame. Only chunks have an ``index`` and ``data``."""
+    """One binary frame.
+
+    Only frames with chunks have ``data``, and an ``index``, which is the first chunk's.
+    """
 
     type: FrameType
     ref: str
@@ -152,12 +157,20 @@ def _text(message: Mapping[str, Any], key: str) -> str:
 
 
 def registered(
-    ref: str, upload_name: str, *, offset: int, limit: int, chunk_size: int, resumable: bool = False
+    ref: str,
+    upload_name: str,
+    *,
+    offset: int,
+    limit: int,
+    chunk_size: int,
+    max_frame_size: int,
+    resumable: bool = False,
 ) -> dict[str, Any]:
     """Return the answer to a registration.
 
-    The client may send the bytes from ``offset`` to ``limit``, in chunks of ``chunk_size`` bytes.
-    ``resumable`` says whether it may resume the upload over another connection.
+    The client may send the bytes from ``offset`` to ``limit``, in chunks of ``chunk_size`` bytes
+    and in frames of at most ``max_frame_size`` bytes of the file. ``resumable`` says whether it may
+    resume the upload over another connection.
     """
     return {
         "type": "upload_registered",
@@ -166,6 +179,7 @@ def registered(
         "offset": offset,
         "limit": limit,
         "chunk_size": chunk_size,
+        "max_frame_size": max_frame_size,
         "resumable": resumable,
     }
 
@@ -227,6 +241,7 @@ def resumed(
     offset: int,
     limit: int,
     chunk_size: int,
+    max_frame_size: int,
     progress: int,
 ) -> dict[str, Any]:
     """Return the answer to ``upload_resume``.
@@ -242,6 +257,7 @@ def resumed(
         "offset": offset,
         "limit": limit,
         "chunk_size": chunk_size,
+        "max_frame_size": max_frame_size,
         "progress": progress,
         "bytes_received": position,
         "chunks_received": [],

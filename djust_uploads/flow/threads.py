@@ -11,7 +11,6 @@ Do not run an application's code here. It may block for long, and it expects its
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import threading
 import weakref
@@ -86,9 +85,11 @@ class _Threads:
             self._done.append((future, *outcome))
             first = len(self._done) == 1
         if first:
-            # If the loop is closed, nobody waits for the result.
-            with contextlib.suppress(RuntimeError):
+            try:
                 future.get_loop().call_soon_threadsafe(self._hand_over)
+            except RuntimeError:
+                # The loop is closed, so nobody waits for the results. They would keep it in memory.
+                self._done.clear()
         del future, outcome
 
     def _hand_over(self) -> None:

@@ -2,8 +2,9 @@
 
 A client may send up to its ``limit``: the bytes that the sink has taken, plus a window. A window
 starts small. It doubles while the client uses it up faster than the next limit can reach the
-client. So it grows until it is larger than bandwidth times delay. The slowest of client, link and
-sink sets the bandwidth. With a slow client or a slow sink, the window stays small.
+client. So it grows until it is larger than bandwidth times delay, and than a few frames. The
+slowest of client, link and sink sets the bandwidth. With a slow client or a slow sink, the window
+stays small.
 
 All windows of the process share the :mod:`~djust_uploads.flow.budget`.
 """
@@ -27,6 +28,10 @@ START_SHARE = 1 / 16
 
 #: The most bytes that a client may be ahead. At a round trip of 100 ms this carries 160 MB/s.
 MAX_WINDOW = 16 * 1024 * 1024
+
+#: A window that carries fewer frames than this is too small: while the sink takes one frame and the
+#: next limit travels to the client, the next frame must be on its way.
+_FRAMES = 3
 
 #: A window that is used up within this many round trips is too small. To use up a window takes two
 #: round trips, because the next limit is sent when half of the window is used up. The other two
@@ -82,6 +87,8 @@ class Window:
         self._probe, self._probed_at = float(taken), self.told_at
         #: The time at which the sink began to take the present window, and its first byte.
         self._epoch_at, self._epoch_taken = self.told_at, taken
+        #: Bytes of the frame that arrived last, if it carried several chunks.
+        self._frame = 0
 
     def start_at(self, taken: int) -> None:
         """Note that the sink has ``taken`` bytes from another process."""
@@ -110,10 +117,11 @@ class Window:
             return self._wanted
         return max(self._least, min(self._wanted, self._budget.share))
 
-    # feed() and take() are called for each chunk.
+    # feed() and take() are called for each frame.
 
     def feed(self, size: int, received: int) -> None:
-        """Note that ``size`` bytes have arrived, and ``received`` bytes in all."""
+        """Note that a frame of ``size`` bytes has arrived, and ``received`` bytes in all."""
+        self._frame = size if size > self._least else 0
         self._buffered += size
         self._budget.buffered += size
         if self._reclaimed:
@@ -211,7 +219,7 @@ class Window:
             return
         too_soon = self._epoch_at + _ROUND_TRIPS * self._round_trip * used / size
         # If the window is smaller than wanted, the time says nothing about a larger one.
-        if now < too_soon and size == self._wanted:
+        if (now < too_soon or size < _FRAMES * self._frame) and size == self._wanted:
             self._grow()
         self._epoch_at, self._epoch_taken = now, self._taken
 

@@ -54,7 +54,7 @@ def check_registration(slot: UploadSlot, entry: UploadEntry) -> None:
     if slot.accepted:
         _check_accepted(slot, entry)
     for validator in slot.validators:
-        with _mistakes_translated(validator):
+        with mistakes_translated(validator):
             validator.check_registration(entry)
 
 
@@ -128,13 +128,6 @@ def check_content(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
         entry.content_type = named
 
 
-def run_validators(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
-    """Let the slot's own validators judge the first bytes. Blocks, so call it in a thread."""
-    for validator in slot.validators:
-        with _mistakes_translated(validator):
-            validator.check_content(entry, head)
-
-
 def _check_found_accepted(slot: UploadSlot, entry: UploadEntry, found: str) -> None:
     accepted = slot.accepted
     if not accepted or accepted.takes_type(found) or found in GENERIC_TYPES:
@@ -160,7 +153,7 @@ def xml_guard(slot: UploadSlot, entry: UploadEntry, head: bytes) -> XMLGuard | N
 
 
 @contextlib.contextmanager
-def _mistakes_translated(validator: Validator) -> Iterator[None]:
+def mistakes_translated(validator: Validator) -> Iterator[None]:
     """Raise an unexpected exception of an application's validator as an :class:`UploadError`.
 
     A mistake in a validator ends the upload, and nothing else.

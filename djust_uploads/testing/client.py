@@ -105,6 +105,10 @@ class UploadClient(Page):
         """Return how many bytes the server wants in a chunk."""
         return self._upload(ref).chunk_size
 
+    def max_frame_size(self, ref: str) -> int:
+        """Return how many bytes of the file one frame may carry."""
+        return self._upload(ref).max_frame_size
+
     def consumed(self, ref: str) -> bool:
         """Return whether the server has said that the application has consumed the file."""
         return self._upload(ref).consumed
@@ -203,13 +207,16 @@ class UploadClient(Page):
         start: int | None = None,
         until: int | None = None,
         chunk_size: int = 0,
+        frame_size: int = 0,
         honour_limit: bool = True,
     ) -> None:
         """Send bytes of the file in order, and wait whenever the limit is reached.
 
         ``data`` is the content of the whole file. The bytes from ``start`` to ``until`` are sent.
         ``start`` defaults to :meth:`position`, and ``until`` to the end of the file. ``chunk_size``
-        defaults to what the server wants. With ``honour_limit=False``, the limit is ignored.
+        defaults to what the server wants. With ``frame_size``, a frame carries so many bytes, in
+        whole chunks and as far as the server takes them. With ``honour_limit=False``, the limit is
+        ignored.
 
         Returns early if the upload ends. Raises ``ConnectionError`` if the connection ends, and
         ``TimeoutError`` if the limit does not move for 60 seconds.
@@ -219,7 +226,7 @@ class UploadClient(Page):
             upload.move_to(start)
         end = len(data) if until is None else until
         while upload.position < end:
-            size = chunk_size or upload.chunk_size
+            size = chunk_size or upload.frame_size(frame_size)
             chunk = data[upload.position : min(upload.position + size, end)]
             if honour_limit and not await self._may_send(upload, upload.position + len(chunk)):
                 return
@@ -269,6 +276,7 @@ class UploadClient(Page):
         content_type: str = "",
         *,
         chunk_size: int = 0,
+        frame_size: int = 0,
         honour_limit: bool = True,
         resumable: bool = False,
         reconnects: int = 10,
@@ -295,7 +303,11 @@ class UploadClient(Page):
                     await announce(ref=ref)
                 if not self.consumed(ref):
                     await self.send_chunks(
-                        ref, data, chunk_size=chunk_size, honour_limit=honour_limit
+                        ref,
+                        data,
+                        chunk_size=chunk_size,
+                        frame_size=frame_size,
+                        honour_limit=honour_limit,
                     )
                     await self.complete(ref)
                 return ref
@@ -337,6 +349,7 @@ class _Upload:
     acknowledged: int = 0
     limit: int = 0
     chunk_size: int = CHUNK_SIZE
+    max_frame_size: int = CHUNK_SIZE
     position: int = 0
     next_index: int = 0
     consumed: bool = False
@@ -362,12 +375,17 @@ class _Upload:
         """
         self.limit, self.ending = 0, None
         self.chunk_size = message.get("chunk_size") or CHUNK_SIZE
+        self.max_frame_size = message.get("max_frame_size") or self.chunk_size
         self.move_to(message.get("bytes_received", 0))
 
     def move_to(self, position: int) -> None:
         self.position = position
         self.next_index = position // self.chunk_size
 
+    def frame_size(self, wanted: int) -> int:
+        chunks = min(wanted, self.max_frame_size) // self.chunk_size
+        return max(1, chunks) * self.chunk_size
+
     def sent(self, size: int) -> None:
         self.position += size
-        self.next_index += 1
+        self.next_index += max(1, -(-size // self.chunk_size))
