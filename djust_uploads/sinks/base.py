@@ -50,8 +50,8 @@ What a sink can rely on:
   bytes have been written.
 * ``finish()``, ``abort()`` or ``release()`` ends a writer, and ``write()`` is not called after it.
   If one of the three raises an exception, it or another one of them may be called again. After
-  ``finish()`` has returned the file, ``checkpoint()`` and ``release()`` may still be called, and
-  ``abort()`` if the upload fails after all.
+  ``finish()`` has returned the file, only ``checkpoint()`` and ``release()`` may still be called.
+  If the upload fails after all, the file's ``adelete()`` is called.
 * ``flush()`` and ``checkpoint()`` are called for resumable uploads only, between other calls. The
   upload may go on after them.
 * If another process resumes an upload, the writer in this process is released. It is not finished
