@@ -11,7 +11,7 @@ ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo install test bench bench-full lint package docs unit unit-wheel test-rounds libmagic azurite browser redis clean
+.PHONY: demo install test bench bench-full lint package docs unit unit-wheel test-rounds libmagic azurite browser redis clamd clean
 
 demo: $(VENV)/installed libmagic
 	$(BIN)/python examples/demo.py $(PORT)
@@ -36,12 +36,12 @@ docs: $(VENV)/installed
 
 # Most tests spend their time waiting for servers, so three files at once take little more than a
 # third of the time. Tests marked "alone" run afterwards, by themselves.
-unit: $(VENV)/installed libmagic azurite browser redis
+unit: $(VENV)/installed libmagic azurite browser redis clamd
 	$(BIN)/pytest --numprocesses 3 --dist loadfile -m 'not alone'
 	$(BIN)/pytest -m alone
 
 # Runs the tests of the main job against the installed wheel.
-unit-wheel: package libmagic redis
+unit-wheel: package libmagic redis clamd
 	sh tests/wheel.sh "$(PYTHON)" "$$(ls build/dist/*.whl)"
 
 # Kills the server at a random moment and goes on with the upload, ROUNDS times.
@@ -72,6 +72,9 @@ browser:
 
 redis:
 	sh tests/system-package.sh redis-server "command -v redis-server"
+
+clamd:
+	sh tests/system-package.sh clamav-daemon "command -v clamd"
 
 clean:
 	rm -rf $(VENV) .venv-wheel .mypy_cache .pytest_cache .ruff_cache build
