@@ -51,10 +51,10 @@ assert "site-packages" in path.parts, f"not the installed wheel: {path}"
 '
 
 apart=""
-for path in sinks/s3 sinks/gcs sinks/object_store sinks/test_contract sinks/test_saving \
+for path in sinks/buckets sinks/s3 sinks/gcs sinks/object_store sinks/test_contract sinks/test_saving \
   sinks/test_django_storages sinks/test_crashes sinks/test_temporary_file support flow/test_window \
   resuming/test_sigkill resuming/test_two_processes resuming/test_resume_ends testing/test_contract \
   uploads/test_state_machine test_benchmarks; do
   apart="$apart --ignore-glob=tests/$path*"
 done
-"$pytest" --numprocesses 3 --dist loadfile -m 'not alone' $apart
+"$pytest" --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone' $apart
