@@ -66,6 +66,33 @@ class UploadManager:
         self.connection.reach(send)
         await self._resumption.resume(message)
 
+    async def admit(self, registration: wire.Registration, send: Send) -> Transfer:
+        """Admit a file whose client may go on in any process. The answer is not sent but returned.
+
+        ``send`` is called whenever the upload has something to tell. Raises the
+        :class:`~djust_uploads.exceptions.UploadError` for which the slot refuses the file.
+        """
+        self.connection.reach(send)
+        return await self._admission.admit(registration)
+
+    async def take_over(self, ref: str, send: Send) -> Transfer:
+        """Go on with an upload of another connection. The answer is not sent but returned.
+
+        The upload's ``entry.restored`` may come later. Raises what
+        :meth:`.resumption.Resumption.take_over` raises.
+        """
+        self.connection.reach(send)
+        return await self._resumption.take_over(ref)
+
+    async def discard(self, ref: str) -> None:
+        """Do what :meth:`cancel` does, and return when nothing of the upload is left."""
+        transfer, entry = self.roster.transfers.get(ref), self.roster.entries.pop(ref, None)
+        if transfer:
+            transfer.stop(UploadCancelled("cancelled"))
+            await transfer.wait_ended()
+        elif entry:
+            await self._disposal.cancelled(entry)
+
     async def receive(self, data: bytes, send: Send, *, slows: bool = True) -> None:
         """Take a binary frame.
 
