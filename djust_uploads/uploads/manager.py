@@ -53,6 +53,7 @@ class UploadManager:
         self._consumption = Consumption(self.roster.take_out)
         self._disposal = Disposal(self.connection)
         self._closing = False
+        self._busy: set[str] = set()
 
     # The connection calls these on its event loop.
 
@@ -206,8 +207,8 @@ class UploadManager:
         Raises :class:`UploadLocked` while a handler of this connection has the file.
         """
         entry = transfer.entry
-        if self._consumption.in_hand(entry):
-            raise UploadLocked("an event handler has it")
+        if self._consumption.in_hand(entry) or entry.ref in self._busy:
+            raise UploadLocked("the application has it in hand")
         self.roster.remove(entry.ref)
         self.roster.remember(entry.ref)
         if entry.restored:
@@ -252,6 +253,15 @@ class UploadManager:
         """Return the slot's complete entries; see
         :meth:`~djust_uploads.UploadMixin.consume_uploaded_entries`."""
         return ConsumedEntries(self._consumption, self.roster.live(name))
+
+    @contextlib.contextmanager
+    def busy_with(self, entry: UploadEntry) -> Iterator[None]:
+        """Let no other connection have the entry while the application looks at it."""
+        self._busy.add(entry.ref)
+        try:
+            yield
+        finally:
+            self._busy.discard(entry.ref)
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
