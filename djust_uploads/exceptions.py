@@ -30,6 +30,11 @@
     │   └── NotResumable             not_resumable        a checkpoint whose bytes are gone
     ├── UploadExpired                expired              nothing came for IDLE_TIMEOUT
     ├── UploadLocked                 locked               another connection goes on with it
+    ├── ReceiptError                 receipt_error        the token for a complete upload is no good
+    │   ├── ReceiptForged            receipt_forged       nobody here has written it
+    │   ├── ReceiptForeign           receipt_foreign      another owner's, or another slot's
+    │   ├── ReceiptExpired           receipt_expired      too old, or its upload is gone
+    │   └── ReceiptUsed              receipt_used         the application has the upload already
     ├── NotComplete                  not_complete         entry.file asked for too early
     └── UploadCancelled              cancelled            by the user, the application, a disconnect
 
@@ -202,6 +207,31 @@ class UploadExpired(UploadError):
 class UploadLocked(UploadError):
     code = "locked"
     message = "This upload goes on in another window."
+
+
+class ReceiptError(UploadError):
+    """The token for a complete upload cannot be turned into the upload."""
+
+    code = "receipt_error"
+    message = "The uploaded file was not found. Please choose it again."
+
+
+class ReceiptForged(ReceiptError):
+    code = "receipt_forged"
+
+
+class ReceiptForeign(ReceiptError):
+    code = "receipt_foreign"
+
+
+class ReceiptExpired(ReceiptError):
+    code = "receipt_expired"
+    message = "The uploaded file has expired. Please choose it again."
+
+
+class ReceiptUsed(ReceiptError):
+    code = "receipt_used"
+    message = "The uploaded file was used already. Please choose it again."
 
 
 class NotComplete(UploadError):

@@ -108,6 +108,8 @@ class Lease:
         # that process saves from now on, it does not acknowledge to its client.
         record = cache.get(self._names.saved(before))
         if record is None:
+            # The upload has ended. Whoever asks next is told the same.
+            cache.delete(self._names.claim(before))
             return None
         saved = SavedUpload(**record)
         saved = replace(saved, generation=saved.generation + 1)
