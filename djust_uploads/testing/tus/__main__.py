@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from .check import SECTIONS, Check, Level, Outcome, checks
 from .server import TusServer
 
-SIGNS = {"passed": "✓", "failed": "✗", "skipped": "–"}
+SIGNS = {"passed": "✓", "failed": "✗", "skipped": "-"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,12 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     outcomes = list(_run(checks(options.only or SECTIONS), server))
     server.close()
     print(_summary(outcomes))
-    return int(
-        any(
-            outcome.verdict == "failed" and outcome.check.level is Level.MUST
-            for outcome in outcomes
-        )
-    )
+    broken = [o for o in outcomes if o.verdict == "failed" and o.check.level is Level.MUST]
+    return 1 if broken else 0
 
 
 def _parser() -> argparse.ArgumentParser:

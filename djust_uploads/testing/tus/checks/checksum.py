@@ -20,11 +20,23 @@ def checksum(algorithm: str, data: bytes) -> str | None:
     """Return the value of Upload-Checksum; ``None`` if Python does not have the algorithm."""
     if algorithm == "crc32":
         digest = zlib.crc32(data).to_bytes(4, "big")
+    elif algorithm == "crc32c":
+        digest = crc32c(data).to_bytes(4, "big")
     elif algorithm in hashlib.algorithms_guaranteed and "shake" not in algorithm:
         digest = hashlib.new(algorithm, data, usedforsecurity=False).digest()
     else:
         return None
     return f"{algorithm} {base64.b64encode(digest).decode()}"
+
+
+def crc32c(data: bytes) -> int:
+    """https://www.rfc-editor.org/rfc/rfc3720#appendix-B.4"""
+    register = 0xFFFFFFFF
+    for byte in data:
+        register ^= byte
+        for _ in range(8):
+            register = (register >> 1) ^ (0x82F63B78 if register & 1 else 0)
+    return register ^ 0xFFFFFFFF
 
 
 def algorithms(server: TusServer) -> list[str]:

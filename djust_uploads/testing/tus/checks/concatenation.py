@@ -96,7 +96,8 @@ def unfinished_parts(server: TusServer) -> None:
 
 @check(SECTION, Level.EXPECTED)
 def what_is_no_part(server: TusServer) -> None:
-    """A concatenation of unknown uploads, of uploads that are not partial, or of nothing is refused."""
+    """A concatenation of unknown uploads, of uploads that are not partial, or of nothing is
+    refused."""
     whole = server.upload(TEXT)
     for urls in ([unknown(server)], [whole.url], [], ["not a url"], ["http://other.example/1"]):
         expect_refusal(concatenate(server, urls))

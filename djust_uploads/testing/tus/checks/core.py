@@ -118,8 +118,8 @@ def unsupported_version(server: TusServer) -> None:
 
 @check(SECTION, Level.MUST)
 def head_tells_the_offset(server: TusServer) -> None:
-    """HEAD tells Upload-Offset and Upload-Length: of a new upload, one in the middle, and a complete
-    one."""
+    """HEAD tells Upload-Offset and Upload-Length of a new upload, of one in the middle, and of a
+    complete one."""
     upload = server.create(len(TEXT))
     for start, end in ((0, 0), (0, 100), (100, len(TEXT))):
         if end:
@@ -162,7 +162,8 @@ def patch_tells_the_new_offset(server: TusServer) -> None:
 
 @check(SECTION, Level.MUST)
 def patch_at_another_offset(server: TusServer) -> None:
-    """PATCH with an offset before or after the upload's is answered with 409, and changes nothing."""
+    """PATCH with an offset before or after the upload's is answered with 409, and changes
+    nothing."""
     upload = server.create(len(TEXT))
     expect_status(upload.patch(TEXT[:100]), 204)
     for offset in (0, 99, 101, len(TEXT), len(TEXT) + 1):
