@@ -36,7 +36,7 @@ from .errors import (
     Unreachable,
     UploadGone,
 )
-from .upload import Uploaded, upload
+from .uploading import Uploaded, upload
 
 __all__ = [
     "ClientError",

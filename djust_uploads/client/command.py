@@ -11,7 +11,7 @@ import sys
 
 from .bar import Bar
 from .errors import ClientError
-from .upload import logger, upload
+from .uploading import logger, upload
 
 
 def run(options: argparse.Namespace) -> int:
