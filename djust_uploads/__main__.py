@@ -35,8 +35,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Upload FILE to the upload endpoint at URL. If the upload is interrupted, run "
         "the same command again: it goes on where it was.",
         epilog="Example: python -m djust_uploads upload film.mp4 https://example.com/uploads/ "
-        "--header 'Authorization: Bearer TOKEN'. When the upload is complete, its URL is printed. The "
-        "exit status is 0 then, 1 if the upload failed, and 130 if you interrupted it.",
+        "--header 'Authorization: Bearer TOKEN'. When the upload is complete, its URL is printed. "
+        "The exit status is 0 then, 1 if the upload failed, and 130 if you interrupted it.",
     )
     _add_upload_options(upload)
     return parser

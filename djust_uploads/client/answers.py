@@ -34,6 +34,9 @@ MISMATCH = 460
 #: and @tus/server's answer while they end another request to the upload.
 _TRANSIENT = {408, 409, 423, 425, 429}
 
+#: What a page answers to a POST, or a server without one. 501: Python's http.server, for example.
+_NO_ENDPOINT = {404, 405, 410, 501}
+
 _REFUSALS: dict[int, type[Refused]] = {
     401: NotAuthorized,
     403: NotAuthorized,
@@ -62,6 +65,8 @@ def _error(response: httpx.Response) -> ClientError:
         error: ClientError = DigestMismatch(detail)
         error.retryable = True
         return error
+    if response.request.method == "POST" and status in _NO_ENDPOINT and not problem:
+        return InvalidAnswer(detail)
     if status in _TRANSIENT or status >= 500:
         failed = ServerFailed(detail)
         failed.retry_after = _retry_after(response)

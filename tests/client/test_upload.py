@@ -146,14 +146,16 @@ async def test_the_server_says_how_long_to_wait(fake, send, monkeypatch, form):
         (400, Refused),
         (401, NotAuthorized),
         (403, NotAuthorized),
-        (404, UploadGone),
-        (410, UploadGone),
+        (404, InvalidAnswer),
+        (405, InvalidAnswer),
+        (410, InvalidAnswer),
         (412, Refused),
         (413, TooLarge),
         (415, Refused),
         (422, Refused),
         (200, InvalidAnswer),
         (302, InvalidAnswer),
+        (501, InvalidAnswer),
     ],
 )
 async def test_a_refusal_is_an_error_at_once(fake, send, status, kind):
@@ -162,6 +164,13 @@ async def test_a_refusal_is_an_error_at_once(fake, send, status, kind):
         await send()
     assert type(raised.value) is kind
     assert fake.methods() == ["POST"]
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_an_upload_that_is_gone(fake, send, status):
+    fake.fail("PATCH", 0, httpx.Response(status))
+    with pytest.raises(UploadGone):
+        await send()
 
 
 async def test_the_server_s_sentence_and_code_are_told(fake, send, state):
