@@ -49,6 +49,16 @@ _REFUSALS: dict[int, type[Refused]] = {
 _LONGEST_WAIT = 60.0
 
 
+def check_url(url: str) -> None:
+    """Raise :class:`.InvalidAnswer` if this is not a URL of HTTP."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as exc:
+        raise InvalidAnswer(f"{url!r}: {exc}", message=f"{url} is no URL.") from exc
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise InvalidAnswer(f"{url!r} has no host, or not HTTP", message=f"{url} is no URL.")
+
+
 def check(response: httpx.Response, *right: int) -> None:
     """Raise the :class:`.ClientError` that the status stands for, unless it is one of ``right``."""
     if response.status_code not in right:
@@ -117,7 +127,12 @@ def location(response: httpx.Response) -> str:
     """Return the URL of the upload that was created. Raises :class:`.InvalidAnswer`."""
     if not (value := response.headers.get("Location")):
         raise InvalidAnswer(f"{response.request.url}: 201 without Location")
-    return str(response.url.join(value))
+    try:
+        url = str(response.url.join(value))
+    except httpx.InvalidURL as exc:
+        raise InvalidAnswer(f"{response.request.url}: Location {value!r}") from exc
+    check_url(url)
+    return url
 
 
 def offset(response: httpx.Response, size: int) -> int:

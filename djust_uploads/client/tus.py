@@ -23,12 +23,14 @@ CHECKSUMS = ("sha256", "sha1")
 
 
 class Tus:
-    """An endpoint that creates uploads. Every method raises :class:`.ClientError`.
+    """An endpoint that creates uploads. Every method raises :class:`.ClientError`, and so does
+    the constructor.
 
     The caller's headers go to the endpoint's origin only: a ``Location`` may lead to another host.
     """
 
     def __init__(self, http: httpx.AsyncClient, endpoint: str, headers: Headers | None) -> None:
+        answers.check_url(endpoint)
         self.endpoint = endpoint
         self._http = http
         self._headers = headers or {}
@@ -99,8 +101,6 @@ class Tus:
         every = {"Tus-Resumable": "1.0.0", **await self._callers(url), **(fields or {})}
         try:
             return await self._http.request(method, url, headers=every, content=content)
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as exc:
-            raise InvalidAnswer(f"{url!r} is no URL: {exc}", message=f"{url} is no URL.") from exc
         except httpx.TransportError as exc:
             error = Unreachable(f"{method} {url}: {type(exc).__name__} {exc}".rstrip())
             error.retryable = not _is_untrusted(exc)

@@ -11,6 +11,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
@@ -94,8 +96,10 @@ async def test_a_file_that_is_not_there(run, tmp_path):
     assert "No such file or directory" in done.stderr
 
 
-async def test_a_url_that_is_no_endpoint(run, endpoint, path):
-    done = await run("upload", path, endpoint.server.http("/nothing/"))
+async def test_a_url_that_is_no_endpoint(run, path):
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.handle_request).start()
+        done = await run("upload", path, f"http://127.0.0.1:{server.server_port}/")
     assert done.returncode == 1
     assert done.stderr.startswith("There is no upload server at this URL.\n")
 

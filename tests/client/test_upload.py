@@ -200,7 +200,9 @@ async def test_who_was_taken_over_does_not_fight(fake, send):
     assert fake.methods() == ["POST", "PATCH"]
 
 
-@pytest.mark.parametrize("url", ["example.com/uploads/", "ftp://example.com/", "http://a:b/"])
+@pytest.mark.parametrize(
+    "url", ["example.com/uploads/", "ftp://example.com/", "http://a:b/", "http:///"]
+)
 async def test_what_is_no_url(path, state, url):
     with pytest.raises(InvalidAnswer, match="is no URL"):
         await upload(url, path, state_directory=state)
@@ -209,6 +211,13 @@ async def test_what_is_no_url(path, state, url):
 async def test_a_creation_without_a_location(fake, send):
     fake.fail("POST", 0, httpx.Response(201))
     with pytest.raises(InvalidAnswer, match="without Location"):
+        await send()
+
+
+@pytest.mark.parametrize("location", ["http://a:b/", "mailto:a@b.example"])
+async def test_a_location_that_leads_nowhere(fake, send, location):
+    fake.location = location
+    with pytest.raises(InvalidAnswer):
         await send()
 
 
