@@ -204,8 +204,9 @@ async def test_who_was_taken_over_does_not_fight(fake, send):
     "url", ["example.com/uploads/", "ftp://example.com/", "http://a:b/", "http:///"]
 )
 async def test_what_is_no_url(path, state, url):
-    with pytest.raises(InvalidAnswer, match="is no URL"):
+    with pytest.raises(InvalidAnswer) as raised:
         await upload(url, path, state_directory=state)
+    assert raised.value.message == f"{url} is no URL."
 
 
 async def test_a_creation_without_a_location(fake, send):
