@@ -9,10 +9,12 @@
     │   ├── UnknownUpload            unknown_upload       a frame for a ref nobody registered
     │   ├── DuplicateRef             duplicate_ref        the ref is taken
     │   ├── ChunkOutOfOrder          chunk_out_of_order   a gap, a repetition, a reordering
+    │   ├── WrongOffset              wrong_offset         an HTTP request at another byte
     │   ├── ChunkTooLarge            chunk_too_large      longer than the slot's chunk_size
     │   ├── TooManyChunks            too_many_chunks      the file in crumbs
     │   ├── LimitExceeded            limit_exceeded       ahead of its limit for too long
-    │   └── SizeMismatch             size_mismatch        more or fewer bytes than declared
+    │   ├── SizeMismatch             size_mismatch        more or fewer bytes than declared
+    │   └── DigestMismatch           digest_mismatch      other bytes than the digest says
     ├── Forbidden                    forbidden            this user may not upload here
     ├── ValidationFailed             invalid_file         the file is not wanted
     │   ├── FileTooLarge             file_too_large
@@ -83,6 +85,13 @@ class ChunkOutOfOrder(ProtocolError):
     code = "chunk_out_of_order"
 
 
+class WrongOffset(ProtocolError):
+    """The client wants to go on at another byte than the next one. The upload goes on."""
+
+    code = "wrong_offset"
+    message = "The upload was interrupted. Please try again."
+
+
 class ChunkTooLarge(ProtocolError):
     code = "chunk_too_large"
 
@@ -101,6 +110,13 @@ class LimitExceeded(ProtocolError):
 class SizeMismatch(ProtocolError):
     code = "size_mismatch"
     message = "The file changed while it was uploaded. Please choose it again."
+
+
+class DigestMismatch(ProtocolError):
+    """The bytes are not those of which the client sent a checksum or a digest."""
+
+    code = "digest_mismatch"
+    message = "The file was damaged on its way. Please try again."
 
 
 class Forbidden(UploadError):

@@ -14,12 +14,13 @@
         "SHA256": False,                           # compute entry.sha256
         "RESUME_CACHE": "default",                 # alias in CACHES, for resumable slots
         "RESUME_TTL": 86400,                       # seconds that an upload may be interrupted
+        "CORS_ORIGINS": [],                        # whose pages may upload here over HTTP
     }
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -46,6 +47,9 @@ class UploadSettings:
     resume_cache: str = "default"
     #: Seconds for which they are.
     resume_ttl: float = 24 * 3600
+    #: Origins such as ``"https://app.example.com"`` whose pages may use an UploadEndpoint. ``"*"``
+    #: stands for all origins, without cookies.
+    cors_origins: Sequence[str] = ()
 
     @classmethod
     def names(cls) -> dict[str, str]:

@@ -31,7 +31,7 @@ class UploadMessages:
         raise NotImplementedError
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        slows = not _reads_ahead(receive)
+        slows = not reads_ahead(receive)
 
         async def receive_others() -> dict[str, Any]:
             while True:
@@ -80,7 +80,7 @@ class UploadMessages:
         return manager.client_configs() if manager else {}
 
 
-def _reads_ahead(receive: Any) -> bool:
+def reads_ahead(receive: Any) -> bool:
     """Return whether the server goes on reading a socket while we receive nothing from it.
 
     daphne does: ``receive`` is the ``get`` of a queue without a bound. uvicorn stops reading, and

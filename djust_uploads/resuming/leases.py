@@ -14,6 +14,7 @@ creates or deletes anything.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,8 @@ from django.core.cache import BaseCache, caches
 from ..exceptions import UploadLocked
 from ..settings import upload_settings
 from .saved import SavedUpload
+
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 T = TypeVar("T")
 
@@ -51,6 +54,19 @@ class Lease:
         """Return the lease of a new upload, or ``None`` if there is an upload of that name."""
         lease = cls(upload_id, secrets.token_hex(8))
         return lease if await _in_cache(lease._begin, saved) else None
+
+    @classmethod
+    async def announce(cls, upload_id: str, saved: SavedUpload) -> Lease | None:
+        """Return the lease of a new upload whose sink is not open yet.
+
+        From now on any process can begin to store it. Return ``None`` if the cache does not answer:
+        then only this process can.
+        """
+        try:
+            return await cls.begin(upload_id, saved)
+        except Exception:
+            logger.exception("%s is not resumable: the resume cache failed", saved.ref)
+            return None
 
     def _begin(self, cache: BaseCache, saved: SavedUpload) -> bool:
         self._set(cache, saved)
