@@ -103,7 +103,7 @@ def metadata_that_breaks_the_grammar(server: TusServer) -> None:
     """Upload-Metadata with an empty key, a key that occurs twice, or a value that is not Base64 is
     answered with 400."""
     good = encoded(server.metadata)
-    for bad in ("caption ***", "caption YQ== YQ==", "caption YQ==,caption Yg==", " YQ==", ",,"):
+    for bad in ("caption ***", "caption YQ== YQ==", "caption YQ==,caption Yg==", ",,"):
         metadata = f"{good},{bad}" if good else bad
         expect_status(server.post({"Upload-Length": "1", "Upload-Metadata": metadata}), 400)
 
