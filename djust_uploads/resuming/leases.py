@@ -102,14 +102,16 @@ class Lease:
         before = cache.get(self._names.holder)
         if before is None:
             return None
-        if not cache.add(self._names.claim(before), True, _CLAIM_TIMEOUT):
+        claim = self._names.claim(before)
+        if not cache.add(claim, True, _CLAIM_TIMEOUT):
             raise UploadLocked("another connection resumes it at this moment")
         # The record is read after the claim. What the process before saved earlier is in it. What
         # that process saves from now on, it does not acknowledge to its client.
         record = cache.get(self._names.saved(before))
         if record is None:
-            # The upload has ended. Whoever asks next is told the same.
-            cache.delete(self._names.claim(before))
+            # The upload has ended. Whoever asks next must be told the same, and not that it is
+            # locked.
+            cache.delete(claim)
             return None
         saved = SavedUpload(**record)
         saved = replace(saved, generation=saved.generation + 1)

@@ -83,9 +83,12 @@ def parse_checksum(value: str) -> Digest:
     if algorithm not in CHECKSUMS:
         raise UnsupportedChecksum(f"checksum {algorithm!r:.40}")
     try:
-        return Digest(algorithm, base64.b64decode(encoded, validate=True), CHECKSUMS[algorithm])
+        digest = Digest(algorithm, base64.b64decode(encoded, validate=True), CHECKSUMS[algorithm])
     except (binascii.Error, ValueError):
         raise BadRequest(f"Upload-Checksum is not base64: {value!r:.80}") from None
+    if len(digest.value) != len(digest.compute(b"")):
+        raise BadRequest(f"Upload-Checksum is no {algorithm}: {value!r:.80}")
+    return digest
 
 
 def parse_digests(value: str) -> dict[str, Digest]:

@@ -121,8 +121,9 @@ class Tus(Protocol):
             raise WrongMediaType(f"Content-Type: {self.request.content_type!r:.80}")
 
     def _digest(self) -> Digest | None:
-        value = self.request.header("upload-checksum")
-        return parse_checksum(value) if value else None
+        if "upload-checksum" not in self.request:
+            return None
+        return parse_checksum(self.request.header("upload-checksum"))
 
     def announced(self, standing: Standing) -> dict[str, str] | None:
         return None
