@@ -9,10 +9,12 @@
     │   ├── UnknownUpload            unknown_upload       a frame has a ref that nobody registered
     │   ├── DuplicateRef             duplicate_ref        another upload has the ref already
     │   ├── ChunkOutOfOrder          chunk_out_of_order   a chunk is missing, repeated or misplaced
+    │   ├── WrongOffset              wrong_offset         an HTTP request is at another byte
     │   ├── ChunkTooLarge            chunk_too_large      a chunk is longer than chunk_size
     │   ├── TooManyChunks            too_many_chunks      the chunks are too small on average
     │   ├── LimitExceeded            limit_exceeded       the client was over its limit for too long
-    │   └── SizeMismatch             size_mismatch        more or fewer bytes came than declared
+    │   ├── SizeMismatch             size_mismatch        more or fewer bytes came than declared
+    │   └── DigestMismatch           digest_mismatch      the bytes are not those of the digest
     ├── Forbidden                    forbidden            this user may not upload here
     ├── ValidationFailed             invalid_file         the slot does not accept the file
     │   ├── FileTooLarge             file_too_large       it is larger than max_file_size
@@ -33,6 +35,11 @@
     │   └── NotResumable             not_resumable        the bytes of a checkpoint are gone
     ├── UploadExpired                expired              nothing came for IDLE_TIMEOUT seconds
     ├── UploadLocked                 locked               another connection goes on with the upload
+    ├── ReceiptError                 receipt_error        the token for a complete upload is no good
+    │   ├── ReceiptForged            receipt_forged       nobody here has written it
+    │   ├── ReceiptForeign           receipt_foreign      it is another owner's, or another slot's
+    │   ├── ReceiptExpired           receipt_expired      it is too old, or its upload is gone
+    │   └── ReceiptUsed              receipt_used         the application has the upload already
     ├── NotComplete                  not_complete         entry.file was read too early
     └── UploadCancelled              cancelled            by the user, the application, a disconnect
 
@@ -89,6 +96,13 @@ class ChunkOutOfOrder(ProtocolError):
     code = "chunk_out_of_order"
 
 
+class WrongOffset(ProtocolError):
+    """The client wants to go on at another byte than the next one. The upload goes on."""
+
+    code = "wrong_offset"
+    message = "The upload was interrupted. Please try again."
+
+
 class ChunkTooLarge(ProtocolError):
     code = "chunk_too_large"
 
@@ -107,6 +121,13 @@ class LimitExceeded(ProtocolError):
 class SizeMismatch(ProtocolError):
     code = "size_mismatch"
     message = "The file changed while it was uploaded. Please choose it again."
+
+
+class DigestMismatch(ProtocolError):
+    """The bytes are not those of which the client sent a checksum or a digest."""
+
+    code = "digest_mismatch"
+    message = "The file was damaged on its way. Please try again."
 
 
 class Forbidden(UploadError):
@@ -227,6 +248,31 @@ class UploadExpired(UploadError):
 class UploadLocked(UploadError):
     code = "locked"
     message = "This upload goes on in another window."
+
+
+class ReceiptError(UploadError):
+    """The token for a complete upload cannot be turned into the upload."""
+
+    code = "receipt_error"
+    message = "The uploaded file was not found. Please choose it again."
+
+
+class ReceiptForged(ReceiptError):
+    code = "receipt_forged"
+
+
+class ReceiptForeign(ReceiptError):
+    code = "receipt_foreign"
+
+
+class ReceiptExpired(ReceiptError):
+    code = "receipt_expired"
+    message = "The uploaded file has expired. Please choose it again."
+
+
+class ReceiptUsed(ReceiptError):
+    code = "receipt_used"
+    message = "The uploaded file was used already. Please choose it again."
 
 
 class NotComplete(UploadError):

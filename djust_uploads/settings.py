@@ -15,12 +15,13 @@ This example shows all keys with their defaults, except for ``SINKS``::
         "SHA256": False,                           # whether to compute entry.sha256
         "RESUME_CACHE": "default",                 # an alias of CACHES, for resumable slots
         "RESUME_TTL": 86400,                       # seconds for which an upload may be interrupted
+        "CORS_ORIGINS": [],                        # origins whose pages may upload over HTTP
     }
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -53,6 +54,9 @@ class UploadSettings:
     #: Seconds for which an interrupted upload, or a complete one that nobody has consumed, is
     #: remembered.
     resume_ttl: float = 24 * 3600
+    #: Origins such as ``"https://app.example.com"`` whose pages may use an UploadEndpoint. ``"*"``
+    #: stands for all origins, without cookies.
+    cors_origins: Sequence[str] = ()
 
     @classmethod
     def names(cls) -> dict[str, str]:

@@ -20,7 +20,7 @@ import functools
 import struct
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .exceptions import InvalidMessage, UploadError
@@ -125,6 +125,10 @@ class Registration:
     client_size: int
     client_relative_path: str = ""
     resumable: bool = False
+    #: What the client tells of the file beside its name and type. Only HTTP carries it.
+    client_metadata: Mapping[str, str] = field(default_factory=dict)
+    #: The SHA-256 that the file must have, in hexadecimal digits, or ``""``. Only HTTP carries it.
+    expected_sha256: str = ""
 
     @classmethod
     def parse(cls, message: Mapping[str, Any]) -> Registration:

@@ -18,7 +18,10 @@ DATABASES = {
         "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
     }
 }
-DJUST_UPLOADS = {"SINKS": json.loads(os.environ.get("SINKS", "{}"))}
+DJUST_UPLOADS = {
+    "SINKS": json.loads(os.environ.get("SINKS", "{}")),
+    **json.loads(os.environ.get("UPLOAD_SETTINGS", "{}")),
+}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

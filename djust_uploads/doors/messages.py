@@ -32,7 +32,7 @@ class UploadMessages:
         raise NotImplementedError
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        slows = not _reads_ahead(receive)
+        slows = not reads_ahead(receive)
         self._max_message_size = max_message_size(receive, send)
 
         async def receive_others() -> dict[str, Any]:
@@ -102,7 +102,7 @@ def max_message_size(receive: Any, send: Any) -> int:
     return DEFAULT_MESSAGE_SIZE
 
 
-def _reads_ahead(receive: Any) -> bool:
+def reads_ahead(receive: Any) -> bool:
     """Return whether the server goes on reading a socket while we receive nothing from it.
 
     daphne does: ``receive`` is the ``get`` of a queue without a bound. uvicorn stops reading, and

@@ -15,6 +15,7 @@ anything.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,8 @@ from django.core.cache import BaseCache, caches
 from ..exceptions import UploadLocked
 from ..settings import upload_settings
 from .saved import SavedUpload
+
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 T = TypeVar("T")
 
@@ -52,6 +55,19 @@ class Lease:
         """Return the lease of a new upload, or ``None`` if there is an upload of that name."""
         lease = cls(upload_id, secrets.token_hex(8))
         return lease if await _in_cache(lease._begin, saved) else None
+
+    @classmethod
+    async def announce(cls, upload_id: str, saved: SavedUpload) -> Lease | None:
+        """Return the lease of a new upload whose sink is not open yet.
+
+        From now on any process can begin to store it. Return ``None`` if the cache does not answer:
+        then only this process can.
+        """
+        try:
+            return await cls.begin(upload_id, saved)
+        except Exception:
+            logger.exception("%s is not resumable: the resume cache failed", saved.ref)
+            return None
 
     def _begin(self, cache: BaseCache, saved: SavedUpload) -> bool:
         self._set(cache, saved)
@@ -87,12 +103,16 @@ class Lease:
         before = cache.get(self._names.holder)
         if before is None:
             return None
-        if not cache.add(self._names.claim(before), True, _CLAIM_TIMEOUT):
+        claim = self._names.claim(before)
+        if not cache.add(claim, True, _CLAIM_TIMEOUT):
             raise UploadLocked("another connection resumes it at this moment")
         # The record is read after the claim. It contains everything that the process before has
         # acknowledged. From now on, that process finds the claim and acknowledges nothing more.
         record = cache.get(self._names.saved(before))
         if record is None:
+            # The upload has ended. Whoever asks next must be told the same, and not that it is
+            # locked.
+            cache.delete(claim)
             return None
         saved = SavedUpload(**record)
         saved = replace(saved, generation=saved.generation + 1)

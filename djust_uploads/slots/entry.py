@@ -11,11 +11,13 @@ from ..content.names import clean_client_name, clean_relative_path, safe_client_
 from ..exceptions import (
     ChunkOutOfOrder,
     ChunkTooLarge,
+    DigestMismatch,
     NotComplete,
     SizeMismatch,
     TooManyChunks,
     UploadCancelled,
     UploadError,
+    WrongOffset,
 )
 from ..resuming.saved import SavedUpload
 from ..sinks.base import UploadInfo
@@ -49,6 +51,7 @@ class UploadEntry:
                                safe in a path, a key or a header
     ``client_type``            the MIME type that the browser claims
     ``client_size``            the size in bytes; an upload of any other size fails
+    ``client_metadata``        what an HTTP client tells beside that, as a dictionary of strings
     ``content_type``           the MIME type of the content; ``""`` before the first bytes are there
     ``progress``               how much the sink has taken, in percent
     ``offset``                 how many bytes are durably stored, without a gap
@@ -74,6 +77,11 @@ class UploadEntry:
         claimed = registration.client_type[:_MAX_TYPE]
         self.client_type: str = claimed.partition(";")[0].strip().lower()
         self.client_size: int = registration.client_size
+        self.client_metadata: dict[str, str] = dict(registration.client_metadata)
+        #: The SHA-256 that the file must have, in hexadecimal digits, or ``""``.
+        self.expected_sha256: str = registration.expected_sha256
+        #: What a door keeps with the upload; see :meth:`Transfer.note`.
+        self.notes: dict[str, Any] = {}
         self.content_type: str = ""
         self.status: Status = Status.UPLOADING
         self.offset: int = 0
@@ -115,17 +123,22 @@ class UploadEntry:
                 client_size=saved.client_size,
                 client_relative_path=saved.client_relative_path,
                 resumable=True,
+                client_metadata=saved.client_metadata,
+                expected_sha256=saved.expected_sha256,
             ),
             saved.chunk_size,
         )
         entry.content_type = saved.content_type
-        entry.restored = False
+        entry.sha256 = saved.sha256 or None
+        entry.notes = dict(saved.notes)
+        entry.restored = not saved.has_begun
         return entry
 
-    def to_save(self, key: str, sink: str) -> SavedUpload:
+    def to_save(self, key: str = "", sink: str = "") -> SavedUpload:
         """Return what another process needs to know of the entry, without a checkpoint.
 
-        ``key`` is the :attr:`UploadInfo.key` of the upload, and ``sink`` the name of its sink.
+        ``key`` is the :attr:`UploadInfo.key` of the upload, and ``sink`` the name of its sink. An
+        upload whose sink was not opened yet has neither.
         """
         return SavedUpload(
             ref=self.ref,
@@ -138,6 +151,10 @@ class UploadEntry:
             chunk_size=self.chunk_size,
             key=key,
             sink=sink,
+            status="uploading" if sink else "registered",
+            client_metadata=self.client_metadata,
+            expected_sha256=self.expected_sha256,
+            notes=self.notes,
         )
 
     def __repr__(self) -> str:
@@ -262,6 +279,28 @@ class UploadEntry:
         self._durable_start = None
         return repeated
 
+    def go_on_at(self, position: int) -> None:
+        """Let a client that counts bytes instead of chunks go on.
+
+        Raises :class:`WrongOffset` if ``position`` is not the end of what has arrived.
+        """
+        self._check_restored()
+        if position != self.received:
+            raise WrongOffset(f"{self!r} goes on at byte {self.received}, not at {position}")
+        self._resumed, self._repeated, self._durable_start = True, 0, None
+
+    def accept_bytes(self, size: int) -> None:
+        """Count the next ``size`` bytes of a client that counts bytes instead of chunks.
+
+        Raises a :class:`~djust_uploads.exceptions.ProtocolError` for bytes beyond the end.
+        """
+        self._check_restored()
+        if self.all_received:
+            raise SizeMismatch(f"{size} bytes after the end of {self!r}")
+        if self.received + size > self.client_size:
+            raise SizeMismatch(f"{self.received + size} bytes for {self!r} of {self.client_size}")
+        self.received += size
+
     def _check_restored(self) -> None:
         if not self.restored:
             raise ChunkOutOfOrder(f"{self!r} has not heard at which position it goes on")
@@ -316,6 +355,11 @@ class UploadEntry:
         """Note that the sink has taken ``size`` more bytes, and has stored ``offset`` of all."""
         self.taken += size
         self.offset = max(self.offset, offset)
+
+    def check_sha256(self) -> None:
+        """Raises :class:`DigestMismatch` if the file must have another SHA-256 than it has."""
+        if self.expected_sha256 and self.sha256 != self.expected_sha256:
+            raise DigestMismatch(f"{self!r} has SHA-256 {self.sha256}, not {self.expected_sha256}")
 
     def finalize(self) -> None:
         """Note that the writer has been given every byte."""

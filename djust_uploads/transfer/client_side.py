@@ -87,6 +87,22 @@ class ClientSide:
         self.window.feed(len(data), self._entry.received)
         self._fed.set()
 
+    def append(self, data: bytes | memoryview) -> None:
+        """Take the next bytes of a client that counts bytes instead of chunks, and never wait.
+
+        Bytes beyond the declared size end the transfer. What arrives after that is dropped.
+        """
+        if self.stopped:
+            return
+        try:
+            self._entry.accept_bytes(len(data))
+        except UploadError as error:
+            self.stop(error)
+            return
+        self._chunks.append(data)
+        self.window.feed(len(data), self._entry.received)
+        self._fed.set()
+
     def feed_end(self) -> None:
         """Note that the client has sent everything. If bytes are missing, the transfer ends."""
         try:
@@ -128,6 +144,19 @@ class ClientSide:
                 # A message is the only way to find out whether the client has gone: its end is not
                 # noticed while its socket is not read.
                 await self._reports.progress()
+
+    async def drained(self) -> None:
+        """Return when the client no longer oversteps its limit, or another connection has it.
+
+        Meanwhile nobody reads the client's socket, so TCP slows the client down. Unlike
+        :meth:`room`, this waits for as long as the sink takes: an HTTP client knows no limit.
+        """
+        recipient = self._reports.recipient
+        while self.overstepped and not (self.stopped or self._closed):
+            if self._reports.recipient is not recipient:
+                return
+            self._drained.clear()
+            await self._drained.wait()
 
     def stop(self, error: UploadError) -> None:
         """Ask the transfer's task to end with ``error``. The first error counts."""

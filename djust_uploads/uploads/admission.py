@@ -14,6 +14,7 @@ from ..exceptions import (
     UnknownSlot,
     UploadError,
 )
+from ..resuming.leases import Lease
 from ..slots.acceptance import check_registration
 from ..slots.entry import UploadEntry
 from ..transfer.transfer import Listener, Transfer
@@ -46,10 +47,11 @@ class Admission:
             await self._refuse_message(message.get("ref"), error)
             return
         try:
-            transfer = self._admit(registration)
+            entry, slot, upload_id = self._admit(registration)
         except UploadError as error:
             await self._refuse(registration, error)
             return
+        transfer = self._start(Transfer(entry, slot, self._listener, upload_id))
         await self._connection.tell(
             wire.registered(
                 registration.ref,
@@ -62,7 +64,25 @@ class Admission:
             )
         )
 
-    def _admit(self, registration: wire.Registration) -> Transfer:
+    async def admit(self, registration: wire.Registration) -> Transfer:
+        """Admit an upload whose client may go on in any process from now on.
+
+        Raises the :class:`UploadError` for which the slot refuses the file.
+        """
+        entry, slot, upload_id = self._admit(registration)
+        resumed = None
+        if upload_id:
+            saved = entry.to_save()
+            announced = await Lease.announce(upload_id, saved)
+            resumed = (announced, saved) if announced else None
+        return self._start(Transfer(entry, slot, self._listener, upload_id, resumed))
+
+    def _start(self, transfer: Transfer) -> Transfer:
+        self._roster.add(transfer)
+        return transfer
+
+    def _admit(self, registration: wire.Registration) -> tuple[UploadEntry, UploadSlot, str | None]:
+        """Return the entry, its slot, and its name for connections that resume it."""
         ref, roster = registration.ref, self._roster
         upload_id = self._connection.upload_id(ref) if registration.resumable else None
         if process.parking.get(upload_id):
@@ -74,9 +94,7 @@ class Admission:
             raise DuplicateRef(f"{ref} is registered already")
         max_frame_size = self._connection.max_frame_size(slot.chunk_size)
         entry = self._checked(UploadEntry(registration, slot.chunk_size, max_frame_size), slot)
-        transfer = Transfer(entry, slot, self._listener, upload_id if slot.resumable else None)
-        roster.add(transfer)
-        return transfer
+        return entry, slot, upload_id if slot.resumable else None
 
     def _checked(self, entry: UploadEntry, slot: UploadSlot) -> UploadEntry:
         try:

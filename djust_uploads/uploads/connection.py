@@ -32,6 +32,7 @@ class Connection:
         #: Whose uploads these are; see :func:`~djust_uploads.resuming.owners.owner_of`. Uploads of
         #: a connection without an owner end with the connection.
         self.owner: str | None = None
+        self._only: str | None = None
         #: Bytes of the longest message that the host's server takes, as far as the door knows.
         self.max_message_size: int = DEFAULT_MESSAGE_SIZE
         self._send: Send | None = None
@@ -55,7 +56,13 @@ class Connection:
 
     def upload_id(self, ref: str) -> str | None:
         """Return the name under which an upload of this owner is resumed."""
+        if self._only:
+            return self._only
         return upload_id_of(self.owner, ref) if self.owner else None
+
+    def hold_only(self, upload_id: str) -> None:
+        """Let the connection have one upload only, whoever its owner is."""
+        self._only, self.owner = upload_id, f"upload:{upload_id}"
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send a message. Raises an exception if the connection is known to be gone."""

@@ -55,6 +55,7 @@ class UploadManager:
         self._consumption = Consumption(self.roster.take_out)
         self._disposal = Disposal(self.connection)
         self._closing = False
+        self._busy: set[str] = set()
 
     # The connection calls these on its event loop.
 
@@ -67,6 +68,33 @@ class UploadManager:
         """Answer ``upload_resume``: go on with an upload of another connection, or say why not."""
         self.connection.reach(send)
         await self._resumption.resume(message)
+
+    async def admit(self, registration: wire.Registration, send: Send) -> Transfer:
+        """Admit a file whose client may go on in any process. The answer is not sent but returned.
+
+        ``send`` is called whenever the upload has something to tell. Raises the
+        :class:`~djust_uploads.exceptions.UploadError` for which the slot refuses the file.
+        """
+        self.connection.reach(send)
+        return await self._admission.admit(registration)
+
+    async def take_over(self, ref: str, send: Send) -> Transfer:
+        """Go on with an upload of another connection. The answer is not sent but returned.
+
+        The upload's ``entry.restored`` may come later. Raises what
+        :meth:`.resumption.Resumption.take_over` raises.
+        """
+        self.connection.reach(send)
+        return await self._resumption.take_over(ref)
+
+    async def discard(self, ref: str) -> None:
+        """Do what :meth:`cancel` does, and return when nothing of the upload is left."""
+        transfer, entry = self.roster.transfers.get(ref), self.roster.entries.pop(ref, None)
+        if transfer:
+            transfer.stop(UploadCancelled("cancelled"))
+            await transfer.wait_ended()
+        elif entry:
+            await self._disposal.cancelled(entry)
 
     async def receive(self, data: bytes, send: Send, *, slows: bool = True) -> None:
         """Take a binary frame, and return when the next frame may be read.
@@ -181,8 +209,8 @@ class UploadManager:
         Raises :class:`UploadLocked` while a handler of this connection has the file.
         """
         entry = transfer.entry
-        if self._consumption.in_hand(entry):
-            raise UploadLocked("an event handler has it")
+        if self._consumption.in_hand(entry) or entry.ref in self._busy:
+            raise UploadLocked("the application has it in hand")
         self.roster.remove(entry.ref)
         self.roster.remember(entry.ref)
         if entry.restored:
@@ -230,6 +258,15 @@ class UploadManager:
         """Return the slot's complete entries; see
         :meth:`~djust_uploads.UploadMixin.consume_uploaded_entries`."""
         return ConsumedEntries(self._consumption, self.roster.live(name))
+
+    @contextlib.contextmanager
+    def busy_with(self, entry: UploadEntry) -> Iterator[None]:
+        """Let no other connection have the entry while the application looks at it."""
+        self._busy.add(entry.ref)
+        try:
+            yield
+        finally:
+            self._busy.discard(entry.ref)
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
