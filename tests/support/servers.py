@@ -111,6 +111,8 @@ def command(server: str, application: str, port: int) -> list[str]:
     if server == "uvicorn":
         options = ["--port", str(port), "--ws-per-message-deflate", "false", "--lifespan", "off"]
         return [sys.executable, "-m", "uvicorn", application, *options, "--log-level", "warning"]
+    if server == "hypercorn":
+        return [sys.executable, "-m", "hypercorn", "-b", f"127.0.0.1:{port}", application]
     return [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), application]
 
 
