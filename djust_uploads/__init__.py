@@ -1,7 +1,7 @@
 """File uploads over a WebSocket, streamed into pluggable sinks.
 
-Names are imported when they are first used: importing this package needs no settings, no SDK and no
-djust.
+Each name is imported when it is first used. So this package can be imported without settings,
+without an SDK and without djust.
 """
 
 from __future__ import annotations

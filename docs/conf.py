@@ -1,6 +1,7 @@
 """The configuration of Sphinx: https://www.sphinx-doc.org/en/master/usage/configuration.html"""
 
 import os
+import re
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -40,3 +41,16 @@ intersphinx_mapping = (
     if os.environ.get("READTHEDOCS")
     else {}
 )
+
+
+#: The pages are read on GitHub as well. There, relative links lead to files outside of docs/.
+REPOSITORY = "https://github.com/djust-org/djust-uploads/blob/main/"
+
+
+def link_to_repository(app, name: str, source: list[str]) -> None:
+    """Replace the target of links that leave docs/ with the address of the file on GitHub."""
+    source[0] = re.sub(r"\]\(\.\./", f"]({REPOSITORY}", source[0])
+
+
+def setup(app) -> None:
+    app.connect("source-read", link_to_repository)

@@ -1,6 +1,6 @@
 """Settings for ``tests.sites.resume``: what differs comes from the environment.
 
-``SINKS``, ``CACHE`` and ``DJUST_UPLOADS`` are JSON, ``DATABASE`` is the path of an SQLite file.
+``SINKS``, ``CACHE`` and ``UPLOAD_SETTINGS`` are JSON, ``DATABASE`` is the path of an SQLite file.
 """
 
 import json
@@ -20,7 +20,7 @@ DATABASES = {
 }
 DJUST_UPLOADS = {
     "SINKS": json.loads(os.environ.get("SINKS", "{}")),
-    **json.loads(os.environ.get("DJUST_UPLOADS", "{}")),
+    **json.loads(os.environ.get("UPLOAD_SETTINGS", "{}")),
 }
 LOGGING = {
     "version": 1,

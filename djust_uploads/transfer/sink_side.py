@@ -57,31 +57,29 @@ class SinkSide:
         self._deadline = deadline
         self._is_stopped = is_stopped
         self._writer: SinkWriter | None = None
+        #: What the writer's ``finish()`` returned. From then on there is a file to delete, and
+        #: nothing to abort.
+        self._stored: SinkFile | None = None
         #: The status in the saved checkpoint: ``"complete"`` once ``on_complete`` has returned.
         self._saved_status = "uploading"
 
-    async def open(self, slot: UploadSlot, *, resumable: bool) -> Sink:
-        """Open a writer in the sink that ``slot`` chooses for the entry, and return the sink.
-
-        ``resumable`` says whether another process could go on with what was done so far.
-        """
+    async def open(self, slot: UploadSlot) -> Sink:
+        """Open a writer in the sink that ``slot`` chooses for the entry, and return the sink."""
         sink = slot.resolve_sink(self._entry)
         info = self._entry.info()
         self._writer = writer = await self._retried(lambda: sink.open(info))
         saved = self._entry.to_save(info.key, slot.sink_name(sink))
         if self.checkpoints:
-            await self._open_announced(self.checkpoints, saved, resumable=resumable)
-        elif self._upload_id and resumable:
+            await self._open_announced(self.checkpoints, saved)
+        elif self._upload_id:
             self.checkpoints = await Checkpoints.begin(self._upload_id, saved, writer)
         return sink
 
-    async def _open_announced(
-        self, announced: Checkpoints, saved: SavedUpload, *, resumable: bool
-    ) -> None:
+    async def _open_announced(self, announced: Checkpoints, saved: SavedUpload) -> None:
         """Save the first checkpoint of an upload that every process knows already."""
         assert self._writer
         try:
-            if not resumable or not await announced.opened(saved, self._writer):
+            if not await announced.opened(saved, self._writer):
                 self.checkpoints = None
                 await announced.end()
         except UploadLocked:
@@ -144,7 +142,8 @@ class SinkSide:
         if self.checkpoints:
             # This also asks whether the upload is still ours: only one process may finish it.
             await self.checkpoints.save(writer, self._saved_status)
-        return await self._retried(writer.finish)
+        self._stored = await self._retried(writer.finish)
+        return self._stored
 
     async def check_ours(self) -> None:
         """Raises :class:`UploadLocked` if another process has taken the upload over."""
@@ -180,7 +179,7 @@ class SinkSide:
         """
         if not self.checkpoints or not self._writer:
             return
-        if self._entry.complete:
+        if self._stored:
             # The file is stored, and the client has not been told yet. A process that resumes the
             # upload finds the file.
             await self.checkpoints.save(self._writer, self._saved_status)
@@ -204,8 +203,8 @@ class SinkSide:
     async def undo(self) -> None:
         """Leave nothing in the store: delete the file if there is one, else abort the writer."""
         try:
-            if self._entry.complete:
-                await self._bounded(self._entry.file.adelete())
+            if self._stored:
+                await self._bounded(self._stored.adelete())
             elif self._writer:
                 await self._bounded(self._writer.abort())
         except Exception:
@@ -215,7 +214,7 @@ class SinkSide:
         """Free what the writer holds, and leave the store alone."""
         try:
             # A writer that has finished holds nothing.
-            if self._writer and not self._entry.complete:
+            if self._writer and not self._stored:
                 await self._bounded(self._writer.release())
         except Exception:
             logger.exception("%r: its writer could not be released", self._entry)

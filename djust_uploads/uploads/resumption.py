@@ -130,6 +130,7 @@ class Resumption:
         roster, entry = self._roster, transfer.entry
         roster.ended.pop(entry.ref, None)
         transfer.slot = roster.slots[entry.upload_name]
+        entry.max_frame_size = self._connection.max_frame_size(entry.chunk_size)
         transfer.attach(self._listener)
         if transfer.is_complete:
             roster.remember(entry.ref, failed=False)
@@ -153,6 +154,7 @@ class Resumption:
             await _answer_of_cache(lease.end())
             raise EndedBefore(saved)
         entry = UploadEntry.saved(saved)
+        entry.max_frame_size = self._connection.max_frame_size(entry.chunk_size)
         slot = self._checked_slot(entry)
         transfer = Transfer(entry, slot, self._listener, upload_id, (lease, saved))
         self._roster.add(transfer)

@@ -79,6 +79,7 @@ async def page(browser, site):
     yield await opened(context, site)
     await context.close()
     site.link.flow()
+    site.link.reset_after()
 
 
 async def opened(context, site):
@@ -146,10 +147,9 @@ async def test_a_connection_that_dies_without_a_word(page, site, movie):
 
 
 async def test_a_connection_that_is_cut_again_and_again(page, site, movie):
+    # By bytes: on a busy machine, the page tells of its progress when much more has been sent.
+    site.link.reset_after(*[6 * MB] * 5)
     await choose(page, movie)
-    for percent in (15, 30, 45, 60, 75):
-        await reached(page, percent)
-        await site.link.cut()
     await complete(page)
     assert await shown(page) == sorted(await shown(page))
     assert len(await bytes_sent(page)) >= 6

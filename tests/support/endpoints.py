@@ -36,7 +36,7 @@ def ours(directory: Path, server: str = "uvicorn", **settings: Any) -> Iterator[
         "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
         "LOCATION": str(directory / "cache"),
     }
-    environ = {"CACHE": json.dumps(cache), "DJUST_UPLOADS": json.dumps(settings)}
+    environ = {"CACHE": json.dumps(cache), "UPLOAD_SETTINGS": json.dumps(settings)}
     uploads = directory / "uploads"
     with serve("tests.sites.http:application", uploads, server=server, **environ) as running:
         yield Endpoint(running, "/uploads/default/")

@@ -51,8 +51,8 @@ def test_our_endpoint_on_another_server(tmp_path: Path, name: str):
 
 def test_our_endpoint_tells_that_an_upload_has_expired(tmp_path: Path):
     with (
-        endpoints.ours(tmp_path, RESUME_TTL=2, IDLE_TIMEOUT=1) as endpoint,
-        TusServer(endpoint.url, patience=10) as server,
+        endpoints.ours(tmp_path, RESUME_TTL=1) as endpoint,
+        TusServer(endpoint.url, patience=6) as server,
     ):
         outcome = CHECKS["expiration-expired_upload"].run(server)
     assert outcome.verdict == "passed", outcome.reason

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ...exceptions import InvalidMessage, UnknownSlot
+from ...resuming.owners import owner_by_secret
 from ...wire import parse_ref
 
 #: Stands between the ref and the secret of an upload whose client has no user and no session.
@@ -69,7 +70,7 @@ class Address:
     @property
     def owner(self) -> str | None:
         """The owner of an upload whose URL contains a secret, else ``None``."""
-        return f"url:{self.secret}" if self.secret else None
+        return owner_by_secret(self.secret) if self.secret else None
 
     @property
     def path(self) -> str:

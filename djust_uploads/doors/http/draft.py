@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from email.message import Message
+from typing import Any
 
 from ...exceptions import DigestMismatch, UploadError, WrongOffset
 from .digests import Digest, parse_digests
@@ -176,18 +177,15 @@ class Draft(Protocol):
     def refused(self, error: UploadError, standing: Standing | None = None) -> Response:
         headers = self._standing(standing) if standing else {}
         if isinstance(error, WrongOffset) and standing:
-            return Response.problem(
-                error,
-                headers=headers,
-                type=f"{_PROBLEMS}mismatching-upload-offset",
-                **{
-                    "expected-offset": standing.offset,
-                    "provided-offset": self.request.number("upload-offset"),
-                },
-            )
+            members: dict[str, Any] = {
+                "type": f"{_PROBLEMS}mismatching-upload-offset",
+                "expected-offset": standing.offset,
+                "provided-offset": self.request.number("upload-offset"),
+            }
+            return Response.problem(error, 409, headers, members)
         if isinstance(error, InconsistentLength):
-            problem = f"{_PROBLEMS}inconsistent-upload-length"
-            return Response.problem(error, 400, headers, type=problem)
+            members = {"type": f"{_PROBLEMS}inconsistent-upload-length"}
+            return Response.problem(error, 400, headers, members)
         # 460 is a status of tus only.
         status = 400 if isinstance(error, DigestMismatch) else 0
         return Response.problem(error, status, headers)

@@ -25,7 +25,8 @@ from .request import Request
 EXPOSED = (
     "Location, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, "
     "Upload-Offset, Upload-Length, Upload-Metadata, Upload-Concat, Upload-Expires, "
-    "Upload-Complete, Upload-Limit, Upload-Draft-Interop-Version, Upload-Receipt, Repr-Digest, Accept-Patch"
+    "Upload-Complete, Upload-Limit, Upload-Draft-Interop-Version, Upload-Receipt, Repr-Digest, "
+    "Accept-Patch"
 )
 
 #: Headers of a request that pages of allowed origins may send.

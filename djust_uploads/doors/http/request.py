@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from ...exceptions import UploadError
@@ -75,7 +75,7 @@ class Request:
         framed = self.scope.get("http_version", "1.1") not in ("1.0", "1.1")
         return "transfer-encoding" in self or (framed and self.method in ("POST", "PUT", "PATCH"))
 
-    async def blocks(self, timeout: asyncio.Timeout, seconds: float) -> AsyncIterator[bytes]:
+    async def blocks(self, timeout: asyncio.Timeout, seconds: float) -> AsyncGenerator[bytes, None]:
         """Yield the body. While the caller has a block, nothing more is read.
 
         ``timeout`` is the context in which the caller runs. A block that takes longer than

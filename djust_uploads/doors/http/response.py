@@ -47,16 +47,19 @@ class Response:
         error: UploadError,
         status: int = 0,
         headers: Mapping[str, str] | None = None,
-        **extra: Any,
+        members: Mapping[str, Any] | None = None,
     ) -> Response:
-        """Return an error as RFC 9457 describes it, with our ``code`` and sentence."""
+        """Return an error as RFC 9457 describes it, with our ``code`` and sentence.
+
+        ``members`` are added to it, or replace some of it.
+        """
         status = status or status_of(error)
         content = {
             "type": "about:blank",
             "title": error.message,
             "status": status,
             "code": error.code,
-            **extra,
+            **(members or {}),
         }
         return cls.json(status, content, headers, "application/problem+json")
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from ...exceptions import NotComplete
 from ...slots.entry import UploadEntry
 from ...slots.status import Status
-from .intents import Digest
+from .digests import Digest
 from .response import Response
 
 #: Bytes that are read from the store at once.

@@ -1,4 +1,7 @@
-"""Google's SDK, or the error that says how to install it. Its only importer."""
+"""Google's SDK. No other module imports it.
+
+Raises an error that says how to install the SDK if it is missing.
+"""
 
 from __future__ import annotations
 

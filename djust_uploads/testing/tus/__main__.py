@@ -65,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="how long to wait for an upload to expire; by default the check is left out",
+        help="wait so long, and expect that an upload has expired then; by default this check is "
+        "left out",
     )
     return parser
 

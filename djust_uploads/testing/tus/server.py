@@ -25,8 +25,8 @@ class TusServer:
     """A server, by the URL at which it creates uploads.
 
     ``headers`` go with each request; a server may want an ``Authorization``. ``metadata`` goes with
-    each creation, by default ``{"filename": "checklist.txt"}``. ``patience`` says how many seconds
-    a check may wait until an upload expires. ``client`` is used instead of a new one.
+    each creation, by default ``{"filename": "checklist.txt"}``. ``patience`` says after how many
+    seconds an upload must have expired; 0 leaves that check out. ``client`` is used instead of a new one.
     """
 
     def __init__(

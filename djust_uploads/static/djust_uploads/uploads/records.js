@@ -52,11 +52,14 @@ export class Records {
     forgetHandle(ref);
   }
 
-  /** The latest upload of this very file into this slot that was not all sent, `refs` aside. */
-  match({ uploadName, file }, refs) {
+  /**
+   * The latest upload of this very file into this slot that was not all sent. `isTaken(ref)` says
+   * whether the page has it already.
+   */
+  match({ uploadName, file }, isTaken) {
     const print = fingerprint(file);
     const matches = ({ ref, ...record }) => record.uploadName === uploadName
-      && record.status === "uploading" && !refs.includes(ref) && same(record, print);
+      && record.status === "uploading" && !isTaken(ref) && same(record, print);
     return this.#here().filter(matches).at(-1);
   }
 

@@ -11,8 +11,13 @@ const ACTIVE = new Set(["uploading", "finalizing", "resuming"]);
  * (the server was asked where it stands).
  */
 export class Upload {
-  ref = newRef();
-  status = "waiting";
+  static #count = 0;
+
+  /** Counts up in the order of selection. */
+  number = Upload.#count++;
+
+  #ref = newRef();
+  #status = "waiting";
   progress = 0;
   error = null;
   code = null;
@@ -26,6 +31,9 @@ export class Upload {
 
   /** Whether `file` has only the name: the page was loaded again after its bytes were sent. */
   standIn = false;
+
+  /** The one that has it, and hears of every new ref and status. */
+  roster = null;
 
   constructor(uploadName, file) {
     this.uploadName = uploadName;
@@ -43,6 +51,26 @@ export class Upload {
     upload.size = record.size;
     upload.resumeAs(record.ref);
     return upload;
+  }
+
+  get ref() {
+    return this.#ref;
+  }
+
+  set ref(ref) {
+    const before = this.#ref;
+    this.#ref = ref;
+    this.roster?.renamed(this, before);
+  }
+
+  get status() {
+    return this.#status;
+  }
+
+  set status(status) {
+    const before = this.#status;
+    this.#status = status;
+    this.roster?.moved(this, before);
   }
 
   get ended() {
