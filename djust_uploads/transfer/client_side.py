@@ -233,7 +233,9 @@ class ClientSide:
             raise Abandoned("its owner has too many of them")
         self._abandoned = False
         in_line = attached and window.waits
-        seconds = upload_settings().idle_timeout if attached else PARKED_SECONDS
+        settings = upload_settings()
+        parked = min(PARKED_SECONDS, settings.resume_ttl)
+        seconds = settings.idle_timeout if attached else parked
         if not self.stopped:
             try:
                 with self._deadline.within(TURN_TIMEOUT if in_line else seconds):

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from djust_uploads.client import UploadGone, upload
+from tests.support import npm
 from tests.support.link import Link
 from tests.support.servers import ROOT, wait_until
 
@@ -51,6 +52,14 @@ async def test_the_server_has_the_bytes(endpoint, tmp_path, state, size):
     assert moves == sorted(moves)
     assert moves[-1] == (size, size)
     assert list(state.iterdir()) == []
+
+
+@pytest.mark.skipif(not npm.modules(), reason="npm's packages are not to be had here")
+@pytest.mark.parametrize("size", [0, 1, 5 * MIB])
+async def test_another_author_s_server_has_them_too(another_author_s, tmp_path, state, size):
+    path = file_of(tmp_path, size)
+    uploaded = await upload(another_author_s.url, path, state_directory=state, chunk_size=2 * MIB)
+    assert await asyncio.to_thread(stored, uploaded.url) == path.read_bytes()
 
 
 async def test_the_name_and_the_type_go_along(endpoint, tmp_path, state):
