@@ -99,7 +99,7 @@ class ClientSide:
         except UploadError as error:
             self.stop(error)
             return
-        self._chunks.append(data)
+        self._frames.append(data)
         self.window.feed(len(data), self._entry.received)
         self._fed.set()
 
