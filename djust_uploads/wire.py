@@ -163,9 +163,17 @@ def registered(
 
 
 def progress(
-    ref: str, upload_name: str, status: str, *, progress: int, offset: int, limit: int
+    ref: str,
+    upload_name: str,
+    status: str,
+    *,
+    progress: int,
+    offset: int,
+    limit: int,
+    taken: int = 0,
 ) -> dict[str, Any]:
-    """Where an upload stands: ``progress`` in percent, ``offset`` and ``limit`` in bytes."""
+    """Where an upload stands: ``progress`` in percent, and in bytes what the sink has ``taken``,
+    what is durable (``offset``), and up to where the client may send (``limit``)."""
     return {
         "type": "upload_progress",
         "ref": ref,
@@ -174,6 +182,7 @@ def progress(
         "progress": progress,
         "offset": offset,
         "limit": limit,
+        "taken": taken,
     }
 
 
@@ -193,6 +202,11 @@ def failed_before(ref: str, upload_name: str, code: str, message: str) -> dict[s
         "code": code,
         "error": message,
     }
+
+
+def together(message_type: str, uploads: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several messages in one, for a client that takes lists. Each has its own ``type``."""
+    return {"type": message_type, "uploads": uploads}
 
 
 def configs(slots: dict[str, Any]) -> dict[str, Any]:

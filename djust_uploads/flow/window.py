@@ -133,6 +133,8 @@ class Window:
 
     def must_tell(self, received: int) -> bool:
         """Whether a client that keeps to its limit may stall unless it hears of the new one now."""
+        if received >= self._end:
+            return False
         if not self._buffered and self.told_limit - received < self._least:
             # It waits for us, and nobody will ask again. Also one that overstepped until now. But
             # one that waits for its turn is told when it comes.

@@ -33,6 +33,9 @@ from .roster import Roster
 #: connection 10 seconds to end.
 SETTLE_TIMEOUT = 8.0
 
+#: The statuses that a client need not hear of at once.
+_COLLECTED = (Status.FINALIZING, Status.COMPLETE)
+
 
 class UploadManager:
     """Created by the first ``allow_upload()``, and closed when the connection or the view ends.
@@ -65,6 +68,14 @@ class UploadManager:
         """Answer ``upload_resume``: go on with an upload of another connection, or say why not."""
         self.connection.reach(send)
         await self._resumption.resume(message)
+
+    def keep(self, message: Mapping[str, Any]) -> None:
+        """Note that the client of these uploads is there, though it sends nothing of them: its user
+        has paused them."""
+        refs = message.get("refs")
+        for ref in refs if isinstance(refs, list) else ():
+            if isinstance(ref, str) and (transfer := self.roster.transfers.get(ref)):
+                transfer.client.wake()
 
     async def receive(self, data: bytes, send: Send, *, slows: bool = True) -> None:
         """Take a binary frame.
@@ -147,8 +158,14 @@ class UploadManager:
     # A transfer calls these on its listener.
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message. Raises an exception if the connection is known to be gone."""
-        await self.connection.send(message)
+        """Send a message. Raises an exception if the connection is known to be gone.
+
+        Of many small files, the client hears together that they are there.
+        """
+        if self.connection.takes_lists and message.get("status") in _COLLECTED:
+            self.connection.collect(message)
+        else:
+            await self.connection.send(message)
 
     def transfer_ended(self, transfer: Transfer) -> None:
         """Note that an entry is complete, or has its final status."""

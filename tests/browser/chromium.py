@@ -14,6 +14,8 @@ from playwright.async_api import Browser, BrowserContext, ElementHandle, Page
 #: Playwright's own build can't be had everywhere; Debian's package can.
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+
 #: Records what the client says of uploads, reads of files, preview URLs and sockets, for the tests
 #: to ask.
 RECORDER = """
@@ -53,7 +55,7 @@ def executable() -> str:
 async def launch(playwright: Any) -> Browser:
     return await playwright.chromium.launch(
         executable_path=executable(),
-        args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"],
+        args=ARGUMENTS,
     )
 
 
