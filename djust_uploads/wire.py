@@ -189,11 +189,19 @@ def registered(
 
 
 def progress(
-    ref: str, upload_name: str, status: str, *, progress: int, offset: int, limit: int
+    ref: str,
+    upload_name: str,
+    status: str,
+    *,
+    progress: int,
+    offset: int,
+    limit: int,
+    taken: int = 0,
 ) -> dict[str, Any]:
     """Return the message that says where an upload stands.
 
-    ``progress`` is in percent. ``offset`` and ``limit`` are in bytes.
+    ``progress`` is in percent. In bytes are what the sink has ``taken``, what is durable
+    (``offset``), and the position up to which the client may send (``limit``).
     """
     return {
         "type": "upload_progress",
@@ -203,6 +211,7 @@ def progress(
         "progress": progress,
         "offset": offset,
         "limit": limit,
+        "taken": taken,
     }
 
 
@@ -222,6 +231,11 @@ def failed_before(ref: str, upload_name: str, code: str, message: str) -> dict[s
         "code": code,
         "error": message,
     }
+
+
+def together(message_type: str, uploads: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several messages in one, for a client that takes lists. Each has its own ``type``."""
+    return {"type": message_type, "uploads": uploads}
 
 
 def configs(slots: dict[str, Any]) -> dict[str, Any]:

@@ -70,6 +70,10 @@ class UploadMessages:
         if message["type"] == "upload_configs":
             await self.send_upload_message(wire.configs(self.client_configs()))
             return
+        if message["type"] == "upload_keep":
+            if manager := self.upload_manager():
+                manager.keep(message)
+            return
         # Without a slot there is no manager, but the client must hear that its file is refused.
         manager = self.upload_manager() or UploadManager()
         connection = manager.connection
@@ -115,4 +119,4 @@ def reads_ahead(receive: Any) -> bool:
 #: What uvicorn, hypercorn, and daphne's protocol (autobahn's) call their limit.
 _MESSAGE_SIZES = ("ws_max_size", "websocket_max_message_size", "maxMessagePayloadSize")
 
-UPLOAD_MESSAGES = frozenset({"upload_register", "upload_resume", "upload_configs"})
+UPLOAD_MESSAGES = frozenset({"upload_register", "upload_resume", "upload_configs", "upload_keep"})

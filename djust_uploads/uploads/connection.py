@@ -9,7 +9,7 @@ from typing import Any
 
 from ..resuming.owners import upload_id_of
 from ..settings import upload_settings
-from ..wire import HEADER_SIZE
+from ..wire import HEADER_SIZE, together
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
@@ -19,6 +19,9 @@ MAX_FRAME_SIZE = 8 * 1024 * 1024
 
 #: Bytes of a message that every server takes: daphne's default, the least of all.
 DEFAULT_MESSAGE_SIZE = 1024 * 1024
+
+#: Seconds for which reports wait for others.
+COLLECTING_TIME = 0.02
 
 #: The tasks that were started. asyncio only holds weak references, and a task must end even if
 #: nobody else refers to its manager any more.
@@ -35,7 +38,11 @@ class Connection:
         self._only: str | None = None
         #: Bytes of the longest message that the host's server takes, as far as the door knows.
         self.max_message_size: int = DEFAULT_MESSAGE_SIZE
+        #: Whether the client takes lists of messages: it has sent one.
+        self.takes_lists: bool = False
         self._send: Send | None = None
+        #: By ref: reports that wait for others, to be sent with them.
+        self._reports: dict[str, Mapping[str, Any]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def reach(self, send: Send) -> None:
@@ -73,6 +80,16 @@ class Connection:
         """Send a message that nothing depends on, to a client that may be gone."""
         with contextlib.suppress(Exception):
             await self.send(message)
+
+    def collect(self, message: Mapping[str, Any]) -> None:
+        """Send a report on an upload a moment later, together with others. The last one counts."""
+        if not self._reports:
+            asyncio.get_running_loop().call_later(COLLECTING_TIME, self.spawn, self._send_reports)
+        self._reports[message["ref"]] = message
+
+    async def _send_reports(self) -> None:
+        reports, self._reports = self._reports, {}
+        await self.tell(together("upload_progress", [dict(report) for report in reports.values()]))
 
     def soon(self, function: Callable[..., object], *args: Any) -> None:
         """Call a function on the event loop. May be called from any thread."""

@@ -34,6 +34,9 @@ from .roster import Roster
 #: connection 10 seconds to end.
 SETTLE_TIMEOUT = 8.0
 
+#: The statuses that a client need not hear of at once.
+_COLLECTED = (Status.FINALIZING, Status.COMPLETE)
+
 
 class UploadManager:
     """Manages the uploads of one connection.
@@ -68,6 +71,16 @@ class UploadManager:
         """Answer ``upload_resume``: go on with an upload of another connection, or say why not."""
         self.connection.reach(send)
         await self._resumption.resume(message)
+
+    def keep(self, message: Mapping[str, Any]) -> None:
+        """Note that the client of these uploads is there, though it sends nothing of them.
+
+        Its user has paused them.
+        """
+        refs = message.get("refs")
+        for ref in refs if isinstance(refs, list) else ():
+            if isinstance(ref, str) and (transfer := self.roster.transfers.get(ref)):
+                transfer.client.wake()
 
     async def admit(self, registration: wire.Registration, send: Send) -> Transfer:
         """Admit a file whose client may go on in any process. The answer is not sent but returned.
@@ -177,8 +190,14 @@ class UploadManager:
     # A transfer calls these on its listener.
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message. Raises an exception if the connection is known to be gone."""
-        await self.connection.send(message)
+        """Send a message. Raises an exception if the connection is known to be gone.
+
+        Of many small files, the client hears together that they are there.
+        """
+        if self.connection.takes_lists and message.get("status") in _COLLECTED:
+            self.connection.collect(message)
+        else:
+            await self.connection.send(message)
 
     def transfer_ended(self, transfer: Transfer) -> None:
         """Note that an entry is complete, or has its final status."""

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 #: dropped. Late frames of any other ref are reported as an error.
 _REMEMBERED_REFS = 4096
 
+#: Bytes that a client may have sent of files whose registrations are not answered yet. More than
+#: their limits is never buffered: a client that sends more is slowed down.
+EARLY_LIMIT = 256 * 1024
+
 #: The most failed entries that a slot keeps visible.
 _MAX_FAILED = 100
 
@@ -72,6 +76,9 @@ class Roster:
 
     def check_places(self, slot: UploadSlot) -> None:
         """Raise :class:`TooManyFiles` if the slot has no place for another file."""
+        if len(self.entries) < slot.max_entries and len(self.transfers) < slot.max_entries:
+            # Of thousands of files, most are registered when others are there already.
+            return
         # When an entry is cancelled, its place is free at once, but its transfer may take a while
         # to end. The second condition bounds the number of such transfers.
         running = sum(t.slot.name == slot.name for t in self.transfers.values())
@@ -88,13 +95,17 @@ class Roster:
 
     def client_configs(self) -> dict[str, dict[str, Any]]:
         """Return what the browser needs to know about each slot."""
-        return {name: slot.client_config() for name, slot in self.slots.items()}
+        return {
+            name: {**slot.client_config(), "early_limit": EARLY_LIMIT}
+            for name, slot in self.slots.items()
+        }
 
     def template_state(self) -> dict[str, Any]:
         """Return ``{{ uploads }}``: the config, the entries and their errors of each slot."""
+        configs = self.client_configs()
         return {
             name: {
-                "config": slot.client_config(),
+                "config": configs[name],
                 "entries": [entry.template_state() for entry in self.all(name)],
                 "errors": [entry.error for entry in self.all(name) if entry.error],
             }
