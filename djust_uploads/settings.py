@@ -11,6 +11,7 @@
         "MAX_BUFFERED_BYTES": 256 * 1024 * 1024,   # per process, all uploads together
         "SINK_TIMEOUT": 60,                        # seconds for one call to a sink
         "IDLE_TIMEOUT": 300,                       # seconds that a client may send nothing
+        "MAX_FRAME_SIZE": None,                    # bytes of a frame; None: what the server takes
         "SHA256": False,                           # compute entry.sha256
         "RESUME_CACHE": "default",                 # alias in CACHES, for resumable slots
         "RESUME_TTL": 86400,                       # seconds that an upload may be interrupted
@@ -40,6 +41,9 @@ class UploadSettings:
     sink_timeout: float = 60.0
     #: Seconds that a client may send nothing of an upload that it announced.
     idle_timeout: float = 300.0
+    #: Bytes of a file that one frame may carry; ``None``: as many as the host's server takes, as far
+    #: as it can be found out.
+    max_frame_size: int | None = None
     #: Whether to compute the SHA-256 of every upload while it arrives.
     sha256: bool = False
     #: Alias in ``CACHES`` of the cache in which interrupted uploads are remembered.

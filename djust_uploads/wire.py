@@ -2,12 +2,13 @@
 
 Binary frames go from browser to server::
 
-    01 | ref (16 bytes) | index (u32, big-endian) | bytes     a chunk
+    01 | ref (16 bytes) | index (u32, big-endian) | bytes     a chunk, or several of them
     02 | ref (16 bytes)                                       all chunks are sent
     03 | ref (16 bytes)                                       cancel
 
 Everything else is a JSON message with a ``type``. A ref is a UUID that the client made up; in JSON
-it is written with hyphens. Frames and verbs are djust's, so that a stock djust page can talk to us;
+it is written with hyphens. A frame may carry several whole chunks, up to the ``max_frame_size`` that
+the client was told; ``index`` is the one of the first chunk. Frames and verbs are djust's, so that a stock djust page can talk to us;
 what we add rides as extra keys.
 """
 
@@ -39,7 +40,7 @@ class FrameType(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One binary frame; ``index`` and ``data`` are a chunk's."""
+    """One binary frame. ``data`` are the bytes of its chunks, and ``index`` is the first chunk's."""
 
     type: FrameType
     ref: str
@@ -138,9 +139,17 @@ def _text(message: Mapping[str, Any], key: str) -> str:
 
 
 def registered(
-    ref: str, upload_name: str, *, offset: int, limit: int, chunk_size: int, resumable: bool = False
+    ref: str,
+    upload_name: str,
+    *,
+    offset: int,
+    limit: int,
+    chunk_size: int,
+    max_frame_size: int,
+    resumable: bool = False,
 ) -> dict[str, Any]:
-    """The answer to a registration: from ``offset`` on, the client may send up to ``limit``."""
+    """The answer to a registration: from ``offset`` on, the client may send up to ``limit``, in
+    chunks of ``chunk_size`` bytes and in frames of at most ``max_frame_size`` bytes of the file."""
     return {
         "type": "upload_registered",
         "ref": ref,
@@ -148,6 +157,7 @@ def registered(
         "offset": offset,
         "limit": limit,
         "chunk_size": chunk_size,
+        "max_frame_size": max_frame_size,
         "resumable": resumable,
     }
 
@@ -203,6 +213,7 @@ def resumed(
     offset: int,
     limit: int,
     chunk_size: int,
+    max_frame_size: int,
     progress: int,
 ) -> dict[str, Any]:
     """The answer to ``upload_resume``: the client goes on with the byte ``position``, in chunk
@@ -215,6 +226,7 @@ def resumed(
         "offset": offset,
         "limit": limit,
         "chunk_size": chunk_size,
+        "max_frame_size": max_frame_size,
         "progress": progress,
         "bytes_received": position,
         "chunks_received": [],

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import wire
 from ..resuming.owners import owner_of
+from ..uploads.connection import DEFAULT_MESSAGE_SIZE
 from ..uploads.manager import UploadManager
 
 #: Characters of a JSON message, at most.
@@ -32,6 +33,7 @@ class UploadMessages:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         slows = not _reads_ahead(receive)
+        self._max_message_size = max_message_size(receive, send)
 
         async def receive_others() -> dict[str, Any]:
             while True:
@@ -72,12 +74,31 @@ class UploadMessages:
         manager = self.upload_manager() or UploadManager()
         connection = manager.connection
         connection.owner = connection.owner or owner_of(self.scope)  # type: ignore[attr-defined]
+        connection.max_message_size = self._max_message_size
         answer = manager.resume if message["type"] == "upload_resume" else manager.register
         await answer(message, self.send_upload_message)
 
     def client_configs(self) -> dict[str, Any]:
         manager = self.upload_manager()
         return manager.client_configs() if manager else {}
+
+
+def max_message_size(receive: Any, send: Any) -> int:
+    """Return how many bytes of a message the host's server takes.
+
+    ASGI does not tell, but the callables of the known servers lead to their settings. Behind a
+    middleware that wraps both callables, it is what every server takes by default.
+    """
+    owners = [getattr(end, "__self__", None) for end in (receive, send)]
+    # daphne's ``send`` is a partial function of its protocol.
+    owners += getattr(send, "args", ())
+    for owner in owners:
+        settings = getattr(owner, "config", owner)
+        for name in _MESSAGE_SIZES:
+            size = getattr(settings, name, None)
+            if isinstance(size, int) and size > 0:
+                return size
+    return DEFAULT_MESSAGE_SIZE
 
 
 def _reads_ahead(receive: Any) -> bool:
@@ -89,5 +110,8 @@ def _reads_ahead(receive: Any) -> bool:
     queue = getattr(receive, "__self__", None)
     return isinstance(queue, asyncio.Queue) and queue.maxsize <= 0
 
+
+#: What uvicorn, hypercorn, and daphne's protocol (autobahn's) call their limit.
+_MESSAGE_SIZES = ("ws_max_size", "websocket_max_message_size", "maxMessagePayloadSize")
 
 UPLOAD_MESSAGES = frozenset({"upload_register", "upload_resume", "upload_configs"})

@@ -2,7 +2,7 @@
 
 A client may send up to its ``limit``: the bytes that the sink has taken, plus a window. A window
 starts small. It doubles while the client uses it up faster than the next limit can reach the
-client, so it ends above bandwidth times delay. Client, link and sink set the bandwidth together:
+client, so it ends above bandwidth times delay, and holds some frames. Client, link and sink set the bandwidth together:
 behind a slow sink, or with a slow client, the window stays small.
 
 All windows of the process share the :mod:`~djust_uploads.flow.budget`.
@@ -27,6 +27,10 @@ START_SHARE = 1 / 16
 
 #: The most bytes that a client may be ahead. At a round trip of 100 ms this carries 160 MB/s.
 MAX_WINDOW = 16 * 1024 * 1024
+
+#: A window that carries fewer frames than this is too small: while the sink takes one frame and the
+#: next limit travels to the client, the next frame must be on its way.
+_FRAMES = 3
 
 #: A window that is used up within this many round trips is too small. Using one up takes two,
 #: because the next limit is sent when half of the window is used up. The other two allow for round
@@ -78,6 +82,8 @@ class Window:
         self._probe, self._probed_at = float(taken), self.told_at
         #: When the sink began to take the window that it takes now, and from which byte on.
         self._epoch_at, self._epoch_taken = self.told_at, taken
+        #: Bytes of the frame that arrived last, if it carried several chunks.
+        self._frame = 0
 
     def start_at(self, taken: int) -> None:
         """The upload was resumed: the sink has ``taken`` bytes from another process."""
@@ -106,10 +112,11 @@ class Window:
             return self._wanted
         return max(self._least, min(self._wanted, self._budget.share))
 
-    # Both are called for each chunk.
+    # Both are called for each frame.
 
     def feed(self, size: int, received: int) -> None:
-        """``size`` bytes arrived; ``received`` in all."""
+        """A frame of ``size`` bytes arrived; ``received`` in all."""
+        self._frame = size if size > self._least else 0
         self._buffered += size
         self._budget.buffered += size
         if self._reclaimed:
@@ -201,7 +208,7 @@ class Window:
             return
         too_soon = self._epoch_at + _ROUND_TRIPS * self._round_trip * used / size
         # A window that is less than what it wants to be says nothing of what it needs.
-        if now < too_soon and size == self._wanted:
+        if (now < too_soon or size < _FRAMES * self._frame) and size == self._wanted:
             self._grow()
         self._epoch_at, self._epoch_taken = now, self._taken
 

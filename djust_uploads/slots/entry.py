@@ -59,7 +59,9 @@ class UploadEntry:
     ========================  ==================================================================
     """
 
-    def __init__(self, registration: Registration, chunk_size: int) -> None:
+    def __init__(
+        self, registration: Registration, chunk_size: int, max_frame_size: int = 0
+    ) -> None:
         self.ref: str = registration.ref
         self.upload_name: str = registration.upload_name
         self.client_name: str = clean_client_name(registration.client_name)
@@ -81,6 +83,8 @@ class UploadEntry:
         #: Whether the sink keeps the file when the entry is consumed.
         self.keeps_file: bool = False
         self.chunk_size = chunk_size
+        #: Bytes of the file that one frame of this connection may carry, at least a chunk.
+        self.max_frame_size: int = max(chunk_size, max_frame_size)
         self._next_index = 0
         #: Bytes that a resumed client sends a second time.
         self._repeated = 0
@@ -224,26 +228,32 @@ class UploadEntry:
     # Only the core calls what follows. It counts bytes and moves the entry's status.
 
     def accept_chunk(self, index: int, size: int) -> int:
-        """Count a chunk of ``size`` bytes. Return how many of its first bytes arrived before.
+        """Count the ``size`` bytes of a frame that begins with chunk ``index``. Return how many of
+        its first bytes arrived before.
 
-        Raises a :class:`~djust_uploads.exceptions.ProtocolError` for a chunk that cannot be next.
+        A frame carries one chunk, which may be short, or several whole chunks, of which only the
+        last one of the file may be short. Raises a
+        :class:`~djust_uploads.exceptions.ProtocolError` for a frame that cannot be next.
         """
         self._check_restored()
         if self.all_received and not self._resumed:
             raise ChunkOutOfOrder(f"chunk {index} after the end of {self!r}")
         if index != self._next_index:
             self._go_back(index)
-        if size > self.chunk_size:
-            raise ChunkTooLarge(f"chunk of {size} bytes for {self!r}, over {self.chunk_size}")
+        if size > self.max_frame_size:
+            raise ChunkTooLarge(f"chunk of {size} bytes for {self!r}, over {self.max_frame_size}")
         repeated = min(self._repeated, size)
-        if self.received + size - repeated > self.client_size:
-            raise SizeMismatch(f"{self.received + size} bytes for {self!r} of {self.client_size}")
+        end = self.received - self._repeated + size
+        if end > self.client_size:
+            raise SizeMismatch(f"{end} bytes for {self!r} of {self.client_size}")
+        if size > self.chunk_size and size % self.chunk_size and end < self.client_size:
+            raise ChunkTooLarge(f"{size} bytes for {self!r} are not whole chunks")
         least = min(_MIN_AVERAGE_CHUNK, self.chunk_size)
         if index > _FREE_CHUNKS and self.received < (index - _FREE_CHUNKS) * least:
             raise TooManyChunks(f"{index} chunks for {self.received} bytes of {self!r}")
         self._repeated -= repeated
         self.received += size - repeated
-        self._next_index += 1
+        self._next_index += max(1, -(-size // self.chunk_size))
         self._durable_start = None
         return repeated
 

@@ -98,6 +98,10 @@ class UploadClient(Page):
         """Bytes of a chunk, as the server wants them."""
         return self._upload(ref).chunk_size
 
+    def max_frame_size(self, ref: str) -> int:
+        """Bytes of the file that one frame may carry."""
+        return self._upload(ref).max_frame_size
+
     def consumed(self, ref: str) -> bool:
         """Whether the server told that the application took the file."""
         return self._upload(ref).consumed
@@ -184,20 +188,22 @@ class UploadClient(Page):
         start: int | None = None,
         until: int | None = None,
         chunk_size: int = 0,
+        frame_size: int = 0,
         honour_limit: bool = True,
     ) -> None:
         """Send bytes of the file ``data``, in order, as far as the server lets us.
 
         From :meth:`position` on, or from ``start``; up to ``until``, or to the end of ``data``; in
-        chunks as the server wants them, or smaller ones. Returns early if the upload ended. Raises
-        ``ConnectionError`` if the connection did.
+        chunks as the server wants them, or smaller ones. With ``frame_size`` a frame carries so
+        many bytes, in whole chunks, as far as the server takes them. Returns early if the upload
+        ended. Raises ``ConnectionError`` if the connection did.
         """
         upload = self._upload(ref)
         if start is not None:
             upload.move_to(start)
         end = len(data) if until is None else until
         while upload.position < end:
-            size = chunk_size or upload.chunk_size
+            size = chunk_size or upload.frame_size(frame_size)
             chunk = data[upload.position : min(upload.position + size, end)]
             if honour_limit and not await self._may_send(upload, upload.position + len(chunk)):
                 return
@@ -242,6 +248,7 @@ class UploadClient(Page):
         content_type: str = "",
         *,
         chunk_size: int = 0,
+        frame_size: int = 0,
         honour_limit: bool = True,
         resumable: bool = False,
         reconnects: int = 10,
@@ -264,7 +271,11 @@ class UploadClient(Page):
                     await announce(ref=ref)
                 if not self.consumed(ref):
                     await self.send_chunks(
-                        ref, data, chunk_size=chunk_size, honour_limit=honour_limit
+                        ref,
+                        data,
+                        chunk_size=chunk_size,
+                        frame_size=frame_size,
+                        honour_limit=honour_limit,
                     )
                     await self.complete(ref)
                 return ref
@@ -303,6 +314,7 @@ class _Upload:
     acknowledged: int = 0
     limit: int = 0
     chunk_size: int = CHUNK_SIZE
+    max_frame_size: int = CHUNK_SIZE
     position: int = 0
     next_index: int = 0
     consumed: bool = False
@@ -325,12 +337,17 @@ class _Upload:
         """Also in the middle: what another process had promised doesn't count any more."""
         self.limit, self.ending = 0, None
         self.chunk_size = message.get("chunk_size") or CHUNK_SIZE
+        self.max_frame_size = message.get("max_frame_size") or self.chunk_size
         self.move_to(message.get("bytes_received", 0))
 
     def move_to(self, position: int) -> None:
         self.position = position
         self.next_index = position // self.chunk_size
 
+    def frame_size(self, wanted: int) -> int:
+        chunks = min(wanted, self.max_frame_size) // self.chunk_size
+        return max(1, chunks) * self.chunk_size
+
     def sent(self, size: int) -> None:
         self.position += size
-        self.next_index += 1
+        self.next_index += max(1, -(-size // self.chunk_size))

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ..slots.entry import UploadEntry
     from .reports import Reports
 
+#: Bytes of a long frame that the sink is given at once. Sinks that copy what they are given do so on
+#: the event loop.
+PIECE = 1024 * 1024
+
 #: Seconds between two progress messages of one upload. A client that is about to run out of its
 #: limit is told the next one at once.
 PROGRESS_INTERVAL = 0.1
@@ -47,7 +51,11 @@ class ClientSide:
         self._entry = entry
         self._reports = reports
         self._deadline = deadline
-        self._chunks: deque[bytes | memoryview] = deque()
+        #: The chunks of each frame that has arrived, but for those that were taken out of it.
+        self._frames: deque[bytes | memoryview] = deque()
+        #: Bytes that the sink has taken of a frame whose last bytes it has not taken yet. They are
+        #: in memory as long as the frame is.
+        self._taken_of_frame, self._in_frame = 0, False
         self._closed = False
         self._abandoned = False
         #: Set when the task has something new to look at.
@@ -60,9 +68,9 @@ class ClientSide:
     # The connection calls these.
 
     def feed(self, index: int, data: bytes | memoryview) -> None:
-        """Take a chunk, and never wait.
+        """Take the chunks of a frame, and never wait.
 
-        A chunk that is out of order, too long or beyond the declared size ends the transfer. Chunks
+        A frame that is out of order, too long or beyond the declared size ends the transfer. Frames
         that arrive after that are dropped.
         """
         if self.stopped:
@@ -74,7 +82,7 @@ class ClientSide:
             return
         if repeated:
             data = data[repeated:]
-        self._chunks.append(data)
+        self._frames.append(data)
         self.window.feed(len(data), self._entry.received)
         self._fed.set()
 
@@ -160,19 +168,25 @@ class ClientSide:
         while entry.received < size or (not size and not entry.all_received):
             await self.wait()
         head = bytearray()
-        for chunk in self._chunks:
+        for frame in self._frames:
             if len(head) >= size:
                 break
-            head += chunk[:size]
+            head += frame[:size]
         return bytes(head[:size])
 
     def __bool__(self) -> bool:
-        """Whether there are chunks."""
-        return bool(self._chunks)
+        """Whether there are bytes."""
+        return bool(self._frames)
 
     def pop(self) -> bytes | memoryview:
-        """Return the next chunk and remove it from the buffer."""
-        return self._chunks.popleft()
+        """Return the next bytes and remove them from the buffer: a frame, or a part of a long one."""
+        frame, most = self._frames.popleft(), max(PIECE, self._entry.chunk_size)
+        self._in_frame = len(frame) > most
+        if not self._in_frame:
+            return frame
+        view = memoryview(frame)
+        self._frames.appendleft(view[most:])
+        return view[:most]
 
     async def wait(self) -> None:
         """Return when the client has sent something, or something else has changed.
@@ -212,7 +226,11 @@ class ClientSide:
         """Note that the sink has taken ``size`` bytes. Return whether the client must hear of it
         now."""
         entry, window = self._entry, self.window
-        window.take(size, entry.taken)
+        self._taken_of_frame += size
+        # What is left in the buffer of a frame keeps all of it in memory.
+        if not self._in_frame:
+            window.take(self._taken_of_frame, entry.taken)
+            self._taken_of_frame = 0
         if entry.received <= window.limit:
             self._drained.set()
         due = window.told_at + PROGRESS_INTERVAL
@@ -228,7 +246,7 @@ class ClientSide:
     def close(self) -> None:
         """Drop what is buffered and give its room back. May be called again."""
         self._closed = True
-        self._chunks.clear()
+        self._frames.clear()
         self.window.close()
         self._drained.set()
         self._settled.set()

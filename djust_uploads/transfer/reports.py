@@ -79,5 +79,6 @@ class Reports:
             offset=entry.offset,
             limit=self._window.tell(),
             chunk_size=entry.chunk_size,
+            max_frame_size=entry.max_frame_size,
             progress=entry.progress,
         )

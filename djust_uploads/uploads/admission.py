@@ -57,6 +57,7 @@ class Admission:
                 offset=transfer.entry.offset,
                 limit=transfer.limit,
                 chunk_size=transfer.slot.chunk_size,
+                max_frame_size=transfer.entry.max_frame_size,
                 resumable=transfer.upload_id is not None,
             )
         )
@@ -71,7 +72,8 @@ class Admission:
             raise UnknownSlot(f"no slot {registration.upload_name!r:.80}")
         if roster.knows(ref):
             raise DuplicateRef(f"{ref} is registered already")
-        entry = self._checked(UploadEntry(registration, slot.chunk_size), slot)
+        max_frame_size = self._connection.max_frame_size(slot.chunk_size)
+        entry = self._checked(UploadEntry(registration, slot.chunk_size, max_frame_size), slot)
         transfer = Transfer(entry, slot, self._listener, upload_id if slot.resumable else None)
         roster.add(transfer)
         return transfer

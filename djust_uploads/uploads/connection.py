@@ -8,8 +8,17 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from ..resuming.owners import upload_id_of
+from ..settings import upload_settings
+from ..wire import HEADER_SIZE
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+#: Bytes of a file that one frame carries at most, unless the setting says otherwise. Longer ones
+#: would not be faster, and a frame is in memory as a whole.
+MAX_FRAME_SIZE = 8 * 1024 * 1024
+
+#: Bytes of a message that every server takes: daphne's default, the least of all.
+DEFAULT_MESSAGE_SIZE = 1024 * 1024
 
 #: The tasks that were started. asyncio only holds weak references, and a task must end even if
 #: nobody else refers to its manager any more.
@@ -23,6 +32,8 @@ class Connection:
         #: Whose uploads these are; see :func:`~djust_uploads.resuming.owners.owner_of`. Uploads of
         #: a connection without an owner end with the connection.
         self.owner: str | None = None
+        #: Bytes of the longest message that the host's server takes, as far as the door knows.
+        self.max_message_size: int = DEFAULT_MESSAGE_SIZE
         self._send: Send | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -35,6 +46,12 @@ class Connection:
     def reached(self) -> bool:
         """Whether the client has registered or resumed an upload."""
         return self._loop is not None
+
+    def max_frame_size(self, chunk_size: int) -> int:
+        """Return how many bytes of a file one frame may carry: whole chunks, and at least one."""
+        most = upload_settings().max_frame_size or MAX_FRAME_SIZE
+        chunks = min(most, self.max_message_size - HEADER_SIZE) // chunk_size
+        return max(1, chunks) * chunk_size
 
     def upload_id(self, ref: str) -> str | None:
         """Return the name under which an upload of this owner is resumed."""

@@ -112,6 +112,7 @@ class Resumption:
         roster, entry = self._roster, transfer.entry
         roster.ended.pop(entry.ref, None)
         transfer.slot = roster.slots[entry.upload_name]
+        entry.max_frame_size = self._connection.max_frame_size(entry.chunk_size)
         transfer.attach(self._listener)
         if transfer.is_complete:
             roster.remember(entry.ref, failed=False)
@@ -145,6 +146,7 @@ class Resumption:
             )
             return
         entry = UploadEntry.saved(saved)
+        entry.max_frame_size = self._connection.max_frame_size(entry.chunk_size)
         slot = self._checked_slot(entry)
         # The transfer answers when it has found out how many bytes are stored.
         self._roster.add(Transfer(entry, slot, self._listener, upload_id, (lease, saved)))

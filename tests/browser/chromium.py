@@ -35,7 +35,7 @@ WebSocket = class extends WebSocket {
     sockets.push(this);
   }
   send(data) {
-    this.bytesSent += data.byteLength ?? data.length;
+    this.bytesSent += data.size ?? data.byteLength ?? data.length;
     super.send(data);
   }
 };

@@ -7,6 +7,9 @@ import { Wire } from "../wire/wire.js";
 // or, for ten seconds at most, by a process that died.
 const LOCKED_PAUSES = [1000, 2000, 4000, 8000];
 
+// https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
+const MESSAGE_TOO_BIG = 1009;
+
 /**
  * `slotsChanged(slots)` is called when the server says which slots the view has now, and `again()`
  * when an upload waits to be looked at again.
@@ -17,13 +20,18 @@ export class Conversation {
   #leftovers;
   #wire;
   #again;
+  #lessons;
   #over = false;
 
-  constructor(socket, { roster, records, leftovers, slotsChanged, again }) {
+  constructor(socket, { roster, records, leftovers, lessons, slotsChanged, again }) {
     this.#roster = roster;
     this.#records = records;
     this.#leftovers = leftovers;
+    this.#lessons = lessons;
     this.#again = again;
+    socket.addEventListener("close", ({ code }) => {
+      if (code === MESSAGE_TOO_BIG) lessons.tooLarge();
+    });
     const heard = {
       upload_configs: (message) => slotsChanged(message.upload_configs),
       upload_registered: (message) => this.#registered(message),
@@ -130,7 +138,7 @@ export class Conversation {
   }
 
   async #send(upload, message) {
-    const transfer = new Transfer(this.#wire.line, upload.file, message);
+    const transfer = new Transfer(this.#wire.line, upload.file, this.#lessons, message);
     upload.transfer = transfer;
     try {
       await transfer.send();

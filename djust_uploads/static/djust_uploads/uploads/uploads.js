@@ -6,6 +6,7 @@ import { Leftovers } from "./leftovers.js";
 import { Records } from "./records.js";
 import { Roster } from "./roster.js";
 import { Upload } from "./upload.js";
+import { Lessons } from "../wire/pace.js";
 
 // Files on their way at once; more would only share the same link.
 const CONCURRENCY = 3;
@@ -26,6 +27,7 @@ export class Uploads extends EventTarget {
   #roster = new Roster((type, detail) => this.#emit(type, detail));
   #records = new Records();
   #leftovers = new Leftovers(this.#records);
+  #lessons = new Lessons();
   #socket = null;
   #conversation = null;
 
@@ -43,6 +45,7 @@ export class Uploads extends EventTarget {
       roster: this.#roster,
       records: this.#records,
       leftovers: this.#leftovers,
+      lessons: this.#lessons,
       slotsChanged: (slots) => this.#slotsChanged(slots),
       again: () => this.#admitWaiting(),
     });
