@@ -3,6 +3,7 @@ from __future__ import annotations
 import mimetypes
 
 from django.apps import AppConfig, apps
+from django.utils.translation import gettext
 
 
 class DjustUploadsConfig(AppConfig):
@@ -16,6 +17,9 @@ class DjustUploadsConfig(AppConfig):
         # would forget what an application added.
         if not mimetypes.inited:
             mimetypes.init()
+
+        # Reads the catalogues of the default language: not at the first error, on the event loop.
+        gettext("The upload failed. Please try again.")
 
         if apps.is_installed("djust"):
             from .doors import liveview  # noqa: F401 (makes views restore their slots)

@@ -17,6 +17,8 @@
     ├── ValidationFailed             invalid_file         the file is not wanted
     │   ├── FileTooLarge             file_too_large
     │   ├── TooManyFiles             too_many_files
+    │   ├── TooFewFiles              too_few_files        fewer than min_entries were there
+    │   ├── TotalTooLarge            total_too_large      all files together
     │   ├── TypeNotAccepted          type_not_accepted    by name or claimed type
     │   ├── ContentMismatch          content_mismatch     for example an executable named .jpg
     │   └── ActiveContent            active_content       HTML, SVG, scripts
@@ -38,28 +40,31 @@ there can act on. ``str(error)`` is for the log: it may say what the provider sa
 from __future__ import annotations
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 
 class UploadError(Exception):
     """The end of one upload. Never the end of its siblings, its view or its connection.
 
-    ``detail`` goes to the log, ``message`` to the browser; both default to the class's sentence.
+    ``detail`` goes to the log, ``message`` to the browser; both default to the class's sentence. A
+    lazy translation as ``message`` is translated into the language of the page.
     """
 
     code: str = "upload_failed"
-    message: str = "The upload failed. Please try again."
+    message: str | Promise = _("The upload failed. Please try again.")
     #: Whether the call that raised it may succeed if it is made again.
     retryable: bool = False
 
-    def __init__(self, detail: str = "", *, message: str = "") -> None:
-        super().__init__(detail or message or self.message)
+    def __init__(self, detail: str = "", *, message: str | Promise = "") -> None:
+        super().__init__(detail or str(message or self.message))
         if message:
             self.message = message
 
 
 class ProtocolError(UploadError):
     code = "protocol_error"
-    message = "The upload was interrupted. Please choose the file again."
+    message = _("The upload was interrupted. Please choose the file again.")
 
 
 class InvalidMessage(ProtocolError):
@@ -68,7 +73,7 @@ class InvalidMessage(ProtocolError):
 
 class UnknownSlot(ProtocolError):
     code = "unknown_slot"
-    message = "This page does not take files here. Please reload it."
+    message = _("This page does not take files here. Please reload it.")
 
 
 class UnknownUpload(ProtocolError):
@@ -95,74 +100,86 @@ class LimitExceeded(ProtocolError):
     """The client sends more than it was allowed, and the server can't slow it down any longer."""
 
     code = "limit_exceeded"
-    message = "The file came faster than it could be stored. Please try again later."
+    message = _("The file came faster than it could be stored. Please try again later.")
 
 
 class SizeMismatch(ProtocolError):
     code = "size_mismatch"
-    message = "The file changed while it was uploaded. Please choose it again."
+    message = _("The file changed while it was uploaded. Please choose it again.")
 
 
 class Forbidden(UploadError):
     code = "forbidden"
-    message = "You are not allowed to upload files here."
+    message = _("You are not allowed to upload files here.")
 
 
 class ValidationFailed(UploadError):
     """Base of refusals; raise it, or a subclass, in a :class:`~djust_uploads.Validator`."""
 
     code = "invalid_file"
-    message = "This file is not accepted."
+    message = _("This file is not accepted.")
 
 
 class FileTooLarge(ValidationFailed):
     code = "file_too_large"
-    message = "The file is too large."
+    message = _("The file is too large.")
 
 
 class TooManyFiles(ValidationFailed):
     code = "too_many_files"
-    message = "Too many files. Remove one before you add another."
+    message = _("Too many files. Remove one before you add another.")
+
+
+class TooFewFiles(ValidationFailed):
+    """``consume_uploaded_entries()`` was called before ``min_entries`` files were complete."""
+
+    code = "too_few_files"
+    message = _("There are not enough files yet. Please add more.")
+
+
+class TotalTooLarge(ValidationFailed):
+    code = "total_too_large"
+    message = _("There is no room for this file: all files together are too large.")
 
 
 class TypeNotAccepted(ValidationFailed):
     code = "type_not_accepted"
-    message = "Files of this type are not accepted here."
+    message = _("Files of this type are not accepted here.")
 
 
 class ContentMismatch(ValidationFailed):
     code = "content_mismatch"
-    message = "The file's content does not match its name. Please check the file."
+    message = _("The file's content does not match its name. Please check the file.")
 
 
 class ActiveContent(ValidationFailed):
     code = "active_content"
-    message = "Files that can run scripts (HTML, SVG, JavaScript) are not accepted."
+    message = _("Files that can run scripts (HTML, SVG, JavaScript) are not accepted.")
 
 
 class SinkError(UploadError):
     """The store failed. For example a provider answered with an error that fits no subclass."""
 
     code = "storage_error"
-    message = "The file could not be stored. Please try again later."
+    message = _("The file could not be stored. Please try again later.")
 
 
 class SinkUnavailable(SinkError):
     """The store may answer if asked again: throttling, a 5xx, a dropped connection."""
 
     code = "storage_unavailable"
-    message = "The storage does not answer at the moment. Please try again."
+    message = _("The storage does not answer at the moment. Please try again.")
     retryable = True
 
 
 class SinkTimeout(SinkUnavailable):
     code = "timeout"
-    message = "The storage took too long to answer. Please try again."
+    message = _("The storage took too long to answer. Please try again.")
 
 
 class SinkFull(SinkError):
     code = "storage_full"
-    message = "There is no space left for this file. Please try again later."
+    message = _("There is no space left for this file. Please try again later.")
 
 
 class SinkMisconfigured(SinkError):
@@ -175,29 +192,29 @@ class NotResumable(SinkError):
     """Nothing can go on from this checkpoint: its bytes were swept, or the sink has none."""
 
     code = "not_resumable"
-    message = "The upload can't go on. Please choose the file again."
+    message = _("The upload can't go on. Please choose the file again.")
 
 
 class UploadExpired(UploadError):
     code = "expired"
-    message = "The upload stood still for too long. Please try again."
+    message = _("The upload stood still for too long. Please try again.")
 
 
 class UploadLocked(UploadError):
     code = "locked"
-    message = "This upload goes on in another window."
+    message = _("This upload goes on in another window.")
 
 
 class NotComplete(UploadError):
     """``entry.file`` or ``entry.data`` was read before the entry was complete."""
 
     code = "not_complete"
-    message = "The file has not arrived yet."
+    message = _("The file has not arrived yet.")
 
 
 class UploadCancelled(UploadError):
     code = "cancelled"
-    message = "The upload was cancelled."
+    message = _("The upload was cancelled.")
 
 
 class InvalidSlot(ValueError):

@@ -22,6 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.functional import Promise
+
 from .exceptions import InvalidMessage, UploadError
 
 _REF = slice(1, 17)
@@ -182,7 +184,7 @@ def failed(ref: str, error: UploadError, upload_name: str = "") -> dict[str, Any
     return failed_before(ref, upload_name, error.code, error.message)
 
 
-def failed_before(ref: str, upload_name: str, code: str, message: str) -> dict[str, Any]:
+def failed_before(ref: str, upload_name: str, code: str, message: str | Promise) -> dict[str, Any]:
     """:func:`failed`, of an upload that ended when nobody was there to be told."""
     return {
         "type": "upload_progress",

@@ -32,6 +32,9 @@ _REPLAYABLE = (
     "sink",
     "resumable",
     "allow_active_content",
+    "min_entries",
+    "max_total_size",
+    "image_max_size",
 )
 
 
@@ -72,6 +75,9 @@ class UploadMixin:
         allow_active_content: bool = False,
         validators: Iterable[Validator] = (),
         on_complete: Callable[[UploadEntry], Any] | None = None,
+        min_entries: int = 0,
+        max_total_size: int | None = None,
+        image_max_size: int | None = None,
         writer: type | None = None,
     ) -> UploadSlot:
         """Declare a slot. Call it in ``mount()``; the template has ``dj-upload="name"``.
@@ -79,12 +85,10 @@ class UploadMixin:
         * ``accept``: extensions and MIME types, separated by commas as in HTML. ``""`` accepts any
           type.
         * ``max_entries``: how many files the slot takes at once. Files count while they are on
-        their
-          way and while they wait to be consumed.
+          their way and while they wait to be consumed.
         * ``max_file_size``: bytes.
         * ``chunk_size``: bytes of one WebSocket message, at most 16 MiB. daphne takes messages of
-        at
-          most 1 MiB, including a header of 21 bytes.
+          at most 1 MiB, including a header of 21 bytes.
         * ``auto_upload``: ``False`` waits until the form is submitted.
         * ``sink``: an alias of ``DJUST_UPLOADS["SINKS"]``, a ``Sink``, or a callable ``(entry) ->
           alias | Sink``. A callable is called on the event loop when the content type is known.
@@ -95,6 +99,13 @@ class UploadMixin:
         * ``validators``: your own checks, instances of :class:`~djust_uploads.Validator`.
         * ``on_complete``: a function or coroutine function that is called with every entry that
           becomes complete.
+        * ``min_entries``: how many files must be complete before they are consumed. The page keeps
+          a form from being submitted with fewer. :meth:`consume_uploaded_entries` raises
+          :class:`~djust_uploads.exceptions.TooFewFiles`.
+        * ``max_total_size``: bytes of all files of the slot together.
+        * ``image_max_size``: pixels. The browser makes JPEG, PNG and WebP pictures smaller before
+          it sends them, so that neither side is longer. The picture that is sent is upright, and
+          does not say where it was taken. A client that is not our page may send larger ones.
         * ``writer``: a djust ``UploadWriter`` class instead of a ``sink``. It runs in a thread.
 
         Raises :class:`~djust_uploads.exceptions.InvalidSlot` or
@@ -118,6 +129,9 @@ class UploadMixin:
             allow_active_content=allow_active_content,
             validators=tuple(validators),
             on_complete=on_complete,
+            min_entries=min_entries,
+            max_total_size=max_total_size,
+            image_max_size=image_max_size,
         )
         if self._upload_manager is None:
             self._upload_manager = UploadManager()
@@ -136,6 +150,9 @@ class UploadMixin:
         returns. If the handler raises, the entry in hand and the entries after it stay for the next
         call. An entry on which ``entry.postpone()`` was called stays too. Files that the sink does
         not keep are deleted after the handler has returned, so ``list()`` works.
+
+        Raises :class:`~djust_uploads.exceptions.TooFewFiles` if fewer entries are complete than the
+        slot's ``min_entries``.
         """
         self._uploads_version += 1
         return (self._upload_manager or UploadManager()).consume(name)

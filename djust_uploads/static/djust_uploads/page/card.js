@@ -5,7 +5,7 @@ import { readableSize } from "../texts/format.js";
 import {
   button, element, isolated, setAttribute, setButton, setIcon, setText, svg,
 } from "./elements.js";
-import { actionsOf, iconOf, kindOf, wordOf } from "./states.js";
+import { actionsOf, iconOf, isPaused, kindOf, wordOf } from "./states.js";
 
 /**
  * A card begins as an empty element with the height of a card, so that thousands of them cost
@@ -36,11 +36,12 @@ export class Card {
   /** Bring the card up to date. Costs nothing if nothing has changed. */
   update() {
     const { upload } = this;
-    const now = [upload.ref, upload.status, upload.progress, upload.error, upload.twice].join();
+    const { ref, status, progress, error, twice } = upload;
+    const now = [ref, status, progress, error, twice, isPaused(upload)].join();
     if (now === this.#drawn) return;
     this.#drawn = now;
-    setAttribute(this.element, "data-upload-ref", upload.ref);
-    setAttribute(this.element, "data-status", upload.status);
+    setAttribute(this.element, "data-upload-ref", ref);
+    setAttribute(this.element, "data-status", isPaused(upload) ? "paused" : status);
     if (this.#parts) this.#updateParts();
   }
 

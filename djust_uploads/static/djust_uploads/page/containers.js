@@ -3,6 +3,7 @@
 import { Card } from "./card.js";
 import { groupsOf } from "./groups.js";
 import { GroupCard } from "./group_card.js";
+import { MissingCard } from "./missing_card.js";
 import { Summary } from "./summary.js";
 import { Thumbnails } from "./thumbnails.js";
 
@@ -67,7 +68,10 @@ export class Containers {
     const apart = className === "upload-preview-item";
     const options = { uploads: this.#uploads, thumbnails: this.#thumbnails, className, apart };
     const list = this.#lists.get(container);
-    list.update(groupsOf(this.#uploads.of(name)), (item) => {
+    const open = () => inputBeside(container)?.click();
+    const missing = this.#uploads.missing(name).map((record) => ({ key: record.ref, record }));
+    list.update([...missing, ...groupsOf(this.#uploads.of(name))], (item) => {
+      if (item.record) return new MissingCard(item.record, { ...options, open });
       return item.members ? new GroupCard(item, options) : new Card(item, options);
     });
     this.#more ||= list.more;
@@ -130,7 +134,7 @@ class List {
 }
 
 function keyOf(item) {
-  return item.members ? item.key : item;
+  return item.key ?? item;
 }
 
 /** Have these elements in this order at the beginning of the container. */
@@ -149,7 +153,8 @@ function hasFocus(element) {
 /** The focus must not be lost with the card that had it. */
 function focusAfter(cards, position, keys) {
   const staying = ([key]) => keys.has(key);
-  const next = cards.slice(position + 1).find(staying) ?? cards.slice(0, position).findLast(staying);
+  const next = cards.slice(position + 1).find(staying)
+    ?? cards.slice(0, position).findLast(staying);
   const [, gone] = cards[position];
   const target = next ? next[1].button("cancel") : inputBeside(gone.element);
   target?.focus();
@@ -157,6 +162,7 @@ function focusAfter(cards, position, keys) {
 
 function inputBeside(element) {
   const container = element.closest("[dj-upload-progress], [dj-upload-preview]");
-  const name = container.getAttribute("dj-upload-progress") ?? container.getAttribute("dj-upload-preview");
+  const name = container.getAttribute("dj-upload-progress")
+    ?? container.getAttribute("dj-upload-preview");
   return element.getRootNode().querySelector(`input[dj-upload="${CSS.escape(name)}"]`);
 }

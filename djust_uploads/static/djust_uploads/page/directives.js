@@ -31,6 +31,9 @@ export class Directives {
     this.#focus.start();
     new Drops(this.#roots, (name, files) => this.#choose(name, files)).start();
     this.#uploads.addEventListener("change", () => this.schedule());
+    addEventListener("beforeunload", (event) => {
+      if (this.#uploads.endangered) event.preventDefault();
+    });
     this.schedule();
   }
 

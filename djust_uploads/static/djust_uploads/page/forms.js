@@ -3,6 +3,7 @@
 import { fill, gettext, ngettext } from "../texts/catalogue.js";
 import { number } from "../texts/format.js";
 import { missingFrom } from "./hints.js";
+import { isPaused } from "./states.js";
 
 // Milliseconds for which "Saved" stands.
 const SHOWN = 6000;
@@ -48,7 +49,7 @@ export class Forms {
     if (!names.length || this.#released.delete(form)) return;
     const uploads = this.#all(names);
     if (this.#tooFew(names)) stop(event);
-    else if (uploads.some(({ ended }) => !ended)) this.#hold(event, names);
+    else if (uploads.some(({ ended }) => !ended)) this.#hold(event, names, uploads);
     else if (!uploads.some(({ live }) => live)) this.#notes.nothing(form, names);
     this.#changed();
   }
@@ -65,15 +66,13 @@ export class Forms {
     return missingFrom(this.#uploads.slots[name], live.length);
   }
 
-  async #hold(event, names) {
+  async #hold(event, names, uploads) {
     const { target: form, submitter } = event;
     stop(event);
     if (this.#waiting.has(form)) return;
     this.#waiting.add(form);
     form.setAttribute("aria-busy", "true");
-    for (const { ref, status } of this.#all(names)) {
-      if (status === "paused") this.#uploads.resume(ref);
-    }
+    for (const { ref } of uploads.filter(isPaused)) this.#uploads.resume(ref);
     this.#notes.wait(names);
     const arrived = await this.#uploads.settle(names);
     this.#waiting.delete(form);

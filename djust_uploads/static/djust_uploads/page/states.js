@@ -16,32 +16,37 @@ export function isRefused(upload) {
   return upload.status === "error" && REFUSALS.has(upload.code);
 }
 
+export function isPaused({ paused, ended }) {
+  return paused && !ended;
+}
+
 /** Which buttons an upload has besides the one that takes it away. */
 export function actionsOf(upload) {
-  if (upload.status === "paused") return ["resume"];
+  if (isPaused(upload)) return ["resume"];
   if (PAUSABLE.has(upload.status)) return ["pause"];
   const again = upload.status === "error" && !isRefused(upload) && upload.code !== "unreadable";
   return again && !upload.standIn ? ["retry"] : [];
 }
 
 export function iconOf(upload) {
+  if (isPaused(upload)) return "paused";
   switch (upload.status) {
     case "chosen": return "ready";
     case "complete": return "done";
     case "error": return isRefused(upload) ? "refused" : "failed";
-    case "paused": return "paused";
-    case "queued": case "waiting": return "waiting";
+    case "preparing": case "queued": case "waiting": return "waiting";
     default: return "uploading";
   }
 }
 
 export function wordOf(upload) {
+  if (isPaused(upload)) return gettext("Paused");
   switch (upload.status) {
     case "chosen": return gettext("Ready");
+    case "preparing": return gettext("Being made smaller");
     case "waiting": return gettext("Waiting for the connection");
     case "queued": return gettext("Waiting");
     case "resuming": return gettext("Resuming");
-    case "paused": return gettext("Paused");
     case "finalizing": return gettext("Finishing");
     case "error": return isRefused(upload) ? gettext("Not accepted") : gettext("Failed");
     default: return percent(upload.progress);

@@ -5,6 +5,7 @@ import { number, readableSize, readableTime, sizeOf } from "../texts/format.js";
 import { bar, updateBar } from "./card.js";
 import { element, setText, setTextButton, textButton } from "./elements.js";
 import { Pace } from "./pace.js";
+import { isPaused } from "./states.js";
 
 // More files than this have one bar together: theirs would be thinner than a pixel.
 const MOST_BARS = 60;
@@ -47,7 +48,7 @@ export class Total {
   #updateButtons(counted) {
     const several = counted.length > 1;
     const running = counted.some(isRunning);
-    const paused = counted.some(({ status }) => status === "paused");
+    const paused = counted.some(isPaused);
     hide(this.#pause, !several || !(running || paused), this.#cancel);
     hide(this.#cancel, !several, this.#pause);
     const label = running ? gettext("Pause all") : gettext("Go on with all");
@@ -60,7 +61,7 @@ export class Total {
     const running = this.#shown.filter(isRunning);
     for (const { ref } of running) this.#uploads.pause(ref);
     if (running.length) return;
-    for (const { ref, status } of this.#shown) if (status === "paused") this.#uploads.resume(ref);
+    for (const { ref } of this.#shown.filter(isPaused)) this.#uploads.resume(ref);
   }
 
   #cancelAll() {
@@ -99,8 +100,8 @@ export class Total {
   }
 }
 
-function isRunning({ status }) {
-  return status === "queued" || status === "uploading";
+function isRunning(upload) {
+  return ["queued", "uploading"].includes(upload.status) && !isPaused(upload);
 }
 
 /** A button that goes takes the focus with it. */
@@ -111,11 +112,12 @@ function hide(node, hidden, other) {
 
 function summed(uploads) {
   const sums = { count: uploads.length, done: 0, size: 0, sent: 0, moving: false };
-  for (const { status, size, progress, active } of uploads) {
+  for (const upload of uploads) {
+    const { status, size, progress } = upload;
     sums.done += status === "complete";
     sums.size += size;
     sums.sent += status === "complete" ? size : size * progress / 100;
-    sums.moving ||= active;
+    sums.moving ||= upload.active && !isPaused(upload);
   }
   return sums;
 }

@@ -23,6 +23,11 @@ export function language() {
   return catalogue.language;
 }
 
+/** The language, if the page said which it is: the server answers in that one. */
+export function pageLanguage() {
+  return catalogue === ENGLISH ? undefined : catalogue.language;
+}
+
 /** The translation of an English sentence, or the sentence itself. */
 export function gettext(sentence) {
   return catalogue.texts[sentence] ?? sentence;

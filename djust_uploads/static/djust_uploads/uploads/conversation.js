@@ -1,5 +1,6 @@
 // What is said and heard about uploads over one connection.
 
+import { gettext } from "../texts/catalogue.js";
 import { Transfer } from "./transfer.js";
 import { Wire } from "../wire/wire.js";
 
@@ -123,7 +124,7 @@ export class Conversation {
       setTimeout(this.#again, pause);
     } else {
       // It is another window's now, and so is its record.
-      this.#roster.fail(upload, "locked", "This upload goes on in another window.");
+      this.#roster.fail(upload, "locked", gettext("This upload goes on in another window."));
     }
   }
 
@@ -140,6 +141,7 @@ export class Conversation {
   async #send(upload, message) {
     const transfer = new Transfer(this.#wire.line, upload.file, this.#lessons, message);
     upload.transfer = transfer;
+    if (upload.paused) transfer.pause();
     try {
       await transfer.send();
     } catch (error) {
@@ -148,7 +150,7 @@ export class Conversation {
       this.#wire.cancel(upload.ref);
       this.#records.forget(upload.ref);
       this.#roster.fail(
-        upload, "unreadable", "The file can't be read any more. Please choose it again.",
+        upload, "unreadable", gettext("The file can't be read any more. Please choose it again."),
       );
       console.error("djust_uploads:", error);
     }

@@ -7,8 +7,9 @@ const ACTIVE = new Set(["uploading", "finalizing", "resuming"]);
 
 /**
  * `status` is what the server says ("uploading", "finalizing", "complete", "error", "cancelled"),
- * or "waiting" (for the connection), "chosen" (waits for the form's submit), "queued", or "resuming"
- * (the server was asked where it stands).
+ * or "waiting" (for the connection), "chosen" (waits for the form's submit), "preparing" (it is made
+ * smaller), "queued", "paused" (before it began), or "resuming" (the server was asked where it
+ * stands).
  */
 export class Upload {
   static #count = 0;
@@ -25,6 +26,15 @@ export class Upload {
 
   /** Whether the server keeps it when the connection is lost, as far as is known. */
   resumable = false;
+
+  /** Whether `file` is what is sent: a picture may have been made smaller. */
+  prepared = false;
+
+  /** Whether the user lets it rest. One that had not begun has that as its status, too. */
+  paused = false;
+
+  /** How many more files were refused with it, for the same reason. */
+  others = 0;
 
   /** How often the server said that somebody else has it, since it last went on. */
   lockedCount = 0;
@@ -96,6 +106,13 @@ export class Upload {
     return this.status === "waiting" && this.resumable;
   }
 
+  /** Send this file in place of the one that was chosen. */
+  become(file) {
+    this.file = file;
+    this.size = file.size;
+    this.prepared = true;
+  }
+
   resumeAs(ref) {
     this.ref = ref;
     this.resumable = true;
@@ -107,6 +124,8 @@ export class Upload {
     this.status = "waiting";
     this.resumable = false;
     this.progress = 0;
+    this.error = null;
+    this.code = null;
   }
 
   /** A server that was killed may know of less than it had told; the user sees no step back. */

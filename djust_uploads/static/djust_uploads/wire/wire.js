@@ -1,6 +1,7 @@
 // What is said to the server about uploads on one connection, and what it says: frames.py is the
 // other side.
 
+import { pageLanguage } from "../texts/catalogue.js";
 import { cancelFrame } from "./frames.js";
 import { Line } from "./line.js";
 
@@ -32,6 +33,7 @@ export class Wire {
       client_size: file.size,
       client_relative_path: file.webkitRelativePath || file.relativePath || "",
       resumable,
+      language: pageLanguage(),
     });
   }
 
@@ -43,6 +45,7 @@ export class Wire {
       upload_name: uploadName,
       client_name: name,
       client_size: size,
+      language: pageLanguage(),
     });
   }
 
