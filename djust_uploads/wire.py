@@ -23,6 +23,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.functional import Promise
+
 from .exceptions import InvalidMessage, UploadError
 
 _REF = slice(1, 17)
@@ -220,7 +222,7 @@ def failed(ref: str, error: UploadError, upload_name: str = "") -> dict[str, Any
     return failed_before(ref, upload_name, error.code, error.message)
 
 
-def failed_before(ref: str, upload_name: str, code: str, message: str) -> dict[str, Any]:
+def failed_before(ref: str, upload_name: str, code: str, message: str | Promise) -> dict[str, Any]:
     """Return what :func:`failed` returns, for an error that was saved as a code and a sentence."""
     return {
         "type": "upload_progress",

@@ -114,7 +114,7 @@ class Admission:
 
     def _checked(self, entry: UploadEntry, slot: UploadSlot) -> UploadEntry:
         try:
-            self._roster.check_places(slot)
+            self._roster.check_places(slot, entry.client_size)
             check_registration(slot, entry)
         except UploadError as error:
             entry.fail(error)

@@ -276,6 +276,7 @@ class UploadManager:
     def consume(self, name: str) -> ConsumedEntries:
         """Return the slot's complete entries; see
         :meth:`~djust_uploads.UploadMixin.consume_uploaded_entries`."""
+        self.roster.check_enough(name)
         return ConsumedEntries(self._consumption, self.roster.live(name))
 
     @contextlib.contextmanager
