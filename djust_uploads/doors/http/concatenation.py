@@ -46,7 +46,9 @@ def is_partial(upload_name: str) -> bool:
 
 def sink_for_parts() -> Sink:
     """Return the sink of partial uploads."""
-    return sinks[ALIAS] if ALIAS in sinks else _temporary
+    if ALIAS in sinks:
+        return sinks[ALIAS]
+    return _temporary
 
 
 def slot_for_parts(slot: UploadSlot) -> UploadSlot:

@@ -174,11 +174,12 @@ class UploadEndpoint:
         return self._protocol.refused(error) if self._protocol else Response.problem(error)
 
     def _spoken(self, request: Request, address: Address) -> Protocol:
+        # tus-js-client adds headers of tus to requests of the draft.
+        if draft.is_spoken_in(request) and "tus-resumable" not in request:
+            return Draft(request)
         if tus.is_spoken_in(request):
             return Tus(request)
-        if draft.is_spoken_in(request) or address.ref:
-            return Draft(request)
-        return Plain(request, address.name)
+        return Draft(request) if address.ref else Plain(request, address.name)
 
     async def _options(self, request: Request) -> Response:
         """Answer what is spoken here, and a browser that asks for another origin's page."""
