@@ -31,6 +31,7 @@ def http_site(
     ``settings`` are those of ``DJUST_UPLOADS``.
     """
     environ = {"UPLOAD_SETTINGS": json.dumps({"SHA256": True, **(settings or {})}), **environ}
+    environ["URLCONF"] = "tests.sites.http"
     uploads = directory / "uploads"
     with serve("tests.sites.http:application", uploads, server=server, **environ) as site:
         yield site
