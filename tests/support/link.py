@@ -59,6 +59,9 @@ class Link:
     def ws(self, path: str) -> str:
         return f"ws://127.0.0.1:{self.port}{path}"
 
+    def http(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
     async def __aenter__(self) -> Self:
         self.flow()
         await self.accept()
@@ -106,6 +109,18 @@ class Link:
         With several sizes, each next one counts from the reset before it.
         """
         self._resets = list(sizes)
+
+    @property
+    def will_reset(self) -> bool:
+        """Whether the byte of :meth:`reset_after` is still to come."""
+        return self._left is not None
+
+    async def reset_times(self, count: int, size: int) -> None:
+        """Reset ``count`` connections, each when ``size`` more bytes have arrived at a server."""
+        for _ in range(count):
+            self.reset_after(size)
+            while self.will_reset:
+                await asyncio.sleep(0.01)
 
     # How bytes pass
 
