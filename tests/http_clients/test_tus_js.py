@@ -183,13 +183,15 @@ async def test_what_was_terminated_starts_anew(endpoint, files, protocol):
 @every_protocol
 async def test_what_is_terminated_on_its_way_is_told(endpoint, files, protocol):
     path = file_of(files, 5 * MIB)
-    async with Link([endpoint.server.port], rate=2_000_000) as link:
-        async with uploading(path, link.http(endpoint.path), protocol=protocol) as node:
-            begun = await node.until("url")
-            await node.until("progress", sent=MIB)
-            url = begun["url"].replace(str(link.port), str(endpoint.server.port))
-            assert (await request("DELETE", url)).status_code == 204
-            error = await node.until("error")
+    async with (
+        Link([endpoint.server.port], rate=2_000_000) as link,
+        uploading(path, link.http(endpoint.path), protocol=protocol) as node,
+    ):
+        begun = await node.until("url")
+        await node.until("progress", sent=MIB)
+        url = begun["url"].replace(str(link.port), str(endpoint.server.port))
+        assert (await request("DELETE", url)).status_code == 204
+        error = await node.until("error")
     assert error["status"] in (400, 404, 410), error
 
 

@@ -119,7 +119,7 @@ class Link:
         """Reset ``count`` connections, each when ``size`` more bytes have arrived at a server."""
         for _ in range(count):
             self.reset_after(size)
-            while self.will_reset:
+            while self.will_reset:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     # How bytes pass
