@@ -112,15 +112,8 @@ class Link:
 
     @property
     def will_reset(self) -> bool:
-        """Whether the byte of :meth:`reset_after` is still to come."""
-        return self._left is not None
-
-    async def reset_times(self, count: int, size: int) -> None:
-        """Reset ``count`` connections, each when ``size`` more bytes have arrived at a server."""
-        for _ in range(count):
-            self.reset_after(size)
-            while self.will_reset:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        """Whether a reset of :meth:`reset_after` is still to come."""
+        return bool(self._resets)
 
     # How bytes pass
 
