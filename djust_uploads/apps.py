@@ -3,6 +3,7 @@ from __future__ import annotations
 import mimetypes
 
 from django.apps import AppConfig, apps
+from django.utils.translation import gettext
 
 
 class DjustUploadsConfig(AppConfig):
@@ -10,12 +11,18 @@ class DjustUploadsConfig(AppConfig):
     verbose_name: str = "File uploads"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401 (registers them)
+        # Importing this module registers the checks.
+        from . import checks  # noqa: F401
 
-        # Reads the system's tables: not at the first upload, on the event loop. A second init()
-        # would forget what an application added.
+        # This reads the system's tables of MIME types. Otherwise the first upload would do so on
+        # the event loop. If they were read already, an application may have added types, and a
+        # second init() would forget those.
         if not mimetypes.inited:
             mimetypes.init()
 
+        # Reads the catalogues of the default language: not at the first error, on the event loop.
+        gettext("The upload failed. Please try again.")
+
         if apps.is_installed("djust"):
-            from .doors import liveview  # noqa: F401 (makes views restore their slots)
+            # Importing this module makes djust's views restore their slots.
+            from .doors import liveview  # noqa: F401

@@ -19,8 +19,8 @@ from tests.support.azure_stores import azurite
 from tests.support.preloaded import Preloaded
 from tests.support.servers import Server, serve
 
-# djust can't be installed beside Django 6; tests/wheel.sh runs what is left without it.
-_WITH_DJUST = ["doors/test_liveview.py", "test_benchmarks.py", "browser"]
+# djust can't be installed beside Django 6. tests/wheel.sh runs the tests that do not need djust.
+_WITH_DJUST = ["doors/test_liveview.py", "test_benchmarks.py", "test_demo.py", "browser"]
 collect_ignore = [] if importlib.util.find_spec("djust") else _WITH_DJUST
 # Azurite comes by npm; tests/azurite.sh says so where there is none.
 collect_ignore += [] if azurite() else ["sinks/object_store/test_azure.py"]

@@ -179,7 +179,7 @@ def test_failed_carries_the_code_and_the_users_sentence_and_not_the_log():
 
 def test_messages_are_json():
     for message in (
-        wire.registered(REF, "photos", offset=0, limit=10, chunk_size=5),
+        wire.registered(REF, "photos", offset=0, limit=10, chunk_size=5, max_frame_size=20),
         wire.progress(REF, "photos", "uploading", progress=50, offset=5, limit=10),
         wire.consumed("photos", [REF]),
         wire.not_resumed(REF),

@@ -1,8 +1,9 @@
 # Run the tests against the installed wheel: wheel.sh PYTHON WHEEL
 #
-# They run on Django 6 where there is a Python for it, and otherwise with PYTHON on the Django that
-# pip chooses. djust cannot be installed beside Django 6, so these tests need no djust and no browser.
-# Tests of stores, windows and dying processes do not depend on Django: `make unit` runs those.
+# If there is a Python for Django 6, the tests run on Django 6. Otherwise they run with PYTHON, on the
+# Django that pip chooses. djust cannot be installed beside Django 6, so the tests that need djust or
+# a browser do not run here. Neither do tests of stores, windows and dying processes, which do not
+# depend on Django. `make unit` runs all of them.
 set -eu
 default_python=$1
 wheel=$2
@@ -37,7 +38,7 @@ else
   "$venv/bin/pip" install --quiet --no-deps --force-reinstall "$wheel"
 fi
 
-# In the checkout, the tests would import the package that lies there.
+# In the root of the clone, the tests would import the package from there, and not the wheel.
 rm -rf "$copy"
 mkdir -p "$copy"
 cp -R tests examples benchmarks pyproject.toml "$copy"

@@ -1,8 +1,8 @@
 """Which files a slot takes.
 
-A file is judged by its name and its numbers when it is registered, and by its first bytes before
-the sink opens. XML is also judged by every byte on its way. Nothing here trusts the browser:
-because of the type that it claims, a file may be refused, but never accepted.
+A file is judged by its name and its size when it is registered, and by its first bytes before the
+sink opens. XML is also judged by all of its bytes while they arrive. Nothing here trusts the
+browser: the type that it claims may be a reason to refuse a file, but never a reason to accept it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import SuspiciousFileOperation
-from django.utils.text import get_valid_filename
+from django.utils.text import format_lazy, get_valid_filename
+from django.utils.translation import gettext_lazy as _
 
 from ..content.names import type_of_name
+from ..content.sizes import readable_size
 from ..content.sniffing import (
     GENERIC_TYPES,
     compatible,
@@ -32,8 +34,7 @@ if TYPE_CHECKING:
     from .entry import UploadEntry
     from .slot import UploadSlot
 
-#: Bytes that are looked at before the sink opens. Of the formats that browsers name, libmagic needs
-#: more bytes only for disk images.
+#: Bytes that are checked before the sink opens. libmagic needs more of them only for disk images.
 HEAD_SIZE = 16 * 1024
 
 
@@ -46,7 +47,10 @@ def check_registration(slot: UploadSlot, entry: UploadEntry) -> None:
     if entry.client_size > slot.max_file_size:
         raise FileTooLarge(
             f"{entry.client_size} bytes, over {slot.max_file_size}",
-            message=f"The file is too large: at most {_readable(slot.max_file_size)} are accepted.",
+            message=format_lazy(
+                _("The file is too large: at most {size} are accepted."),
+                size=readable_size(slot.max_file_size),
+            ),
         )
     if not slot.allow_active_content and (
         is_active(entry.client_type) or any(map(is_active_name, _stored_names(entry)))
@@ -55,15 +59,15 @@ def check_registration(slot: UploadSlot, entry: UploadEntry) -> None:
     if slot.accepted:
         _check_accepted(slot, entry)
     for validator in slot.validators:
-        with _mistakes_translated(validator):
+        with mistakes_translated(validator):
             validator.check_registration(entry)
 
 
 def _stored_names(entry: UploadEntry) -> Iterator[str]:
     """Yield the names under which the file may be stored.
 
-    Each way to write the name drops or replaces other characters, so one name may end in ``.js``
-    where another does not.
+    Each of these names drops or replaces other characters, so one of them may end in ``.js`` even
+    if the others do not.
     """
     yield entry.client_name
     yield entry.safe_client_name
@@ -81,13 +85,15 @@ def _check_accepted(slot: UploadSlot, entry: UploadEntry) -> None:
         claimed in GENERIC_TYPES
         or accepted.takes_type(claimed)
         or (named and compatible(claimed, named))
-        # No table knows the extension. The slot names it, so nothing can contradict it.
+        # No table knows the extension. If the slot accepts it, nothing contradicts the name.
         or not named
     )
     if not accepted.takes_name(entry.client_name) or not agrees:
         raise TypeNotAccepted(
             f"{entry.client_name!r}, claimed to be {claimed!r}, in a slot for {slot.accept!r}",
-            message=f"Files of this type are not accepted here. Accepted: {slot.accept}.",
+            message=format_lazy(
+                _("Files of this type are not accepted here. Accepted: {types}."), types=slot.accept
+            ),
         )
 
 
@@ -97,15 +103,6 @@ def _claimed_type(entry: UploadEntry) -> str:
     # file this type.
     is_csv = type_of_name(entry.client_name) == "text/csv"
     return "" if is_csv and entry.client_type == "application/vnd.ms-excel" else entry.client_type
-
-
-def _readable(size: int) -> str:
-    amount: float = size
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if amount < 1000 or unit == "GB":
-            break
-        amount = amount // 1000 if amount % 1000 == 0 else round(amount / 1000, 1)
-    return f"{amount} {unit}"
 
 
 def check_content(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
@@ -123,17 +120,10 @@ def check_content(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
             if not compatible(found, declared):
                 raise ContentMismatch(f"{entry!r} holds {found}, which is not {declared}")
         _check_found_accepted(slot, entry, found)
-    # libmagic calls a CSV file "text/plain" and an EPUB "application/zip". Where the name is more
-    # exact and nothing contradicts it, the type of the name is the better one to store.
+    # libmagic calls a CSV file "text/plain" and some ZIP-based formats "application/zip". The type
+    # of the name is more exact, and was found to be compatible, so it is stored.
     if named not in GENERIC_TYPES and found != named and not is_active(named):
         entry.content_type = named
-
-
-def run_validators(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
-    """Let the slot's own validators judge the first bytes. Blocks, so call it in a thread."""
-    for validator in slot.validators:
-        with _mistakes_translated(validator):
-            validator.check_content(entry, head)
 
 
 def _check_found_accepted(slot: UploadSlot, entry: UploadEntry, found: str) -> None:
@@ -161,7 +151,7 @@ def xml_guard(slot: UploadSlot, entry: UploadEntry, head: bytes) -> XMLGuard | N
 
 
 @contextlib.contextmanager
-def _mistakes_translated(validator: Validator) -> Iterator[None]:
+def mistakes_translated(validator: Validator) -> Iterator[None]:
     """Raise an unexpected exception of an application's validator as an :class:`UploadError`.
 
     A mistake in a validator ends the upload, and nothing else.

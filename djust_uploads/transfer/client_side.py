@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ..slots.entry import UploadEntry
     from .reports import Reports
 
+#: Bytes of a long frame that the sink is given at once. Some sinks copy what they are given, on the
+#: event loop.
+PIECE = 1024 * 1024
+
 #: Seconds between two progress messages of one upload. A client that is about to run out of its
 #: limit is told the next one at once.
 PROGRESS_INTERVAL = 0.1
@@ -47,22 +51,27 @@ class ClientSide:
         self._entry = entry
         self._reports = reports
         self._deadline = deadline
-        self._chunks: deque[bytes | memoryview] = deque()
+        #: The chunks of each frame that has arrived, but for those that were taken out of it.
+        self._frames: deque[bytes | memoryview] = deque()
+        #: Bytes that the sink has taken of a frame whose last bytes it has not taken yet. They are
+        #: in memory as long as the frame is.
+        self._taken_of_frame, self._in_frame = 0, False
         self._closed = False
         self._abandoned = False
         #: Set when the task has something new to look at.
         self._fed = asyncio.Event()
         #: Set when the connection may read on, or has something new to look at.
         self._drained = asyncio.Event()
-        #: Set when all that arrived is saved as far as it will be, or another connection has it.
+        #: Set when the bytes that have arrived are saved, as far as that is possible, or when
+        #: another connection has the upload.
         self._settled = asyncio.Event()
 
     # The connection calls these.
 
     def feed(self, index: int, data: bytes | memoryview) -> None:
-        """Take a chunk, and never wait.
+        """Take the chunks of a frame, and never wait.
 
-        A chunk that is out of order, too long or beyond the declared size ends the transfer. Chunks
+        A frame that is out of order, too long or beyond the declared size ends the transfer. Frames
         that arrive after that are dropped.
         """
         if self.stopped:
@@ -72,9 +81,24 @@ class ClientSide:
         except UploadError as error:
             self.stop(error)
             return
-        if repeated:
-            data = data[repeated:]
-        self._chunks.append(data)
+        self._take(data[repeated:] if repeated else data)
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Take the next bytes of a client that counts bytes instead of chunks, and never wait.
+
+        Bytes beyond the declared size end the transfer. What arrives after that is dropped.
+        """
+        if self.stopped:
+            return
+        try:
+            self._entry.accept_bytes(len(data))
+        except UploadError as error:
+            self.stop(error)
+            return
+        self._take(data)
+
+    def _take(self, data: bytes | memoryview) -> None:
+        self._frames.append(data)
         self.window.feed(len(data), self._entry.received)
         self._fed.set()
 
@@ -92,10 +116,10 @@ class ClientSide:
         return self._entry.received > self.window.limit
 
     async def room(self, *, slows: bool = True) -> None:
-        """Return when the next frame of a client that :attr:`overstepped` may be read.
+        """Wait until the next frame of a client that has :attr:`overstepped` may be read.
 
         A client that ignores its limit can only be slowed down by not reading its socket. ``slows``
-        says whether the server stops reading when we do.
+        says whether the server stops reading the socket when we do.
         """
         if slows:
             await self._slow_down()
@@ -119,6 +143,19 @@ class ClientSide:
                 # A message is the only way to find out whether the client has gone: its end is not
                 # noticed while its socket is not read.
                 await self._reports.progress()
+
+    async def drained(self) -> None:
+        """Return when the client no longer oversteps its limit, or another connection has it.
+
+        Meanwhile nobody reads the client's socket, so TCP slows the client down. Unlike
+        :meth:`room`, this waits for as long as the sink takes: an HTTP client knows no limit.
+        """
+        recipient = self._reports.recipient
+        while self.overstepped and not (self.stopped or self._closed):
+            if self._reports.recipient is not recipient:
+                return
+            self._drained.clear()
+            await self._drained.wait()
 
     def stop(self, error: UploadError) -> None:
         """Ask the transfer's task to end with ``error``. The first error counts."""
@@ -148,8 +185,10 @@ class ClientSide:
         self._fed.set()
 
     async def wait_settled(self) -> None:
-        """Return when all that arrived is saved for another process, as far as it will be, or when
-        another connection has taken the upload."""
+        """Wait until the bytes that have arrived are saved for another process.
+
+        Returns as well if no more of them can be saved, or if another connection takes the upload.
+        """
         await self._settled.wait()
 
     # The transfer's task calls these.
@@ -160,22 +199,28 @@ class ClientSide:
         while entry.received < size or (not size and not entry.all_received):
             await self.wait()
         head = bytearray()
-        for chunk in self._chunks:
+        for frame in self._frames:
             if len(head) >= size:
                 break
-            head += chunk[:size]
+            head += frame[:size]
         return bytes(head[:size])
 
     def __bool__(self) -> bool:
-        """Whether there are chunks."""
-        return bool(self._chunks)
+        """Whether there are bytes."""
+        return bool(self._frames)
 
     def pop(self) -> bytes | memoryview:
-        """Return the next chunk and remove it from the buffer."""
-        return self._chunks.popleft()
+        """Return the next bytes and remove them from the buffer: a frame, or part of a long one."""
+        frame, most = self._frames.popleft(), max(PIECE, self._entry.chunk_size)
+        self._in_frame = len(frame) > most
+        if not self._in_frame:
+            return frame
+        view = memoryview(frame)
+        self._frames.appendleft(view[most:])
+        return view[:most]
 
     async def wait(self) -> None:
-        """Return when the client has sent something, or something else has changed.
+        """Wait until the client has sent something, or something else has changed.
 
         Raises the error that :meth:`stop` was given, :class:`UploadExpired` if nothing comes for
         ``IDLE_TIMEOUT``, and :class:`Abandoned` if nobody resumes an upload without a connection.
@@ -187,7 +232,9 @@ class ClientSide:
             raise Abandoned("its owner has too many of them")
         self._abandoned = False
         in_line = attached and window.waits
-        seconds = upload_settings().idle_timeout if attached else PARKED_SECONDS
+        settings = upload_settings()
+        parked = min(PARKED_SECONDS, settings.resume_ttl)
+        seconds = settings.idle_timeout if attached else parked
         if not self.stopped:
             try:
                 with self._deadline.within(TURN_TIMEOUT if in_line else seconds):
@@ -209,18 +256,24 @@ class ClientSide:
             raise self.stopped
 
     def took(self, size: int) -> bool:
-        """Note that the sink has taken ``size`` bytes. Return whether the client must hear of it
-        now."""
+        """Note that the sink has taken ``size`` bytes. Return whether to tell the client now."""
         entry, window = self._entry, self.window
-        window.take(size, entry.taken)
+        self._taken_of_frame += size
+        # What is left in the buffer of a frame keeps all of it in memory.
+        if not self._in_frame:
+            window.take(self._taken_of_frame, entry.taken)
+            self._taken_of_frame = 0
         if entry.received <= window.limit:
             self._drained.set()
         due = window.told_at + PROGRESS_INTERVAL
         return window.must_tell(entry.received) or time.monotonic() >= due
 
     def window_moved(self) -> None:
-        """Note that the window's turn has come. A client that waits for its turn must be told, and
-        a client that overstepped its limit may have room now."""
+        """Note that the window's turn has come, so that its limit has moved.
+
+        A client that waits for its turn must be told. A client that has overstepped its limit may
+        have room now.
+        """
         self._drained.set()
         if self._reports.attached:
             self._fed.set()
@@ -228,7 +281,7 @@ class ClientSide:
     def close(self) -> None:
         """Drop what is buffered and give its room back. May be called again."""
         self._closed = True
-        self._chunks.clear()
+        self._frames.clear()
         self.window.close()
         self._drained.set()
         self._settled.set()

@@ -66,6 +66,7 @@ class Reports:
                 progress=entry.progress,
                 offset=entry.offset,
                 limit=self._window.tell(),
+                taken=entry.taken,
             )
         )
 
@@ -79,5 +80,6 @@ class Reports:
             offset=entry.offset,
             limit=self._window.tell(),
             chunk_size=entry.chunk_size,
+            max_frame_size=entry.max_frame_size,
             progress=entry.progress,
         )

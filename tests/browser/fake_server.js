@@ -3,6 +3,7 @@
 
 import { Uploads } from "/static/djust_uploads/uploads/uploads.js";
 import { Directives } from "/static/djust_uploads/page/directives.js";
+import { tellWindow } from "/static/djust_uploads/page/window_events.js";
 
 export const SLOT = {
   name: "files",
@@ -65,6 +66,7 @@ function frame(bytes) {
 export class Page {
   constructor() {
     this.uploads = new Uploads();
+    tellWindow(this.uploads);
     new Directives(this.uploads).start();
   }
 

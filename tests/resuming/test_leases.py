@@ -67,6 +67,12 @@ async def test_claim_of_a_process_that_died_keeps_nobody_out_for_long(monkeypatc
     assert (await Lease.supersede("name"))[1] == replace(saved, generation=1)
 
 
+async def test_of_an_upload_that_has_ended_everybody_is_told_the_same():
+    lease = await Lease.begin("ended", a_saved_upload())
+    await lease.end()
+    assert [await Lease.supersede("ended") for _ in range(3)] == [None] * 3
+
+
 def a_saved_upload(**values):
     known = dict.fromkeys(SavedUpload.__dataclass_fields__, "x")
     numbers = {"client_size": 5, "chunk_size": 2, "generation": 0}

@@ -9,7 +9,7 @@ import uuid
 import pytest
 from django.test import override_settings
 
-from djust_uploads import TemporaryFileSink, exceptions
+from djust_uploads import TemporaryFileSink
 from djust_uploads.resuming.leases import Lease
 from djust_uploads.sinks.temporary_file import TemporaryFileWriter
 from djust_uploads.testing import RecordingSink
@@ -214,23 +214,3 @@ async def test_sha256_of_a_resumed_file_is_right(sink, parking, other_process):
         async with connect(sink) as page:
             await page.go_on(await page.resume(ref), DATA)
             assert page.entries()[0].sha256 == hashlib.sha256(DATA).hexdigest()
-
-
-async def test_file_that_a_parser_reads_goes_on_in_its_process_only(
-    sink, tmp_path, parking, other_process
-):
-    data = b"<?xml version='1.0'?><a>" + b"x" * 20 * CHUNK + b"</a>"
-    async with connect(sink) as page:
-        ref = await page.register(len(data), "a.xml")
-        await page.chunks(ref, data[: 10 * CHUNK])
-        [entry] = page.entries()
-        assert await wait_until(lambda: entry.taken == 10 * CHUNK)
-    async with connect(sink) as page:
-        answer = await page.resume(ref)
-        assert answer["bytes_received"] == 10 * CHUNK
-        await page.manager.aclose()
-        other_process()
-        assert (await page.resume(ref))["status"] == "not_found"
-    for held in list(parking._transfers.values()):
-        held.stop(exceptions.UploadCancelled())
-        await held.wait_ended()

@@ -23,9 +23,13 @@ from djust_uploads.wire import Registration
 REF = "00112233-4455-6677-8899-aabbccddeeff"
 
 
-def make(size: int = 100, chunk_size: int = 10, **keys: str) -> UploadEntry:
+def make(
+    size: int = 100, chunk_size: int = 10, max_frame_size: int = 0, **keys: str
+) -> UploadEntry:
     options = {"client_name": "cat.jpg", "client_type": "image/jpeg", **keys}
-    return UploadEntry(Registration("photos", REF, client_size=size, **options), chunk_size)
+    return UploadEntry(
+        Registration("photos", REF, client_size=size, **options), chunk_size, max_frame_size
+    )
 
 
 def test_claimed_type_is_as_long_as_a_type_can_be():
@@ -78,6 +82,57 @@ def test_gap_and_repetition(index):
 def test_oversized_chunk():
     with pytest.raises(ChunkTooLarge, match=r"chunk of 11 bytes .*, over 10"):
         make().accept_chunk(0, 11)
+
+
+def test_a_frame_of_several_chunks_counts_as_so_many():
+    entry = make(65, max_frame_size=30)
+    entry.accept_chunk(0, 30)
+    entry.accept_chunk(3, 10)
+    entry.accept_chunk(4, 25)  # the last chunk of the file is short
+    entry.accept_complete()
+    assert entry.received == 65
+
+
+def test_the_short_chunks_of_a_client_that_sends_single_ones_stay_chunks():
+    entry = make(max_frame_size=30)
+    entry.accept_chunk(0, 7)
+    entry.accept_chunk(1, 20)
+    entry.accept_chunk(3, 10)
+    assert entry.received == 37
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"), [(31, "of 31 bytes .*, over 30"), (25, "25 bytes .* are not whole chunks")]
+)
+def test_a_frame_that_is_too_long_or_not_of_whole_chunks(size, reason):
+    entry = make(max_frame_size=30)
+    with pytest.raises(ChunkTooLarge, match=reason):
+        entry.accept_chunk(0, size)
+    assert entry.received == 0
+
+
+@pytest.mark.parametrize("start", [40, 47])
+def test_a_resumed_client_may_begin_in_the_middle_of_a_chunk_and_of_a_frame(start):
+    entry = make(max_frame_size=60)
+    entry.accept_chunk(0, 50)
+    entry.restore(start, complete=False)
+    assert entry.resume() == start
+    entry.accept_chunk(4, 30)
+    entry.accept_chunk(7, 100 - start - 30)
+    entry.accept_complete()
+    assert entry.received == 100
+
+
+def test_a_resumed_client_repeats_a_part_of_a_frame():
+    entry = make(max_frame_size=60)
+    entry.accept_chunk(0, 60)
+    entry.take(20, 20)
+    assert entry.resume() == 60
+    # From what is durable, instead.
+    assert entry.accept_chunk(2, 60) == 40
+    assert entry.received == 80
+    entry.accept_chunk(8, 20)
+    entry.accept_complete()
 
 
 def test_more_than_declared():

@@ -33,6 +33,9 @@ def test_defaults():
         "allow_active_content": False,
         "validators": (),
         "on_complete": None,
+        "min_entries": 0,
+        "max_total_size": None,
+        "image_max_size": None,
     }
 
 

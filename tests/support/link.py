@@ -61,6 +61,9 @@ class Link:
     def ws(self, path: str) -> str:
         return f"ws://127.0.0.1:{self.port}{path}"
 
+    def http(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
     async def __aenter__(self) -> Self:
         self.flow()
         await self.accept()
@@ -120,6 +123,11 @@ class Link:
         Other connections go on, and so does what the server sends.
         """
         self._hold = size
+
+    @property
+    def will_reset(self) -> bool:
+        """Whether a reset of :meth:`reset_after` is still to come."""
+        return bool(self._resets)
 
     # How bytes pass
 

@@ -3,6 +3,7 @@
 import { Directives } from "./page/directives.js";
 import { Socket } from "./doors/socket.js";
 import { Uploads } from "./uploads/uploads.js";
+import { tellWindow } from "./page/window_events.js";
 
 const uploads = new Uploads();
 const path = document.querySelector("script[data-upload-socket]").dataset.uploadSocket;
@@ -13,5 +14,6 @@ window.djust.uploads = { cancelUpload: (ref) => uploads.cancel(ref) };
 /** Call an event handler of the consumer; resolves when it returned. */
 window.djust.sendEvent = (name, params) => socket.sendEvent(name, params);
 
+tellWindow(uploads);
 new Directives(uploads).start();
 socket.start();

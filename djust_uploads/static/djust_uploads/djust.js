@@ -3,6 +3,7 @@
 import { Directives } from "./page/directives.js";
 import { Reconnecting } from "./doors/djust_reconnecting.js";
 import { Uploads } from "./uploads/uploads.js";
+import { tellWindow } from "./page/window_events.js";
 
 const uploads = new Uploads();
 const reconnecting = new Reconnecting(uploads);
@@ -49,6 +50,7 @@ function unbindStock() {
 }
 
 unbindStock();
+tellWindow(uploads);
 new Directives(uploads).start();
 reconnecting.start();
 if (window.djust.liveViewInstance?.viewMounted) {

@@ -1,5 +1,6 @@
 // The connection of a page without djust: reconnects, sends events, passes on what is pushed.
 
+import { gettext, pageLanguage } from "../texts/catalogue.js";
 import { abandon, offline } from "../wire/network.js";
 import { CALM, Pulse, URGENT } from "../wire/pulse.js";
 
@@ -32,10 +33,10 @@ export class Socket {
   /** Resolves with nothing when the handler returned; rejects with what the page may say. */
   sendEvent(event, params = {}) {
     if (this.#socket?.readyState !== WebSocket.OPEN) {
-      return Promise.reject(new Error("The connection is lost. Please wait a moment."));
+      return Promise.reject(new Error(gettext("The connection is lost. Please wait a moment.")));
     }
     const ref = ++this.#lastRef;
-    this.#socket.send(JSON.stringify({ type: "event", event, params, ref }));
+    this.#socket.send(JSON.stringify({ type: "event", event, params, ref, language: pageLanguage() }));
     return new Promise((resolve, reject) => this.#answers.set(ref, { resolve, reject }));
   }
 
@@ -91,7 +92,8 @@ export class Socket {
   #closed() {
     document.body.classList.remove("dj-connected");
     document.body.classList.add("dj-disconnected");
-    for (const { reject } of this.#answers.values()) reject(new Error("The connection was lost."));
+    const error = new Error(gettext("The connection was lost."));
+    for (const { reject } of this.#answers.values()) reject(error);
     this.#answers.clear();
     clearTimeout(this.#timer);
     if (offline()) return; // until #online()

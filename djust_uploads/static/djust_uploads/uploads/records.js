@@ -47,16 +47,25 @@ export class Records {
     return parsed(this.#records[PREFIX + ref]);
   }
 
+  /** Note that the user does not want it, until the server has heard of that. */
+  cancel(ref) {
+    const record = this.get(ref);
+    if (record) write(this.#records, PREFIX + ref, { ...record, status: "cancelled", at: Date.now() });
+  }
+
   forget(ref) {
     delete this.#records[PREFIX + ref];
     forgetHandle(ref);
   }
 
-  /** The latest upload of this very file into this slot that was not all sent, `refs` aside. */
-  match({ uploadName, file }, refs) {
+  /**
+   * The latest upload of this very file into this slot that was not all sent. `isTaken(ref)` says
+   * whether the page has it already.
+   */
+  match({ uploadName, file }, isTaken) {
     const print = fingerprint(file);
     const matches = ({ ref, ...record }) => record.uploadName === uploadName
-      && record.status === "uploading" && !refs.includes(ref) && same(record, print);
+      && record.status === "uploading" && !isTaken(ref) && same(record, print);
     return this.#here().filter(matches).at(-1);
   }
 

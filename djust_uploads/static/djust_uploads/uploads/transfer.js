@@ -1,38 +1,64 @@
 // One file's bytes on their way to the server. Knows neither the page nor the other files.
 
-import { chunkFrame, completeFrame } from "../wire/frames.js";
+import { blobFrame, chunkFrame, completeFrame } from "../wire/frames.js";
+import { Pace } from "../wire/pace.js";
 
-// Bytes to read from the file at once: a read costs far more than its bytes.
-const BLOCK_SIZE = 1024 * 1024;
+// Bytes from which on the browser reads the frame's part of the file when it sends it, and the page
+// has no work with them. A smaller part is read here, which is faster.
+const LEAST_BLOB = 128 * 1024;
+
+// Bytes to read at once where the page has to do it.
+const MOST_READ = 1024 * 1024;
 
 /**
  * Sends `file` over `line` as far as the server's limit allows, and then says that it is complete.
  *
- * `limit` may be raised at any time by `allow()`. `stop()` ends the sending. Reads by slices: no
- * more than a block of the file is ever in memory.
+ * `limit` may be raised at any time by `allow()`. `pause()` and `goOn()` may be called at any time,
+ * and `stop()` ends the sending. No more of the file than a frame is ever in the page's memory.
  */
 export class Transfer {
   #line;
   #file;
+  #lessons;
   #ref;
   #chunkSize;
-  #start;
+  #maxFrameSize;
+  #position;
+  #index;
   #limit;
+  #pace;
+  #paused = false;
   #stopped = false;
   #wake = () => {};
 
   /** Goes on behind the `bytes_received` that the server has of it. */
-  constructor(line, file, { ref, limit, chunk_size: chunkSize, bytes_received: start = 0 }) {
+  constructor(line, file, lessons, answer) {
     this.#line = line;
     this.#file = file;
-    this.#ref = ref;
-    this.#limit = limit;
-    this.#chunkSize = chunkSize;
-    this.#start = start;
+    this.#lessons = lessons;
+    this.#ref = answer.ref;
+    this.#limit = answer.limit;
+    this.#pace = new Pace(answer.limit);
+    this.#chunkSize = answer.chunk_size;
+    // A server that does not tell takes single chunks.
+    this.#maxFrameSize = answer.max_frame_size ?? answer.chunk_size;
+    this.#position = answer.bytes_received ?? 0;
+    this.#index = Math.floor(this.#position / this.#chunkSize);
   }
 
-  allow(limit) {
-    this.#limit = Math.max(this.#limit, limit ?? 0);
+  allow(limit = 0) {
+    if (limit <= this.#limit) return;
+    this.#limit = limit;
+    this.#pace.heard(limit);
+    this.#wake();
+  }
+
+  pause() {
+    this.#paused = true;
+  }
+
+  goOn() {
+    this.#paused = false;
     this.#wake();
   }
 
@@ -43,34 +69,72 @@ export class Transfer {
 
   /** Resolves when all is sent or stop() was called; rejects when the file can't be read. */
   async send() {
-    let index = Math.floor(this.#start / this.#chunkSize);
-    for (let start = this.#start; start < this.#file.size; start += this.#blockSize) {
-      const block = await this.#read(start);
-      for (let at = 0; at < block.length; at += this.#chunkSize) {
-        const chunk = block.subarray(at, at + this.#chunkSize);
-        await this.#allowed(start + at + chunk.length);
-        if (this.#stopped) return;
-        this.#line.send(chunkFrame(this.#ref, index, chunk));
-        index += 1;
-      }
+    while (this.#position < this.#file.size && await this.#mayGoOn()) {
+      const data = await this.#read(this.#frameSize());
+      // Meanwhile the user may have paused or cancelled it.
+      if (await this.#mayGoOn()) this.#sendFrame(data);
     }
+    while (this.#mustWait(this.#file.size)) await this.#woken();
     if (!this.#stopped) this.#line.send(completeFrame(this.#ref));
   }
 
-  /** A whole number of chunks, so that only the file's last chunk is a short one. */
-  get #blockSize() {
-    return Math.max(1, Math.floor(BLOCK_SIZE / this.#chunkSize)) * this.#chunkSize;
+  /** Resolves when the next frame may be sent: to false, if there is none any more. */
+  async #mayGoOn() {
+    const next = Math.min(this.#position + this.#chunkSize, this.#file.size);
+    do {
+      while (this.#mustWait(next)) await this.#woken();
+      if (!this.#stopped) await this.#line.drained();
+    } while (this.#mustWait(next)); // paused meanwhile
+    return !this.#stopped;
   }
 
-  async #read(start) {
-    const slice = this.#file.slice(start, start + this.#blockSize);
-    return new Uint8Array(await slice.arrayBuffer());
+  #mustWait(position) {
+    return !this.#stopped && (this.#paused || position > this.#limit);
   }
 
-  async #allowed(position) {
-    while (!this.#stopped && position > this.#limit) {
-      await new Promise((resolve) => { this.#wake = resolve; });
+  #woken() {
+    return new Promise((resolve) => { this.#wake = resolve; });
+  }
+
+  /** Whole chunks, so that only the file's last chunk is a short one. */
+  #frameSize() {
+    const { blobs, maxFrameSize } = this.#lessons;
+    const most = Math.min(
+      this.#pace.frameSize,
+      this.#maxFrameSize,
+      maxFrameSize,
+      blobs ? Infinity : MOST_READ,
+    );
+    const left = this.#file.size - this.#position;
+    const allowed = this.#limit - this.#position;
+    if (left <= Math.min(most, allowed)) return left;
+    const chunks = Math.floor(Math.min(most, allowed) / this.#chunkSize);
+    return Math.min(Math.max(1, chunks) * this.#chunkSize, left);
+  }
+
+  /** The next part of the file: its bytes, or a Blob of which is known that it can be read. */
+  async #read(size) {
+    const slice = this.#file.slice(this.#position, this.#position + size);
+    const readByBrowser = this.#lessons.blobs && size >= LEAST_BLOB;
+    // A file that was changed or deleted since it was chosen can't be read. The browser would give
+    // up the whole connection when it finds that out.
+    const bytes = await (readByBrowser ? slice.slice(0, 1) : slice).arrayBuffer();
+    return readByBrowser ? slice : new Uint8Array(bytes);
+  }
+
+  #sendFrame(data) {
+    const size = data.size ?? data.length;
+    const build = data instanceof Blob ? blobFrame : chunkFrame;
+    this.#lessons.sent(size);
+    try {
+      this.#line.send(build(this.#ref, this.#index, data));
+    } catch (error) {
+      if (!(data instanceof Blob)) throw error;
+      // A wrapper around the socket may not know Blobs. The same part is sent again as bytes.
+      this.#lessons.blobs = false;
+      return;
     }
-    if (!this.#stopped) await this.#line.drained();
+    this.#position += size;
+    this.#index += Math.ceil(size / this.#chunkSize);
   }
 }

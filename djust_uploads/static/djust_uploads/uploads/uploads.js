@@ -1,55 +1,59 @@
-// The files of a page: chosen, waiting, on their way, there. No DOM but the events on `window`.
+// The files of a page: chosen, waiting, on their way, there. No DOM.
 
+import { gettext } from "../texts/catalogue.js";
 import { refusal, sort } from "./accept.js";
+import { Conversation } from "./conversation.js";
 import { Leftovers } from "./leftovers.js";
+import { isToShrink, shrunk } from "./pictures.js";
 import { Records } from "./records.js";
-import { Transfer } from "./transfer.js";
+import { Roster } from "./roster.js";
+import { secondsFor } from "./speed.js";
 import { Upload } from "./upload.js";
-import { Wire } from "../wire/wire.js";
+import { Lessons } from "../wire/pace.js";
 
 // Files on their way at once; more would only share the same link.
 const CONCURRENCY = 3;
 
-// Milliseconds between the questions for an upload that is locked: by a handler that reads its file,
-// or, for ten seconds at most, by a process that died.
-const LOCKED_PAUSES = [1000, 2000, 4000, 8000];
+// Of small files more are on their way, so that none waits for what the server says of the others:
+// so many, and so many bytes together.
+const MOST_AT_ONCE = 100;
+const SMALL_TOGETHER = 4 * 1024 * 1024;
 
-const UNKNOWN_SLOT = {
-  code: "unknown_slot",
-  message: "This page does not take files here. Please reload it.",
-};
+// What the user can pause. Of what the server is asked about, nobody knows where it stands.
+const PAUSABLE = new Set(["uploading", "queued", "waiting"]);
 
-/** Fires "change" whenever an upload was added, removed or moved on. */
+const ENDINGS = new Set(["complete", "error", "cancelled"]);
+
+/**
+ * Fires "change" whenever an upload was added, removed or moved on; "progress" with its new status;
+ * and "error" when it failed.
+ */
 export class Uploads extends EventTarget {
   slots = {};
-  #uploads = [];
+  #roster = new Roster((type, detail) => this.#emit(type, detail));
   #records = new Records();
   #leftovers = new Leftovers(this.#records);
+  #lessons = new Lessons();
   #socket = null;
-  #wire = null;
+  #conversation = null;
 
   /** Whether the slots of this connection are known, and with them what may be said on it. */
   #ready = false;
 
-  #heard = {
-    upload_configs: (message) => this.#slotsChanged(message.upload_configs),
-    upload_registered: (message) => this.#registered(message),
-    upload_resumed: (message) => this.#resumed(message),
-    upload_progress: (message) => this.#progressed(message),
-    upload_consumed: (message) => this.#consumed(message),
-  };
-
-  constructor() {
-    super();
-    window.addEventListener("pagehide", () => this.#leftovers.leave(this.#uploads));
-  }
+  // The connection
 
   /** Talk over this socket from now on. Returns whether it is another one than before. */
   connect(socket) {
     if (socket === this.#socket) return false;
     this.#socket = socket;
-    this.#wire = new Wire(socket, (message) => {
-      if (socket === this.#socket) this.#heard[message.type]?.(message);
+    this.#conversation?.end();
+    this.#conversation = new Conversation(socket, {
+      roster: this.#roster,
+      records: this.#records,
+      leftovers: this.#leftovers,
+      lessons: this.#lessons,
+      slotsChanged: (slots) => this.#slotsChanged(slots),
+      again: () => this.#admitWaiting(),
     });
     this.#ready = false;
     socket.addEventListener("close", () => {
@@ -67,22 +71,30 @@ export class Uploads extends EventTarget {
 
   /** Ask for the slots, where the message that declared them was missed. */
   askForSlots() {
-    this.#wire.askForSlots();
+    this.#conversation.askForSlots();
   }
 
-  of(uploadName) {
-    return this.#uploads.filter((upload) => upload.uploadName === uploadName);
+  /** Note what can go on when this tab comes back to this page. */
+  leave() {
+    this.#leftovers.leave(this.#roster.all());
   }
 
-  /** Whether something is on its way or waits for the connection, and all of it can be resumed. */
-  get resumable() {
-    const begun = this.#uploads.filter((upload) => upload.active || upload.interrupted);
-    return begun.length > 0 && begun.every((upload) => upload.resumable);
+  /** What can be resumed waits where it is. The server forgot the rest, which is sent again. */
+  #disconnected() {
+    this.#ready = false;
+    const others = this.#roster.in("complete", "queued", "paused");
+    for (const upload of inOrder([...this.#active(), ...others])) this.#interrupt(upload);
+    this.#roster.changed();
   }
 
-  /** Whether something is on its way that would have to start over on another connection. */
-  get fragile() {
-    return this.#uploads.some((upload) => upload.active && !upload.resumable);
+  #interrupt(upload) {
+    const { status, announced } = upload;
+    upload.stop();
+    if (status === "queued") upload.status = "waiting"; // behind those that are sent again
+    else if (status === "paused" && !announced) return;
+    else if (!upload.resumable) upload.startOver();
+    else if (status !== "paused") this.#roster.move(upload, "waiting");
+    if (status === "paused") upload.status = "paused";
   }
 
   /** The view has these slots now; what is on its way goes on. */
@@ -91,7 +103,7 @@ export class Uploads extends EventTarget {
     this.slots = slots;
     this.#ready = true;
     if (first) {
-      this.#leftovers.askForCancelled(this.#wire);
+      this.#conversation.askForCancelled();
       this.#restore();
     }
     this.#admitWaiting();
@@ -100,78 +112,165 @@ export class Uploads extends EventTarget {
   async #restore() {
     for await (const upload of this.#leftovers.uploads(Object.keys(this.slots))) {
       // The user may have chosen it, or others, meanwhile.
-      if (this.#find(upload.ref) || this.#free(upload.uploadName) < 1) continue;
-      this.#uploads.push(upload);
+      if (this.#roster.find(upload.ref) || this.#free(upload.uploadName) < 1) continue;
+      this.#roster.add(upload);
       this.#admitWaiting();
     }
   }
 
   #leaveView() {
-    this.#leftovers.leave(this.#uploads);
-    for (const upload of this.#uploads) this.#drop(upload);
+    this.leave();
+    for (const upload of this.#roster.all()) this.#roster.drop(upload);
     this.#ready = false;
   }
+
+  // What the page asks
+
+  of(uploadName) {
+    return this.#roster.of(uploadName);
+  }
+
+  /** Whether something is on its way or waits for the connection, and all of it can be resumed. */
+  get resumable() {
+    const interrupted = this.#roster.in("waiting").filter((upload) => upload.interrupted);
+    const begun = [...this.#begun(), ...interrupted];
+    return begun.length > 0 && begun.every((upload) => upload.resumable);
+  }
+
+  /** Uploads that this tab began, and goes on with when the user chooses their files again. */
+  missing(uploadName) {
+    return this.#leftovers.missing(uploadName).filter(({ ref }) => !this.#roster.find(ref));
+  }
+
+  /** The user does not want to go on with one of those. */
+  dismiss(ref) {
+    this.#records.cancel(ref);
+    if (this.#ready) this.#conversation.askForCancelled();
+    this.#roster.changed();
+  }
+
+  /** Whether something would be lost if the page was left now. */
+  get endangered() {
+    const waiting = this.#roster.in("preparing", "waiting", "queued", "paused");
+    return [...waiting, ...this.#active()].some(({ resumable }) => !resumable);
+  }
+
+  /** Whether something is on its way that would have to start over on another connection. */
+  get fragile() {
+    return this.#begun().some((upload) => !upload.resumable);
+  }
+
+  #begun() {
+    const paused = this.#roster.in("paused").filter((upload) => upload.announced);
+    return [...this.#active(), ...paused];
+  }
+
+  /**
+   * What a slot has altogether: the numbers of its files, of the complete and of the failed ones;
+   * its bytes, and those that are there; bytes a second, and the seconds that are left, or null.
+   */
+  total(uploadName) {
+    const all = this.of(uploadName);
+    const live = all.filter((upload) => upload.live);
+    const sum = (key) => live.reduce((sum, upload) => sum + upload[key], 0);
+    const [size, loaded, rate] = [sum("size"), sum("loaded"), this.#roster.speed(uploadName).rate];
+    return {
+      files: live.length,
+      complete: live.filter((upload) => upload.status === "complete").length,
+      failed: all.length - live.length,
+      size,
+      loaded,
+      rate,
+      secondsLeft: secondsFor(size - loaded, rate),
+    };
+  }
+
+  #active() {
+    return this.#roster.in("uploading", "finalizing", "resuming");
+  }
+
+  // What the page does
 
   /** Add files to a slot; those that it can't take are refused visibly. */
   add(uploadName, files) {
     const slot = this.slots[uploadName];
     const chosen = Array.from(files);
     // What failed before was seen; it would only hide what happens now.
-    this.#remove((upload) => upload.uploadName === uploadName && upload.error);
+    for (const upload of this.of(uploadName)) if (upload.error) this.#roster.remove(upload);
     if (slot?.max_entries === 1 && chosen.length && !refusal(chosen[0], slot)) {
       // In a slot for one file, a new choice takes the place of the old one.
       for (const upload of this.of(uploadName)) this.cancel(upload.ref);
     }
-    const { taken, refused } = sort(chosen, slot, this.#free(uploadName));
+    const { taken, refused } = sort(chosen, slot, this.of(uploadName));
     const added = taken.map((file) => new Upload(uploadName, file));
-    this.#uploads.push(...added);
-    for (const { file, code, message } of refused) {
+    this.#roster.add(...added);
+    for (const { file, code, message, others = 0 } of refused) {
       const upload = new Upload(uploadName, file);
-      this.#uploads.push(upload);
-      this.#fail(upload, code, message);
+      upload.others = others;
+      this.#roster.add(upload);
+      this.#roster.fail(upload, code, message);
     }
     this.#admitWaiting();
     return added;
   }
 
   #free(uploadName) {
-    return (this.slots[uploadName]?.max_entries ?? Infinity) - this.of(uploadName).length;
-  }
-
-  /** Look at what was added, as soon as the slots are known. */
-  #admitWaiting() {
-    const waiting = this.#uploads.filter(({ status }) => this.#ready && status === "waiting");
-    for (const upload of waiting) this.#admit(upload, this.slots[upload.uploadName]);
-    this.#startQueued();
-    this.#changed();
-  }
-
-  #admit(upload, slot) {
-    // Looked at again: it may have been chosen before the slots were known.
-    const refused = slot ? !upload.resumable && refusal(upload.file, slot) : UNKNOWN_SLOT;
-    if (refused) this.#fail(upload, refused.code, refused.message);
-    // Not queued: what is before it may take long, and the server may have all of this one.
-    else if (upload.resumable) this.#resume(upload);
-    else upload.status = slot.auto_upload === false ? "chosen" : "queued";
+    return (this.slots[uploadName]?.max_entries ?? Infinity) - this.#roster.count(uploadName);
   }
 
   /** Take an upload away, whatever it is doing. */
   cancel(ref) {
-    const upload = this.#find(ref);
+    const upload = this.#roster.find(ref);
     if (!upload) return;
     // Until the server says that it heard of it.
     if (upload.resumable && upload.live) this.#records.keep(upload, "cancelled");
-    if (upload.attached) this.#wire.cancel(ref);
-    this.#drop(upload);
+    this.#conversation?.cancel(upload);
+    this.#roster.drop(upload);
     this.#startQueued();
-    this.#changed();
+    this.#roster.changed();
   }
 
-  #drop(upload) {
-    this.#remove((other) => other === upload);
-    upload.stop();
-    // A failed one had its ending already; this only takes the row away.
-    if (!upload.error) this.#move(upload, "cancelled");
+  /** Send no more of an upload, until resume(). */
+  pause(ref) {
+    const upload = this.#roster.find(ref);
+    if (!upload || !PAUSABLE.has(upload.status)) return;
+    upload.transfer?.pause();
+    this.#roster.move(upload, "paused");
+    this.#startQueued();
+  }
+
+  /** Go on with a paused upload. */
+  resume(ref) {
+    const upload = this.#roster.find(ref);
+    if (!upload?.paused) return;
+    upload.transfer?.goOn();
+    this.#roster.move(upload, upload.announced ? "uploading" : "waiting");
+    this.#admitWaiting();
+  }
+
+  /** Send a failed file again, from its beginning. */
+  retry(ref) {
+    const upload = this.#roster.find(ref);
+    if (!upload?.error) return;
+    upload.startOver();
+    this.#roster.move(upload, "waiting");
+    this.#admitWaiting();
+  }
+
+  pauseAll(uploadName) {
+    for (const { ref } of this.of(uploadName)) this.pause(ref);
+  }
+
+  resumeAll(uploadName) {
+    for (const { ref } of this.of(uploadName)) this.resume(ref);
+  }
+
+  retryAll(uploadName) {
+    for (const { ref } of this.of(uploadName)) this.retry(ref);
+  }
+
+  cancelAll(uploadName) {
+    for (const { ref } of this.of(uploadName)) this.cancel(ref);
   }
 
   /** Send what waits for the form's submit. */
@@ -180,7 +279,7 @@ export class Uploads extends EventTarget {
     if (!chosen.length) return;
     for (const upload of chosen) upload.status = "queued";
     this.#startQueued();
-    this.#changed();
+    this.#roster.changed();
   }
 
   /**
@@ -198,181 +297,83 @@ export class Uploads extends EventTarget {
     return all().every((upload) => !upload.error || failed.has(upload));
   }
 
-  #find(ref) {
-    return this.#uploads.find((upload) => upload.ref === ref);
+  // Which file is looked at, and begun, when
+
+  /** Look at what was added, as soon as the slots are known. */
+  #admitWaiting() {
+    const waiting = this.#ready ? this.#roster.in("waiting") : [];
+    for (const upload of waiting) this.#admit(upload, this.slots[upload.uploadName]);
+    this.#startQueued();
+    this.#roster.changed();
   }
 
-  #startQueued() {
-    if (!this.#ready || !this.#wire.open) return;
-    let active = this.#uploads.filter((upload) => upload.active).length;
-    for (const upload of this.#uploads) {
-      if (active >= CONCURRENCY) return;
-      if (upload.status !== "queued") continue;
-      this.#begin(upload);
-      active += 1;
-    }
+  #admit(upload, slot) {
+    // Looked at again: it may have been chosen before the slots were known.
+    const refused = slot ? refusalOf(upload, slot) : unknownSlot();
+    if (refused) this.#refuse(upload, refused);
+    // Not queued: what is before it may take long, and the server may have all of this one.
+    else if (upload.resumable) this.#conversation.resume(upload);
+    else if (!upload.prepared && isToShrink(upload.file, slot)) this.#prepare(upload, slot);
+    else upload.status = slot.auto_upload === false ? "chosen" : "queued";
   }
 
-  #begin(upload) {
-    const resumable = this.slots[upload.uploadName]?.resumable === true;
-    const record = resumable && this.#records.match(upload, this.#uploads.map(({ ref }) => ref));
-    if (record) {
-      upload.resumeAs(record.ref);
-      this.#resume(upload);
-      return;
-    }
-    upload.status = "uploading";
-    // Until the answer says whether it really is. If that gets lost, the server may have it.
-    upload.resumable = resumable;
-    this.#wire.register(upload);
-  }
-
-  #resume(upload) {
-    upload.status = "resuming";
-    this.#wire.resume(upload);
-  }
-
-  #registered(message) {
-    const upload = this.#find(message.ref);
-    if (!upload?.active || upload.transfer) return;
-    upload.resumable = message.resumable === true;
-    if (upload.resumable) this.#records.keep(upload, "uploading");
-    this.#send(upload, message);
-  }
-
-  #resumed(message) {
-    const upload = this.#find(message.ref);
-    if (!upload) this.#leftovers.resumed(message, this.#wire);
-    if (!upload?.active || upload.transfer) return;
-    if (message.status === "resumed") this.#goOn(upload, message);
-    else if (message.status === "not_found") this.#startOver(upload);
-    else this.#askAgain(upload);
-  }
-
-  #goOn(upload, message) {
-    const sent = message.bytes_received === upload.size;
-    upload.moveTo(message.progress);
-    upload.lockedCount = 0;
-    this.#move(upload, sent ? "finalizing" : "uploading");
-    // The rest of it is in a file that only the user can choose again.
-    if (upload.standIn && !sent) this.cancel(upload.ref);
-    // Here, or by who heard of the move.
-    if (upload.ended) return;
-    this.#records.keep(upload, sent ? "sent" : "uploading");
-    this.#send(upload, message);
-  }
-
-  #askAgain(upload) {
-    const pause = LOCKED_PAUSES[upload.lockedCount];
-    upload.lockedCount += 1;
-    if (pause) {
-      this.#move(upload, "waiting");
-      setTimeout(() => this.#admitWaiting(), pause);
-    } else {
-      this.#fail(upload, "locked", "This upload goes on in another window.");
-    }
-  }
-
-  #startOver(upload) {
-    this.#records.forget(upload.ref);
-    if (upload.standIn) {
-      this.#drop(upload);
-      return;
-    }
-    upload.startOver();
+  /** Make a picture as small as its slot wants it. */
+  async #prepare(upload, slot) {
+    upload.status = "preparing";
+    upload.become(await shrunk(upload.file, slot.image_max_size));
+    if (upload.status !== "preparing") return; // it was cancelled
+    upload.status = "waiting";
     this.#admitWaiting();
   }
 
-  async #send(upload, message) {
-    const transfer = new Transfer(this.#wire.line, upload.file, message);
-    upload.transfer = transfer;
-    try {
-      await transfer.send();
-    } catch (error) {
-      if (upload.transfer !== transfer) return;
-      // The file was deleted, changed or became unreadable after it was chosen.
-      this.#wire.cancel(upload.ref);
-      this.#fail(upload, "unreadable", "The file can't be read any more. Please choose it again.");
-      console.error("djust_uploads:", error);
+  #refuse(upload, { code, message }) {
+    this.#records.forget(upload.ref);
+    this.#roster.fail(upload, code, message);
+  }
+
+  #startQueued() {
+    if (!this.#ready || !this.#conversation.open) return;
+    for (;;) {
+      const upload = this.#roster.first("queued");
+      if (!upload || !this.#hasPlace(upload)) return;
+      this.#begin(upload);
     }
   }
 
-  #progressed(message) {
-    const upload = this.#find(message.ref);
-    if (!upload) this.#leftovers.progressed(message);
-    if (!upload || upload.error) return;
-    upload.transfer?.allow(message.limit);
-    if (message.status === "error") {
-      this.#fail(upload, message.code, message.error);
-      return;
+  #hasPlace({ uploadName, size }) {
+    const active = this.#active();
+    if (active.length < CONCURRENCY) return true;
+    if (!this.slots[uploadName]?.early_limit || active.length >= MOST_AT_ONCE) return false;
+    return active.reduce((sum, upload) => sum + upload.size, size) <= SMALL_TOGETHER;
+  }
+
+  #begin(upload) {
+    const slot = this.slots[upload.uploadName];
+    const record = slot?.resumable === true && this.#records.match(upload, (ref) => this.#roster.find(ref));
+    if (record) {
+      upload.resumeAs(record.ref);
+      this.#conversation.resume(upload);
+    } else {
+      this.#conversation.register(upload, slot);
     }
-    upload.moveTo(message.progress);
-    const sent = ["finalizing", "complete"].includes(message.status);
-    if (sent && upload.resumable) this.#records.keep(upload, "sent");
-    if (message.status === "cancelled") {
-      this.#records.forget(upload.ref);
-      this.#remove((other) => other === upload);
-    }
-    this.#move(upload, message.status);
   }
 
-  #consumed({ refs }) {
-    const consumed = this.#uploads.filter(({ ref }) => refs.includes(ref));
-    for (const upload of consumed) {
-      upload.status = "consumed";
-      upload.stop();
-    }
-    this.#remove((upload) => consumed.includes(upload));
-    refs.forEach((ref) => this.#records.forget(ref));
-    this.#changed();
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+    // A place is free for the next one.
+    if (type === "progress" && ENDINGS.has(detail.status)) this.#startQueued();
   }
+}
 
-  #fail(upload, code, error) {
-    upload.code = code;
-    upload.error = error ?? "The upload failed. Please try again.";
-    upload.progress = 0;
-    // One that is locked is another window's now, and so is its record.
-    if (code !== "locked") this.#records.forget(upload.ref);
-    this.#move(upload, "error");
-    this.#dispatch("djust:upload:error", {
-      file: upload.name,
-      error: upload.error,
-      code,
-      ref: upload.ref,
-      uploadName: upload.uploadName,
-    });
-  }
+function refusalOf({ file, resumable, prepared }, slot) {
+  return resumable ? null : refusal(file, slot, prepared || undefined);
+}
 
-  #move(upload, status) {
-    upload.status = status;
-    if (upload.ended) upload.stop();
-    const { ref, progress, uploadName } = upload;
-    this.#dispatch("djust:upload:progress", { ref, progress, status, uploadName });
-    if (upload.ended) this.#startQueued();
-    this.#changed();
-  }
+function unknownSlot() {
+  const message = gettext("This page does not take files here. Please reload it.");
+  return { code: "unknown_slot", message };
+}
 
-  /** What can be resumed waits where it is. The server forgot the rest, which is sent again. */
-  #disconnected() {
-    this.#ready = false;
-    for (const upload of this.#uploads) {
-      if (!upload.active && upload.status !== "complete") continue;
-      upload.stop();
-      if (upload.resumable) this.#move(upload, "waiting");
-      else upload.startOver();
-    }
-    this.#changed();
-  }
-
-  #remove(matches) {
-    this.#uploads = this.#uploads.filter((upload) => !matches(upload));
-  }
-
-  #changed() {
-    this.dispatchEvent(new Event("change"));
-  }
-
-  #dispatch(type, detail) {
-    window.dispatchEvent(new CustomEvent(type, { detail }));
-  }
+function inOrder(uploads) {
+  return uploads.sort((one, other) => one.number - other.number);
 }

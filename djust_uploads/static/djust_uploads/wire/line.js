@@ -1,7 +1,7 @@
 // A WebSocket with a short queue: what waits in the browser's buffer delays every event behind it.
 
 const LEAST = 64 * 1024;
-const MOST = 8 * 1024 * 1024;
+const MOST = 16 * 1024 * 1024;
 
 // Milliseconds of sending that may wait in the buffer.
 const PATIENCE = 100;

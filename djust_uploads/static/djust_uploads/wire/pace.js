@@ -1,0 +1,49 @@
+// How many bytes of a file one frame carries.
+
+// Milliseconds of the way to the server that a frame may take: what comes behind it waits so long.
+const FRAME_TIME = 20;
+
+/** Follows one upload: the limit that the server tells says how fast its bytes arrive there. */
+export class Pace {
+  #limit;
+  #at = performance.now();
+  #rate = 0;
+
+  constructor(limit) {
+    this.#limit = limit;
+  }
+
+  /** The server has told a new limit. */
+  heard(limit) {
+    const now = performance.now();
+    const passed = Math.max(1, now - this.#at);
+    this.#rate = (limit - this.#limit) / passed;
+    if (passed < FRAME_TIME) return;
+    this.#at = now;
+    this.#limit = limit;
+  }
+
+  get frameSize() {
+    return this.#rate * FRAME_TIME;
+  }
+}
+
+/**
+ * What a page has learnt of all its connections: the bytes that a frame may have at most, and
+ * whether the browser may be left to read them.
+ */
+export class Lessons {
+  maxFrameSize = Infinity;
+  blobs = true;
+  #largest = 0;
+
+  sent(size) {
+    this.#largest = Math.max(this.#largest, size);
+  }
+
+  /** A proxy or a server takes shorter messages than the one that the server told of. */
+  tooLarge() {
+    this.maxFrameSize = this.#largest / 2;
+    this.#largest = 0;
+  }
+}
