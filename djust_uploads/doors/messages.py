@@ -8,8 +8,8 @@ from typing import Any
 
 from .. import wire
 from ..resuming.owners import owner_of
-from ..uploads.languages import language_of, load_catalogue
 from ..uploads.connection import DEFAULT_MESSAGE_SIZE
+from ..uploads.languages import language_of, load_catalogue
 from ..uploads.manager import UploadManager
 
 #: Characters of a JSON message, at most.

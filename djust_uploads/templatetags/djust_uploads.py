@@ -18,8 +18,8 @@ register: template.Library = template.Library()
 def upload_assets(url: str = "") -> SafeString:
     """The browser's side: a stylesheet, the sentences in the active language, and one external
     module. There is no inline script that runs and no inline style, so a Content-Security-Policy of
-    ``'self'`` will do, with ``img-src 'self' blob:; media-src 'self' blob:`` for the pictures of the
-    files.
+    ``'self'`` will do, with ``img-src 'self' blob:; media-src 'self' blob:`` for the pictures of
+    the files.
 
     ``{% upload_assets %}`` on a djust page; ``{% upload_assets "/ws/gallery/" %}`` on a page of a
     plain consumer, with the path of its WebSocket.

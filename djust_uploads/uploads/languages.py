@@ -12,7 +12,6 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 
 from ..flow.threads import in_thread
 
-
 #: The languages whose catalogues are in memory.
 _loaded: set[str] = set()
 

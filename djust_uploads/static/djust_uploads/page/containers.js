@@ -1,6 +1,7 @@
 // The containers of a page and which cards are in them.
 
 import { Card } from "./card.js";
+import { inputBeside } from "./focus.js";
 import { groupsOf } from "./groups.js";
 import { GroupCard } from "./group_card.js";
 import { MissingCard } from "./missing_card.js";
@@ -158,11 +159,4 @@ function focusAfter(cards, position, keys) {
   const [, gone] = cards[position];
   const target = next ? next[1].button("cancel") : inputBeside(gone.element);
   target?.focus();
-}
-
-function inputBeside(element) {
-  const container = element.closest("[dj-upload-progress], [dj-upload-preview]");
-  const name = container.getAttribute("dj-upload-progress")
-    ?? container.getAttribute("dj-upload-preview");
-  return element.getRootNode().querySelector(`input[dj-upload="${CSS.escape(name)}"]`);
 }
