@@ -65,7 +65,7 @@ STATES = {
     """,
     "complete": """
         const [one, two, three] = page.uploads.add("files", [await picture("photo.png"),
-          await picture("a picture with a long name, as cameras and people give them, and more.jpeg"),
+          await picture("a picture with a long name, as cameras and people give them.jpeg"),
           file("report.docx", 98765)]);
         await registered(3);
         for (const upload of [one, two, three]) page.progress(upload, "complete", 100);

@@ -7,6 +7,7 @@ import { GroupCard } from "./group_card.js";
 import { MissingCard } from "./missing_card.js";
 import { Summary } from "./summary.js";
 import { Thumbnails } from "./thumbnails.js";
+import { findTwice } from "./twice.js";
 
 // So many cards are filled at once; of more, those that are about to be seen.
 const AT_ONCE = 50;
@@ -70,8 +71,10 @@ export class Containers {
     const options = { uploads: this.#uploads, thumbnails: this.#thumbnails, className, apart };
     const list = this.#lists.get(container);
     const open = () => inputBeside(container)?.click();
+    const uploads = this.#uploads.of(name);
+    findTwice(name, uploads);
     const missing = this.#uploads.missing(name).map((record) => ({ key: record.ref, record }));
-    list.update([...missing, ...groupsOf(this.#uploads.of(name))], (item) => {
+    list.update([...missing, ...groupsOf(uploads)], (item) => {
       if (item.record) return new MissingCard(item.record, { ...options, open });
       return item.members ? new GroupCard(item, options) : new Card(item, options);
     });
