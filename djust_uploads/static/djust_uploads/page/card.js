@@ -6,6 +6,7 @@ import {
   button, element, isolated, setAttribute, setButton, setIcon, setText, svg,
 } from "./elements.js";
 import { actionsOf, iconOf, isPaused, kindOf, wordOf } from "./states.js";
+import { isTwice } from "./twice.js";
 
 /**
  * A card begins as an empty element with the height of a card, so that thousands of them cost
@@ -36,8 +37,8 @@ export class Card {
   /** Bring the card up to date. Costs nothing if nothing has changed. */
   update() {
     const { upload } = this;
-    const { ref, status, progress, error, twice } = upload;
-    const now = [ref, status, progress, error, twice, isPaused(upload)].join();
+    const { ref, status, progress, error } = upload;
+    const now = [ref, status, progress, error, isTwice(upload), isPaused(upload)].join();
     if (now === this.#drawn) return;
     this.#drawn = now;
     setAttribute(this.element, "data-upload-ref", ref);
@@ -107,7 +108,7 @@ export class Card {
     setText(done, upload.status === "complete" ? gettext("Done") : "");
     setText(text, wordOf(upload));
     setText(error, upload.error ?? "");
-    setText(twice, upload.twice ? gettext("This file is here twice.") : "");
+    setText(twice, isTwice(upload) ? gettext("This file is here twice.") : "");
     updateBar(this.#parts.bar, upload);
     const [next] = actionsOf(upload);
     // A button that goes takes the focus with it.

@@ -1,11 +1,13 @@
 // The containers of a page and which cards are in them.
 
 import { Card } from "./card.js";
+import { inputBeside } from "./focus.js";
 import { groupsOf } from "./groups.js";
 import { GroupCard } from "./group_card.js";
 import { MissingCard } from "./missing_card.js";
 import { Summary } from "./summary.js";
 import { Thumbnails } from "./thumbnails.js";
+import { findTwice } from "./twice.js";
 
 // So many cards are filled at once; of more, those that are about to be seen.
 const AT_ONCE = 50;
@@ -69,8 +71,10 @@ export class Containers {
     const options = { uploads: this.#uploads, thumbnails: this.#thumbnails, className, apart };
     const list = this.#lists.get(container);
     const open = () => inputBeside(container)?.click();
+    const uploads = this.#uploads.of(name);
+    findTwice(name, uploads);
     const missing = this.#uploads.missing(name).map((record) => ({ key: record.ref, record }));
-    list.update([...missing, ...groupsOf(this.#uploads.of(name))], (item) => {
+    list.update([...missing, ...groupsOf(uploads)], (item) => {
       if (item.record) return new MissingCard(item.record, { ...options, open });
       return item.members ? new GroupCard(item, options) : new Card(item, options);
     });
@@ -158,11 +162,4 @@ function focusAfter(cards, position, keys) {
   const [, gone] = cards[position];
   const target = next ? next[1].button("cancel") : inputBeside(gone.element);
   target?.focus();
-}
-
-function inputBeside(element) {
-  const container = element.closest("[dj-upload-progress], [dj-upload-preview]");
-  const name = container.getAttribute("dj-upload-progress")
-    ?? container.getAttribute("dj-upload-preview");
-  return element.getRootNode().querySelector(`input[dj-upload="${CSS.escape(name)}"]`);
 }

@@ -116,6 +116,7 @@ export class Uploads extends EventTarget {
       this.#roster.add(upload);
       this.#admitWaiting();
     }
+    this.#roster.changed(); // of the others, the user is asked for their files
   }
 
   #leaveView() {
