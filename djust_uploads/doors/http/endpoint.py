@@ -25,6 +25,7 @@ from .origins import Origins
 from .plain import Plain
 from .problems import (
     MethodNotAllowed,
+    Unauthenticated,
     UnsupportedVersion,
 )
 from .request import Disconnected, Request
@@ -171,7 +172,11 @@ class UploadEndpoint:
             return self._refused(UploadError("see the log"))
 
     def _refused(self, error: UploadError) -> Response:
-        return self._protocol.refused(error) if self._protocol else Response.problem(error)
+        response = self._protocol.refused(error) if self._protocol else Response.problem(error)
+        if isinstance(error, Unauthenticated):
+            # RFC 9110, section 15.5.2, asks for it.
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
 
     def _spoken(self, request: Request, address: Address) -> Protocol:
         # tus-js-client adds headers of tus to requests of the draft.
