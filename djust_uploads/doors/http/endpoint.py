@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 
-from ...exceptions import Forbidden, UploadError
+from ...exceptions import Forbidden, Unauthenticated, UploadError
 from ...resuming.owners import owner_of
 from ...settings import upload_settings
 from ...slots.entry import UploadEntry
@@ -25,7 +25,6 @@ from .origins import Origins
 from .plain import Plain
 from .problems import (
     MethodNotAllowed,
-    Unauthenticated,
     UnsupportedVersion,
 )
 from .request import Disconnected, Request
@@ -98,7 +97,7 @@ class UploadEndpoint:
         ``self.scope["user"]``, and needs ``pk`` and ``is_authenticated``. Such a client brings its
         credentials itself, so requests that it makes for another site's page are no danger, and
         are not looked for. Raise
-        :class:`~djust_uploads.doors.http.problems.Unauthenticated` for a token that is not good
+        :class:`~djust_uploads.exceptions.Unauthenticated` for a token that is not good
         (any more). The upload waits for a request with a better one.
         """
         return None

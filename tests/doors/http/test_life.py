@@ -10,7 +10,7 @@ import uuid
 
 import pytest
 
-from djust_uploads.testing import UploadClient
+from djust_uploads.testing import UploadClient, UploadFailed
 from tests.support.http import Client, begun_patch, http_site, metadata, slowly
 from tests.support.resuming import arrived, new_session, sha256
 
@@ -54,7 +54,8 @@ async def test_begun_by_a_page_and_finished_by_http(uvicorn_site):
         offset = await client.offset(path)
         assert offset == 300_000
         # The page hears that it does not have the upload any more.
-        assert (await page.ended(ref_of(path)))["code"] == "locked"
+        with pytest.raises(UploadFailed, match="locked"):
+            await page.ended(ref_of(path))
         answer = await client.patch(path, offset, slowly(DATA[offset:]))
         assert answer.status_code == 204
         assert await client.content(path) == DATA
