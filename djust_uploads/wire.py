@@ -129,6 +129,8 @@ class Registration:
     client_metadata: Mapping[str, str] = field(default_factory=dict)
     #: The SHA-256 that the file must have, in hexadecimal digits, or ``""``. Only HTTP carries it.
     expected_sha256: str = ""
+    #: What the door keeps with the upload, as JSON has it.
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, message: Mapping[str, Any]) -> Registration:
