@@ -48,6 +48,4 @@ def show(request):
 
 urlpatterns = [path("ours/", show), re_path("^(?:pages|static)/", pages.send_asset)]
 
-application = ProtocolTypeRouter(
-    {"http": get_asgi_application(), "websocket": Consumer.as_asgi()}
-)
+application = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": Consumer.as_asgi()})

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
@@ -18,7 +17,7 @@ from django.http.request import validate_host
 
 from .. import wire
 from ..uploads.manager import UploadManager
-from .handlers import is_event_handler
+from .handlers import call, is_event_handler
 from .messages import MAX_MESSAGE_SIZE, UPLOAD_MESSAGES, UploadMessages
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
@@ -60,7 +59,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         self._events: list[str] = []
         await self.accept()
         try:
-            await _call(self.mount)
+            await call(self.mount)
         except Exception:
             logger.exception("%s.mount() raised", type(self).__name__)
             await self.send_json({"type": "error", "error": "The page could not be set up."})
@@ -172,7 +171,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
             reply |= {"type": "error", "error": "The page asked for something it may not."}
         else:
             try:
-                await _call(handler, **params)
+                await call(handler, **params)
             except Exception:
                 logger.exception("%s raised", message["event"])
                 reply |= {"type": "error", "error": "Something went wrong. Please try again."}
@@ -194,11 +193,3 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         except TypeError as exc:
             raise ValueError(f"params of {name}: {exc}") from None
         return handler, params
-
-
-async def _call(function: Callable[..., Any], /, **params: Any) -> Any:
-    if inspect.iscoroutinefunction(function):
-        return await function(**params)
-    # Channels has one thread for all thread-sensitive calls. A handler that saves a large file
-    # there would keep the handlers of all other pages waiting.
-    return await database_sync_to_async(function, thread_sensitive=False)(**params)

@@ -1,4 +1,4 @@
-"""``{% load djust_uploads %}``."""
+"""The template tag ``upload_assets``, by ``{% load djust_uploads %}``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ register: template.Library = template.Library()
 
 @register.simple_tag
 def upload_assets(url: str = "") -> SafeString:
-    """The browser's side: a stylesheet and one external module. There is no inline script and no
-    inline style, so a Content-Security-Policy of ``'self'`` will do, with ``img-src 'self' blob:``
-    for the previews.
+    """Return the HTML that loads the stylesheet and the JavaScript of the browser side.
 
-    ``{% upload_assets %}`` on a djust page; ``{% upload_assets "/ws/gallery/" %}`` on a page of a
-    plain consumer, with the path of its WebSocket.
+    Write ``{% upload_assets %}`` on a djust page. On a page of a plain consumer, write
+    ``{% upload_assets "/ws/gallery/" %}``, with the path of the consumer's WebSocket.
+
+    There is no inline script and no inline style. A Content-Security-Policy of ``default-src
+    'self'`` suffices, with ``img-src 'self' blob:`` for the previews of images.
     """
     style = format_html('<link rel="stylesheet" href="{}">', _url("uploads.css"))
     if not url:

@@ -15,6 +15,7 @@ from ..exceptions import (
     UnknownSlot,
     UploadError,
 )
+from ..resuming.leases import Lease
 from ..slots.acceptance import check_registration
 from ..slots.entry import UploadEntry
 from ..transfer.transfer import Listener, Transfer
@@ -65,9 +66,10 @@ class Admission:
         except InvalidMessage as error:
             return self._refuse_message(message.get("ref"), error)
         try:
-            transfer = self._admit(registration)
+            entry, slot, upload_id = self._admit(registration)
         except UploadError as error:
             return self._refuse(registration, error)
+        transfer = self._start(Transfer(entry, slot, self._listener, upload_id))
         return wire.registered(
             registration.ref,
             registration.upload_name,
@@ -78,7 +80,25 @@ class Admission:
             resumable=transfer.upload_id is not None,
         )
 
-    def _admit(self, registration: wire.Registration) -> Transfer:
+    async def admit(self, registration: wire.Registration) -> Transfer:
+        """Admit an upload whose client may go on in any process from now on.
+
+        Raises the :class:`UploadError` for which the slot refuses the file.
+        """
+        entry, slot, upload_id = self._admit(registration)
+        resumed = None
+        if upload_id:
+            saved = entry.to_save()
+            announced = await Lease.announce(upload_id, saved)
+            resumed = (announced, saved) if announced else None
+        return self._start(Transfer(entry, slot, self._listener, upload_id, resumed))
+
+    def _start(self, transfer: Transfer) -> Transfer:
+        self._roster.add(transfer)
+        return transfer
+
+    def _admit(self, registration: wire.Registration) -> tuple[UploadEntry, UploadSlot, str | None]:
+        """Return the entry, its slot, and its name for connections that resume it."""
         ref, roster = registration.ref, self._roster
         upload_id = self._connection.upload_id(ref) if registration.resumable else None
         if process.parking.get(upload_id):
@@ -90,9 +110,7 @@ class Admission:
             raise DuplicateRef(f"{ref} is registered already")
         max_frame_size = self._connection.max_frame_size(slot.chunk_size)
         entry = self._checked(UploadEntry(registration, slot.chunk_size, max_frame_size), slot)
-        transfer = Transfer(entry, slot, self._listener, upload_id if slot.resumable else None)
-        roster.add(transfer)
-        return transfer
+        return entry, slot, upload_id if slot.resumable else None
 
     def _checked(self, entry: UploadEntry, slot: UploadSlot) -> UploadEntry:
         try:
@@ -107,8 +125,8 @@ class Admission:
     def _refuse(self, registration: wire.Registration, error: UploadError) -> dict[str, Any] | None:
         ref = registration.ref
         logger.warning("%s refused (%s): %s", ref, error.code, error, exc_info=error.__cause__)
-        # The client cannot tell two uploads of one ref apart, so neither may go on as if it were
-        # the only one. The transfer of the upload that is on its way tells the client.
+        # The client cannot distinguish two uploads with the same ref, so neither of them may go on.
+        # If one is on its way, its transfer ends and tells the client.
         if transfer := self._roster.transfers.get(ref):
             transfer.stop(error)
         elif not self._roster.ended.get(ref):

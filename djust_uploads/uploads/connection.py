@@ -1,4 +1,4 @@
-"""One connection, as its manager knows it: its owner, its client, and its event loop."""
+"""``Connection``: the owner, the client and the event loop of one connection."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class Connection:
         #: Whose uploads these are; see :func:`~djust_uploads.resuming.owners.owner_of`. Uploads of
         #: a connection without an owner end with the connection.
         self.owner: str | None = None
+        self._only: str | None = None
         #: Bytes of the longest message that the host's server takes, as far as the door knows.
         self.max_message_size: int = DEFAULT_MESSAGE_SIZE
         #: Whether the client takes lists of messages: it has sent one.
@@ -62,7 +63,13 @@ class Connection:
 
     def upload_id(self, ref: str) -> str | None:
         """Return the name under which an upload of this owner is resumed."""
+        if self._only:
+            return self._only
         return upload_id_of(self.owner, ref) if self.owner else None
+
+    def hold_only(self, upload_id: str) -> None:
+        """Let the connection have one upload only, whoever its owner is."""
+        self._only, self.owner = upload_id, f"upload:{upload_id}"
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send a message. Raises an exception if the connection is known to be gone."""
@@ -86,8 +93,8 @@ class Connection:
 
     def soon(self, function: Callable[..., object], *args: Any) -> None:
         """Call a function on the event loop. May be called from any thread."""
-        # The loop is closed when the server has ended. Its tasks were cancelled and cleaned up
-        # then.
+        # If the server has ended, the loop is closed. Its tasks were cancelled, and have cleaned
+        # up.
         with contextlib.suppress(RuntimeError):
             assert self._loop
             self._loop.call_soon_threadsafe(function, *args)

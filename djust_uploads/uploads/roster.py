@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from ..slots.slot import UploadSlot
     from ..transfer.transfer import Transfer
 
-#: Refs to remember after their end. Late frames of a remembered ref are dropped instead of reported
-#: again.
+#: How many refs are remembered after their uploads have ended. Late frames of a remembered ref are
+#: dropped. Late frames of any other ref are reported as an error.
 _REMEMBERED_REFS = 4096
 
 #: Bytes that a client may have sent of files whose registrations are not answered yet. More than
@@ -39,8 +39,8 @@ class Roster:
         self.entries: dict[str, UploadEntry] = {}
         #: Ref to transfer, for entries on their way.
         self.transfers: dict[str, Transfer] = {}
-        #: Ref of an upload that ended, to whether the client was told an error. It is told one
-        #: once.
+        #: Ref of an upload that has ended, to whether the client was told an error. The client is
+        #: told only one error of an upload.
         self.ended: dict[str, bool] = {}
         self._failed: dict[str, deque[UploadEntry]] = {}
 
@@ -75,11 +75,12 @@ class Roster:
         self._failed.setdefault(entry.upload_name, deque(maxlen=places)).append(entry)
 
     def check_places(self, slot: UploadSlot) -> None:
-        """Raises :class:`TooManyFiles` if the slot has no place for another file."""
+        """Raise :class:`TooManyFiles` if the slot has no place for another file."""
         if len(self.entries) < slot.max_entries and len(self.transfers) < slot.max_entries:
             # Of thousands of files, most are registered when others are there already.
             return
-        # A cancelled entry frees its place at once, but its transfer may take a while to end.
+        # When an entry is cancelled, its place is free at once, but its transfer may take a while
+        # to end. The second condition bounds the number of such transfers.
         running = sum(t.slot.name == slot.name for t in self.transfers.values())
         if len(self.live(slot.name)) >= slot.max_entries or running >= 2 * slot.max_entries:
             raise TooManyFiles(f"{slot.name!r} is full: {slot.max_entries}")

@@ -79,6 +79,7 @@ async def page(browser, site):
     yield await opened(context, site)
     await context.close()
     site.link.flow()
+    site.link.reset_after()
 
 
 async def opened(context, site):
@@ -114,7 +115,7 @@ async def shown(page):
     return [event["progress"] for event in (await recorded(page))["progress"]]
 
 
-async def test_ten_seconds_without_a_network(page, site, movie):
+async def test_without_a_network_nothing_is_attempted(page, site, movie):
     await choose(page, movie)
     await reached(page, 30)
     site.link.stall()
@@ -123,7 +124,8 @@ async def test_ten_seconds_without_a_network(page, site, movie):
     assert await page.inner_text(".upload-progress-text") == "Waiting for the connection"
     assert int(await page.get_attribute(".upload-progress-bar", "aria-valuenow")) >= 30
     connections = site.link.connections
-    await asyncio.sleep(10)
+    # The first attempt would come within a second, and the next two within five.
+    await asyncio.sleep(5)
     assert site.link.connections == connections, "no attempts without a network"
     site.link.flow()
     await page.context.set_offline(False)
@@ -146,10 +148,9 @@ async def test_a_connection_that_dies_without_a_word(page, site, movie):
 
 
 async def test_a_connection_that_is_cut_again_and_again(page, site, movie):
+    # By bytes: on a busy machine, the page tells of its progress when much more has been sent.
+    site.link.reset_after(*[6 * MB] * 5)
     await choose(page, movie)
-    for percent in (15, 30, 45, 60, 75):
-        await reached(page, percent)
-        await site.link.cut()
     await complete(page)
     assert await shown(page) == sorted(await shown(page))
     assert len(await bytes_sent(page)) >= 6

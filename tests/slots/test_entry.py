@@ -27,7 +27,9 @@ def make(
     size: int = 100, chunk_size: int = 10, max_frame_size: int = 0, **keys: str
 ) -> UploadEntry:
     options = {"client_name": "cat.jpg", "client_type": "image/jpeg", **keys}
-    return UploadEntry(Registration("photos", REF, client_size=size, **options), chunk_size, max_frame_size)
+    return UploadEntry(
+        Registration("photos", REF, client_size=size, **options), chunk_size, max_frame_size
+    )
 
 
 def test_claimed_type_is_as_long_as_a_type_can_be():

@@ -52,7 +52,7 @@ class Link:
         self._rate = rate
         self._flowing = asyncio.Event()
         self._free_at = {"up": 0.0, "down": 0.0}
-        self._left: int | None = None
+        self._resets: list[int] = []
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
@@ -100,9 +100,12 @@ class Link:
         self._server = await asyncio.start_server(self._start, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    def reset_after(self, size: int) -> None:
-        """Reset the connection on which the ``size``-th byte from now arrives at a server."""
-        self._left = size
+    def reset_after(self, *sizes: int) -> None:
+        """Reset the connection on which the ``size``-th byte from now arrives at a server.
+
+        With several sizes, each next one counts from the reset before it.
+        """
+        self._resets = list(sizes)
 
     # How bytes pass
 
@@ -175,12 +178,13 @@ class Link:
                 raise ConnectionResetError
 
     def _is_last(self, size: int) -> int | None:
-        """How many of ``size`` bytes may pass before the reset; ``None``: there is none yet."""
-        if self._left is None or self._left > size:
-            self._left = self._left and self._left - size
+        """Return how many of ``size`` bytes may pass before a reset, or ``None`` if all may."""
+        if not self._resets:
             return None
-        last, self._left = self._left, None
-        return last
+        if self._resets[0] > size:
+            self._resets[0] -= size
+            return None
+        return self._resets.pop(0)
 
 
 def _reset(end: asyncio.StreamWriter) -> None:
