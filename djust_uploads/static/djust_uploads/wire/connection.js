@@ -23,6 +23,7 @@ export class Connection extends EventTarget {
 
   /** `url` may be a path of this page's host. */
   constructor(url, uploads) {
+    super();
     this.#url = new URL(url, globalThis.location?.href);
     this.#url.protocol = this.#url.protocol.replace("http", "ws");
     this.#uploads = uploads;
