@@ -115,6 +115,7 @@ STATES = {
         socket.hear({type: "upload_consumed", upload_name: "files", refs});
     """,
     "nothing": """
+        addEventListener("submit", (event) => event.preventDefault());
         document.querySelector("form").requestSubmit();
     """,
     "many": """

@@ -22,13 +22,14 @@ def files(request):
 
 
 def content_security_policy(get_response):
-    """As strict as the pages can take: scripts and styles from files of ours, and ``blob:`` images,
-    which the previews are."""
+    """As strict as the pages can take: scripts and styles from files of ours, and ``blob:`` for the
+    pictures of files, and for the videos of which they show the first frame."""
 
     def middleware(request):
         response = get_response(request)
         images = " ".join(["'self'", "blob:", "data:", *settings.IMAGE_SOURCES])
-        response["Content-Security-Policy"] = f"default-src 'self'; img-src {images}"
+        policy = f"default-src 'self'; img-src {images}; media-src 'self' blob:"
+        response["Content-Security-Policy"] = policy
         return response
 
     return middleware
