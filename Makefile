@@ -48,10 +48,10 @@ unit-wheel: package libmagic redis clamd
 test-rounds: $(VENV)/installed libmagic redis
 	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/resuming/test_sigkill.py
 
-bench: $(VENV)/installed libmagic
+bench: $(VENV)/installed libmagic npm browser
 	$(BIN)/python -m benchmarks
 
-bench-full: $(VENV)/installed libmagic
+bench-full: $(VENV)/installed libmagic npm browser
 	$(BIN)/python -m benchmarks --full --rounds 7
 
 $(VENV)/installed: pyproject.toml
