@@ -31,6 +31,7 @@ import asyncio
 import contextlib
 import copy
 import logging
+import random
 import threading
 import weakref
 from collections.abc import AsyncIterator, Mapping
@@ -48,6 +49,7 @@ from .exceptions import (
     ReceiptForeign,
     ReceiptForged,
     ReceiptUsed,
+    UploadLocked,
 )
 from .resuming.leases import Lease
 from .resuming.owners import is_by_secret, owner_of, upload_id_of
@@ -65,6 +67,9 @@ if TYPE_CHECKING:
     from .transfer.transfer import Transfer
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
+
+#: How often to wait for an upload that another request holds: 3 seconds altogether.
+_ATTEMPTS = 8
 
 _SALT = "djust_uploads.receipts"
 
@@ -161,22 +166,27 @@ class Claim:
     """A complete upload that one request holds. Nobody else gets it meanwhile."""
 
     def __init__(self, transfer: Transfer) -> None:
-        self.entry: UploadEntry = transfer.entry
+        #: The application's own entry: nothing but the application refers to it and to its file.
+        self.entry: UploadEntry = transfer.entry.twin()
         self._transfer = transfer
         #: Whether the application has the file now.
         self.consumed: bool = False
 
     async def consume(self) -> UploadEntry:
-        """Take the upload, for good. Raises :class:`ReceiptUsed` if somebody else was faster."""
+        """Take the upload, for good.
+
+        Raises :class:`UploadLocked` if another process holds it now.
+        """
         entry, transfer = self.entry, self._transfer
         if entry.keeps_file:
             # If the process dies after this, a file is kept that nobody took. The other way round,
             # a file that somebody took would be swept.
             await entry.file.akeep()
         if not await transfer.consumed():
-            raise ReceiptUsed(f"{entry!r} was taken over")
+            raise UploadLocked(f"another process has {entry!r}")
         process.parking.forget(transfer)
-        entry.consume()
+        for consumed in (transfer.entry, entry):
+            consumed.consume()
         self.consumed = True
         if not entry.keeps_file:
             _delete_with(entry)
@@ -214,8 +224,16 @@ async def consume(
 ) -> UploadEntry:
     """Return the complete entry of a receipt, once. Its file is the application's from now on.
 
-    Raises what :func:`claimed` raises.
+    While another request holds the upload, this waits for some seconds. Raises what :func:`claimed`
+    raises.
     """
+    for attempt in range(_ATTEMPTS):
+        try:
+            async with claimed(token, request, slot=slot, sink=sink) as claim:
+                return await claim.consume()
+        except UploadLocked:
+            # Of two that take the upload from each other, both may have failed.
+            await asyncio.sleep(random.uniform(0.5, 1) * 0.1 * (attempt + 1))
     async with claimed(token, request, slot=slot, sink=sink) as claim:
         return await claim.consume()
 

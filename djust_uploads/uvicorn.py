@@ -9,6 +9,9 @@ Code 104"), and ASGI servers send none. Start uvicorn with one of these classes:
 They offer the ASGI extension ``http.response.informational``: an application may send messages of
 this type, with a ``status`` from 102 to 199 and ``headers``, before ``http.response.start``.
 
+They also pass on the last bytes of a client whose connection broke. uvicorn itself drops up to 64
+KiB then, which the client sends again when it resumes the upload.
+
 ``HttpToolsProtocol`` needs ``httptools``, which ``uvicorn[standard]`` installs.
 """
 
@@ -44,8 +47,15 @@ def _offering(app: Any, interim: Any) -> Any:
             elif not (cycle.response_started or cycle.disconnected):
                 interim(cycle, message["status"], list(message.get("headers", [])))
 
+        async def receive_all() -> Any:
+            message = await receive()
+            if message["type"] == "http.disconnect" and cycle.body:
+                message = {"type": "http.request", "body": bytes(cycle.body), "more_body": True}
+                cycle.body = bytearray()
+            return message
+
         extensions = {**(scope.get("extensions") or {}), EXTENSION: {}}
-        await app({**scope, "extensions": extensions}, receive, send_interim)
+        await app({**scope, "extensions": extensions}, receive_all, send_interim)
 
     return application
 

@@ -23,6 +23,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.functional import Promise
+
 from .exceptions import InvalidMessage, UploadError
 
 _REF = slice(1, 17)
@@ -129,6 +131,8 @@ class Registration:
     client_metadata: Mapping[str, str] = field(default_factory=dict)
     #: The SHA-256 that the file must have, in hexadecimal digits, or ``""``. Only HTTP carries it.
     expected_sha256: str = ""
+    #: What the door keeps with the upload, as JSON has it.
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, message: Mapping[str, Any]) -> Registration:
@@ -200,8 +204,8 @@ def progress(
 ) -> dict[str, Any]:
     """Return the message that says where an upload stands.
 
-    ``progress`` is in percent. In bytes: what the sink has ``taken``, what is durable (``offset``),
-    and up to where the client may send (``limit``).
+    ``progress`` is in percent. In bytes are what the sink has ``taken``, what is durable
+    (``offset``), and the position up to which the client may send (``limit``).
     """
     return {
         "type": "upload_progress",
@@ -220,7 +224,7 @@ def failed(ref: str, error: UploadError, upload_name: str = "") -> dict[str, Any
     return failed_before(ref, upload_name, error.code, error.message)
 
 
-def failed_before(ref: str, upload_name: str, code: str, message: str) -> dict[str, Any]:
+def failed_before(ref: str, upload_name: str, code: str, message: str | Promise) -> dict[str, Any]:
     """Return what :func:`failed` returns, for an error that was saved as a code and a sentence."""
     return {
         "type": "upload_progress",

@@ -18,6 +18,7 @@ DATABASES = {
         "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
     }
 }
+ROOT_URLCONF = os.environ.get("URLCONF")
 DJUST_UPLOADS = {
     "SINKS": json.loads(os.environ.get("SINKS", "{}")),
     **json.loads(os.environ.get("UPLOAD_SETTINGS", "{}")),

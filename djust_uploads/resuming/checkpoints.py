@@ -136,7 +136,7 @@ class Checkpoints:
 
     async def end_with(self, error: UploadError) -> bool:
         """Let nobody go on with the upload. A client that tries to is told the error."""
-        saved = replace(self._saved, status="error", code=error.code, error=error.message)
+        saved = replace(self._saved, status="error", code=error.code, error=str(error.message))
         return await self._end(self._lease.save(saved))
 
     async def consume(self) -> bool:

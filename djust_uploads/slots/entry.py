@@ -5,6 +5,7 @@ Nothing here does I/O. A frame comes in, and a number moves or an error is raise
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 from ..content.names import clean_client_name, clean_relative_path, safe_client_name
@@ -81,7 +82,7 @@ class UploadEntry:
         #: The SHA-256 that the file must have, in hexadecimal digits, or ``""``.
         self.expected_sha256: str = registration.expected_sha256
         #: What a door keeps with the upload; see :meth:`Transfer.note`.
-        self.notes: dict[str, Any] = {}
+        self.notes: dict[str, Any] = dict(registration.notes)
         self.content_type: str = ""
         self.status: Status = Status.UPLOADING
         self.offset: int = 0
@@ -125,12 +126,12 @@ class UploadEntry:
                 resumable=True,
                 client_metadata=saved.client_metadata,
                 expected_sha256=saved.expected_sha256,
+                notes=saved.notes,
             ),
             saved.chunk_size,
         )
         entry.content_type = saved.content_type
         entry.sha256 = saved.sha256 or None
-        entry.notes = dict(saved.notes)
         entry.restored = not saved.has_begun
         return entry
 
@@ -175,7 +176,7 @@ class UploadEntry:
     @property
     def error(self) -> str | None:
         """A sentence for the user if the upload failed, else ``None``."""
-        return self._error.message if self._error else None
+        return str(self._error.message) if self._error else None
 
     @property
     def error_code(self) -> str | None:
@@ -388,6 +389,14 @@ class UploadEntry:
     def _move(self, status: Status) -> None:
         assert self.status.may_become(status), f"{self!r} cannot become {status}"
         self.status = status
+
+    def twin(self) -> UploadEntry:
+        """Return an equal entry, with a file object of its own, for an application to keep."""
+        twin = copy.copy(self)
+        if self._file is not None:
+            twin._file = copy.copy(self._file)
+            twin._file.file = None
+        return twin
 
     def take_postponed(self) -> bool:
         """Return whether :meth:`postpone` was called since the last call of this method."""

@@ -81,11 +81,7 @@ class ClientSide:
         except UploadError as error:
             self.stop(error)
             return
-        if repeated:
-            data = data[repeated:]
-        self._frames.append(data)
-        self.window.feed(len(data), self._entry.received)
-        self._fed.set()
+        self._take(data[repeated:] if repeated else data)
 
     def append(self, data: bytes | memoryview) -> None:
         """Take the next bytes of a client that counts bytes instead of chunks, and never wait.
@@ -99,6 +95,9 @@ class ClientSide:
         except UploadError as error:
             self.stop(error)
             return
+        self._take(data)
+
+    def _take(self, data: bytes | memoryview) -> None:
         self._frames.append(data)
         self.window.feed(len(data), self._entry.received)
         self._fed.set()

@@ -73,11 +73,11 @@ class Admission:
         return wire.registered(
             registration.ref,
             registration.upload_name,
-            offset=transfer.entry.offset,
+            offset=entry.offset,
             limit=transfer.limit,
-            chunk_size=transfer.slot.chunk_size,
-            max_frame_size=transfer.entry.max_frame_size,
-            resumable=transfer.upload_id is not None,
+            chunk_size=slot.chunk_size,
+            max_frame_size=entry.max_frame_size,
+            resumable=upload_id is not None,
         )
 
     async def admit(self, registration: wire.Registration) -> Transfer:
@@ -114,7 +114,7 @@ class Admission:
 
     def _checked(self, entry: UploadEntry, slot: UploadSlot) -> UploadEntry:
         try:
-            self._roster.check_places(slot)
+            self._roster.check_places(slot, entry.client_size)
             check_registration(slot, entry)
         except UploadError as error:
             entry.fail(error)

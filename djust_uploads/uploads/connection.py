@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
+from django.utils import translation
+
 from ..resuming.owners import upload_id_of
 from ..settings import upload_settings
 from ..wire import HEADER_SIZE, together
@@ -40,6 +42,8 @@ class Connection:
         self.max_message_size: int = DEFAULT_MESSAGE_SIZE
         #: Whether the client takes lists of messages: it has sent one.
         self.takes_lists: bool = False
+        #: The language of the page; see :func:`~djust_uploads.uploads.languages.language_of`.
+        self.language: str | None = None
         self._send: Send | None = None
         #: By ref: reports that wait for others, to be sent with them.
         self._reports: dict[str, Mapping[str, Any]] = {}
@@ -74,7 +78,14 @@ class Connection:
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send a message. Raises an exception if the connection is known to be gone."""
         if self._send:
-            await self._send(message)
+            await self._send(self._translated(message))
+
+    def _translated(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a message with its error in the language of the page."""
+        if "error" not in message:
+            return message
+        with translation.override(self.language):
+            return {**message, "error": str(message["error"])}
 
     async def tell(self, message: Mapping[str, Any]) -> None:
         """Send a message that nothing depends on, to a client that may be gone."""

@@ -73,8 +73,10 @@ class UploadManager:
         await self._resumption.resume(message)
 
     def keep(self, message: Mapping[str, Any]) -> None:
-        """Note that the client of these uploads is there, though it sends nothing of them: its user
-        has paused them."""
+        """Note that the client of these uploads is there, though it sends nothing of them.
+
+        Its user has paused them.
+        """
         refs = message.get("refs")
         for ref in refs if isinstance(refs, list) else ():
             if isinstance(ref, str) and (transfer := self.roster.transfers.get(ref)):
@@ -274,6 +276,7 @@ class UploadManager:
     def consume(self, name: str) -> ConsumedEntries:
         """Return the slot's complete entries; see
         :meth:`~djust_uploads.UploadMixin.consume_uploaded_entries`."""
+        self.roster.check_enough(name)
         return ConsumedEntries(self._consumption, self.roster.live(name))
 
     @contextlib.contextmanager

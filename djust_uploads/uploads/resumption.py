@@ -165,7 +165,7 @@ class Resumption:
         slot = self._roster.slots.get(entry.upload_name)
         if slot is None or not slot.resumable:
             raise NotResumable(f"no resumable slot {entry.upload_name!r}")
-        self._roster.check_places(slot)
+        self._roster.check_places(slot, entry.client_size)
         check_registration(slot, entry)
         return slot
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ..exceptions import TooManyFiles
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from ..content.sizes import readable_size
+from ..exceptions import TooFewFiles, TooManyFiles, TotalTooLarge
 from . import process
 
 if TYPE_CHECKING:
@@ -74,8 +78,16 @@ class Roster:
         places = min(self.slots[entry.upload_name].max_entries, _MAX_FAILED)
         self._failed.setdefault(entry.upload_name, deque(maxlen=places)).append(entry)
 
-    def check_places(self, slot: UploadSlot) -> None:
-        """Raise :class:`TooManyFiles` if the slot has no place for another file."""
+    def check_places(self, slot: UploadSlot, size: int) -> None:
+        """Raise an error if the slot has no place for another file of ``size`` bytes.
+
+        The error is :class:`TooManyFiles` or :class:`TotalTooLarge`.
+        """
+        self._check_count(slot)
+        if slot.max_total_size is not None:
+            self._check_total(slot, slot.max_total_size, size)
+
+    def _check_count(self, slot: UploadSlot) -> None:
         if len(self.entries) < slot.max_entries and len(self.transfers) < slot.max_entries:
             # Of thousands of files, most are registered when others are there already.
             return
@@ -84,6 +96,24 @@ class Roster:
         running = sum(t.slot.name == slot.name for t in self.transfers.values())
         if len(self.live(slot.name)) >= slot.max_entries or running >= 2 * slot.max_entries:
             raise TooManyFiles(f"{slot.name!r} is full: {slot.max_entries}")
+
+    def _check_total(self, slot: UploadSlot, most: int, size: int) -> None:
+        total = size + sum(entry.client_size for entry in self.live(slot.name))
+        if total > most:
+            raise TotalTooLarge(
+                f"{total} bytes in {slot.name!r}, over {most}",
+                message=format_lazy(
+                    _("There is no room for this file: all files together may have {size}."),
+                    size=readable_size(most),
+                ),
+            )
+
+    def check_enough(self, name: str) -> None:
+        """Raise :class:`TooFewFiles` if fewer files are complete than the slot needs."""
+        slot = self.slots.get(name)
+        complete = sum(entry.complete for entry in self.live(name))
+        if slot and complete < slot.min_entries:
+            raise TooFewFiles(f"{complete} in {name!r}, which needs {slot.min_entries}")
 
     def live(self, name: str) -> list[UploadEntry]:
         """Return the slot's entries on their way and complete ones, in the order of selection."""

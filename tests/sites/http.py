@@ -1,7 +1,7 @@
 """A site whose uploads come over HTTP, at ``/uploads/``, and over a socket, at ``/ws/``.
 
 Each sink of the settings has a slot of its alias. Requests without a session cookie are anonymous.
-``/receipts/`` consumes a receipt, and says what was in it.
+Four views take receipts, and say what was in the file.
 """
 
 import os
@@ -13,9 +13,11 @@ import django
 
 django.setup()
 
+from asgiref.sync import sync_to_async
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.sessions import SessionMiddlewareStack
 from django.core.asgi import get_asgi_application
+from django.http import JsonResponse
 from django.urls import path, re_path
 
 from djust_uploads import (
@@ -24,10 +26,11 @@ from djust_uploads import (
     UploadMixin,
     ValidationFailed,
     event_handler,
+    receipts,
 )
 from djust_uploads.conf import sinks
 from djust_uploads.doors.http.problems import Unauthenticated
-from djust_uploads.exceptions import Forbidden
+from djust_uploads.exceptions import Forbidden, UploadError
 from tests.sites.plain import describe
 
 #: A line for each call of ``uploaded()``, of all processes.
@@ -95,6 +98,57 @@ class FilesConsumer(UploadMixin, UploadConsumer):
     async def ping(self, **params):
         pass
 
+
+def described(receipt_or_entry):
+    return {key: getattr(receipt_or_entry, key) for key in ("ref", "upload_name", "client_name")}
+
+
+async def consume(request):
+    """Consume a receipt in a view that is ``async``."""
+    return await answered(
+        receipts.consume(request.GET["receipt"], request, slot=request.GET["slot"])
+    )
+
+
+async def peek(request):
+    try:
+        receipt = await receipts.peek(request.GET["receipt"], request)
+    except UploadError as error:
+        return JsonResponse({"code": error.code, "error": error.message}, status=400)
+    return JsonResponse(described(receipt))
+
+
+def consume_sync(request):
+    """Consume a receipt in a view that is not."""
+    try:
+        entry = receipts.consume_sync(request.GET["receipt"], request)
+    except UploadError as error:
+        return JsonResponse({"code": error.code, "error": error.message}, status=400)
+    return JsonResponse(describe(entry))
+
+
+async def refuse(request):
+    """Look at the file, and leave it where it is."""
+    async with receipts.claimed(request.GET["receipt"], request) as claim:
+        described = await sync_to_async(describe)(claim.entry)
+        again = receipts.reissue(request.GET["receipt"], request)
+        return JsonResponse({**described, "receipt": again})
+
+
+async def answered(consuming):
+    try:
+        entry = await consuming
+    except UploadError as error:
+        return JsonResponse({"code": error.code, "error": error.message}, status=400)
+    return JsonResponse(await sync_to_async(describe)(entry))
+
+
+urlpatterns = [
+    path("consume/", consume),
+    path("consume-sync/", consume_sync),
+    path("peek/", peek),
+    path("refuse/", refuse),
+]
 
 application = ProtocolTypeRouter(
     {

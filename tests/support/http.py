@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,21 @@ SERVERS = ["uvicorn", "hypercorn", "daphne"]
 
 @contextlib.contextmanager
 def http_site(
-    directory: Path, server: str = "uvicorn", settings: Any = None, **environ: str
+    directory: Path,
+    server: str = "uvicorn",
+    settings: Any = None,
+    options: Sequence[str] = (),
+    **environ: str,
 ) -> Iterator[Server]:
     """``tests.sites.http``. Called again with the same arguments: another process of it.
 
-    ``settings`` are those of ``DJUST_UPLOADS``.
+    ``settings`` are those of ``DJUST_UPLOADS``, ``options`` those of the server's command.
     """
     environ = {"UPLOAD_SETTINGS": json.dumps({"SHA256": True, **(settings or {})}), **environ}
+    environ["URLCONF"] = "tests.sites.http"
     uploads = directory / "uploads"
-    with serve("tests.sites.http:application", uploads, server=server, **environ) as site:
+    application = "tests.sites.http:application"
+    with serve(application, uploads, server=server, options=options, **environ) as site:
         yield site
 
 
@@ -132,21 +138,39 @@ class Begun:
         async with asyncio.timeout(seconds):
             return await self._reader.read()
 
+    async def interim(self, seconds: float = 10) -> tuple[bytes, dict[str, str]]:
+        """Return the status line and the headers of the next response, interim or final."""
+        async with asyncio.timeout(seconds):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+        status, *lines = head.strip().split(b"\r\n")
+        pairs = (line.decode().split(": ", 1) for line in lines)
+        return status, {name.lower(): value for name, value in pairs}
+
+
+@contextlib.asynccontextmanager
+async def begun(site: Server, head: str, size: int, data: bytes) -> AsyncIterator[Begun]:
+    """Send the beginning of a request with a body of ``size`` bytes.
+
+    The connection is closed at the end of the block.
+    """
+    head += f"\r\nHost: 127.0.0.1:{site.port}\r\nContent-Length: {size}\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    request = Begun(reader, writer)
+    try:
+        await request.send(head.encode() + data)
+        yield request
+    finally:
+        writer.close()
+
 
 @contextlib.asynccontextmanager
 async def begun_patch(
     site: Server, path: str, offset: int, size: int, data: bytes
 ) -> AsyncIterator[Begun]:
-    """Send the beginning of a PATCH of ``size`` bytes. The connection is closed at the end."""
+    """Send the beginning of a PATCH of tus."""
     head = (
-        f"PATCH {path} HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nTus-Resumable: 1.0.0\r\n"
-        f"Content-Type: application/offset+octet-stream\r\nUpload-Offset: {offset}\r\n"
-        f"Content-Length: {size}\r\n\r\n"
+        f"PATCH {path} HTTP/1.1\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: {offset}\r\n"
+        "Content-Type: application/offset+octet-stream"
     )
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-    begun = Begun(reader, writer)
-    try:
-        await begun.send(head.encode() + data)
-        yield begun
-    finally:
-        writer.close()
+    async with begun(site, head, size, data) as request:
+        yield request

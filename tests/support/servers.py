@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -129,7 +129,13 @@ def command(server: str, application: str, port: int) -> list[str]:
 
 @contextlib.contextmanager
 def serve(
-    application: str, uploads: Path, *, server: str = "uvicorn", cwd: Path = ROOT, **environ: str
+    application: str,
+    uploads: Path,
+    *,
+    server: str = "uvicorn",
+    options: Sequence[str] = (),
+    cwd: Path = ROOT,
+    **environ: str,
 ) -> Iterator[Server]:
     """Run ``application`` until the end of the block. Its temporary files go to ``uploads``, which
     several servers may share."""
@@ -143,7 +149,8 @@ def serve(
         "UPLOAD_DIRECTORY": str(uploads),
         **environ,
     }
-    running = Server(command(server, application, port), port, uploads, environment, cwd)
+    started = [*command(server, application, port), *options]
+    running = Server(started, port, uploads, environment, cwd)
     try:
         running.start()
         yield running

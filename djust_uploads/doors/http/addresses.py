@@ -62,6 +62,18 @@ class Address:
             raise UnknownSlot(f"no slot {slot!r:.80}")
         return replace(self, slot=slot)
 
+    def beside(self, path: str) -> Address:
+        """Return the address of another upload in this slot by the path of its URL.
+
+        Raises :class:`UnknownSlot` for any other path.
+        """
+        if not path.startswith(self.base):
+            raise UnknownSlot(f"{path!r:.80} is not below {self.base}")
+        other = Address.of({"path": path, "path_remaining": path[len(self.base) :]})
+        if other.slot != self.slot or not other.ref:
+            raise UnknownSlot(f"{path!r:.80} is no upload of {self.slot!r}")
+        return other
+
     def of_upload(self, ref: str, *, anonymous: bool) -> Address:
         """Return the address of a new upload."""
         secret = secrets.token_urlsafe(24) if anonymous else ""

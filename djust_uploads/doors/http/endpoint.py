@@ -3,54 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
-import uuid
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.core.serializers.json import DjangoJSONEncoder
 
-from ... import receipts
-from ...exceptions import DigestMismatch, Forbidden, UploadError, WrongOffset
+from ...exceptions import Forbidden, UploadError
 from ...resuming.owners import owner_of
 from ...settings import upload_settings
 from ...slots.entry import UploadEntry
-from ...slots.slot import UploadSlot
-from ...slots.status import Status
 from ...uploads.manager import UploadManager
-from ...uploads.resumption import AlreadyConsumed
-from ...wire import Registration
 from ..handlers import call
 from ..messages import reads_ahead
 from . import draft, tus
 from .addresses import Address
+from .concatenation import slot_for_parts
 from .draft import Draft
-from .exchange import Exchange
-from .intents import Append, Creation, Limits, Protocol, Standing
+from .intents import Limits, Protocol
 from .interim import Interim
 from .origins import Origins
 from .plain import Plain
 from .problems import (
-    BodyTooLarge,
-    Gone,
-    InconsistentLength,
     MethodNotAllowed,
-    RequestTimeout,
     UnsupportedVersion,
 )
 from .request import Disconnected, Request
 from .response import Response
-from .stored import stored_response
+from .service import Service
 from .tus import Tus
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
 
 #: The most bytes of one request's body on a server that buffers whole bodies, such as daphne.
 BUFFERED_APPEND = 8 * 1024 * 1024
-
-#: Errors of one request, after which the client may go on with the upload.
-_HARMLESS = (WrongOffset, InconsistentLength, BodyTooLarge, DigestMismatch, RequestTimeout)
 
 _METHODS = "OPTIONS, POST, PUT, HEAD, PATCH, DELETE, GET"
 
@@ -163,11 +148,12 @@ class UploadEndpoint:
             await self._authenticate(request)
             address = await self._mounted(Address.of(self.scope))
             self._protocol = self._spoken(request, address)
+            service = self._service(self._protocol, address)
             if address.ref:
-                return await self._to_upload(request, address)
+                return await service.serve(request, address)
             if request.method not in ("POST", "PUT"):
                 raise MethodNotAllowed(request.method)
-            return await self._create(request, address)
+            return await service.create(request, address)
         except Disconnected:
             logger.info("%s: the client has gone", self.scope["path"])
             return None
@@ -184,24 +170,23 @@ class UploadEndpoint:
             logger.exception("%s %s failed", request.method, self.scope["path"])
             return self._refused(UploadError("see the log"))
 
-    def _refused(self, error: UploadError, standing: Standing | None = None) -> Response:
-        if self._protocol:
-            return self._protocol.refused(error, standing)
-        return Response.problem(error)
+    def _refused(self, error: UploadError) -> Response:
+        return self._protocol.refused(error) if self._protocol else Response.problem(error)
 
     def _spoken(self, request: Request, address: Address) -> Protocol:
+        # tus-js-client adds headers of tus to requests of the draft.
+        if draft.is_spoken_in(request) and "tus-resumable" not in request:
+            return Draft(request)
         if tus.is_spoken_in(request):
             return Tus(request)
-        if draft.is_spoken_in(request) or address.ref:
-            return Draft(request)
-        return Plain(request, address.name)
+        return Draft(request) if address.ref else Plain(request, address.name)
 
     async def _options(self, request: Request) -> Response:
         """Answer what is spoken here, and a browser that asks for another origin's page."""
         limits = None
         try:
             address = await self._mounted(Address.of(self.scope))
-            limits = self._limits(self._slot(address))
+            limits = self._limits(address)
         except (UploadError, PermissionDenied):
             # Who asks before a request to another origin, brings no credentials.
             logger.debug("OPTIONS without limits", exc_info=True)
@@ -226,187 +211,26 @@ class UploadEndpoint:
         slot = slots[address.slot]
         slots.clear()
         manager.configure(dataclasses.replace(slot, resumable=True))
+        manager.configure(slot_for_parts(slot))
         self._upload_manager = manager
         return address
 
-    @property
-    def _manager(self) -> UploadManager:
+    def _service(self, protocol: Protocol, address: Address) -> Service:
+        async def uploaded(entry: UploadEntry) -> Any:
+            return await call(self.uploaded, entry=entry)
+
         assert self._upload_manager
-        return self._upload_manager
-
-    def _slot(self, address: Address) -> UploadSlot:
-        return self._manager.roster.slots[address.slot]
-
-    def _limits(self, slot: UploadSlot) -> Limits:
-        return Limits(slot.max_file_size, self._max_append, int(upload_settings().resume_ttl))
-
-    # A new upload
-
-    async def _create(self, request: Request, address: Address) -> Response | None:
-        assert self._protocol
-        creation, append = self._protocol.creation()
-        owner = owner_of(self.scope)
-        address = address.of_upload(str(uuid.uuid4()), anonymous=owner is None)
-        self._manager.connection.owner = owner or address.owner
-        exchange = Exchange(self._manager, self._progressed)
-        await exchange.create(_registration(creation, address))
-        exchange.entry.notes["echo"] = dict(creation.echo)
-        standing = self._standing(exchange.entry, address)
-        await self._interim.send(self._protocol.announced(standing))
-        try:
-            if append:
-                await self._write(exchange, request, append)
-        except (Disconnected, RequestTimeout, InconsistentLength):
-            if not creation.resumable:
-                await exchange.discard()
-            raise
-        standing = await self._settled(exchange, address)
-        return self._protocol.created(standing)
-
-    async def _progressed(self, offset: int) -> None:
-        if self._protocol:
-            await self._interim.progress(self._protocol.progressed(offset))
-
-    async def _write(self, exchange: Exchange, request: Request, append: Append) -> None:
-        """Store what the request carries, and complete the upload if that was all."""
-        await exchange.write(request, append, self._max_append)
-        entry = exchange.entry
-        if append.completes or (append.completes is None and entry.received == entry.client_size):
-            await self._complete(exchange)
-
-    async def _complete(self, exchange: Exchange) -> None:
-        """Let the sink store the file, and the application look at it, once."""
-        await exchange.finish()
-        entry = exchange.entry
-        if "result" in entry.notes:
-            return
-        # The application may look for long. No other request may have the upload meanwhile.
-        with self._manager.busy_with(entry), self._manager.turn():
-            try:
-                result = await call(self.uploaded, entry=entry)
-            except UploadError:
-                await exchange.discard()
-                raise
-            # This is saved before the application's consumption is: the client may have lost the
-            # answer, and asks again.
-            await exchange.transfer.note(result=_plain(result))
-
-    async def _settled(self, exchange: Exchange, address: Address) -> Standing:
-        """Return where the upload stands when all that arrived is as safe as it will be."""
-        entry = exchange.entry
-        if entry.status is Status.UPLOADING:
-            await self._manager.aclose()
-        return self._standing(entry, address)
-
-    def _standing(self, entry: UploadEntry, address: Address) -> Standing:
-        complete = entry.status in (Status.COMPLETE, Status.CONSUMED) or entry.complete
-        receipt = ""
-        if entry.status is Status.COMPLETE and self._manager.connection.owner:
-            receipt = receipts.issue(entry, self._manager.connection.owner)
-        return Standing(
-            path=address.path,
-            url=self._origins.absolute(address.path),
-            offset=entry.client_size if complete else entry.received,
-            length=entry.client_size,
-            limits=self._limits(self._slot(address)),
-            complete=complete,
-            result=entry.notes.get("result"),
-            receipt=receipt,
-            sha256=entry.sha256 or "" if complete else "",
-            echo=entry.notes.get("echo", {}),
+        return Service(
+            self._upload_manager,
+            protocol,
+            self._limits(address),
+            owner_of(self.scope),
+            interim=self._interim,
+            absolute=self._origins.absolute,
+            uploaded=uploaded,
         )
 
-    # An upload that is there
-
-    async def _to_upload(self, request: Request, address: Address) -> Response | None:
-        assert self._protocol
-        manager = self._manager
-        manager.connection.owner = address.owner or owner_of(self.scope)
-        exchange = Exchange(manager, self._progressed)
-        try:
-            await exchange.take_over(address.ref)
-        except AlreadyConsumed as consumed:
-            return self._of_consumed(request, address, UploadEntry.saved(consumed.saved))
-        match request.method:
-            case "HEAD":
-                return await self._head(exchange, address)
-            case "PATCH":
-                return await self._patch(exchange, request, address)
-            case "DELETE":
-                await exchange.discard()
-                return self._protocol.cancelled()
-            case "GET":
-                return await stored_response(exchange.entry)
-        raise MethodNotAllowed(request.method)
-
-    def _of_consumed(self, request: Request, address: Address, entry: UploadEntry) -> Response:
-        """Answer a request to an upload whose file the application has.
-
-        The client may not know yet that it is complete.
-        """
-        assert self._protocol
-        entry.status = Status.CONSUMED
-        standing = self._standing(entry, address)
-        if request.method == "HEAD":
-            return self._protocol.found(standing)
-        if request.method == "PATCH" and not request.has_body:
-            return self._protocol.appended(standing)
-        raise Gone("the application has the file")
-
-    async def _head(self, exchange: Exchange, address: Address) -> Response:
-        assert self._protocol
-        entry = exchange.entry
-        # All bytes are there. Whoever sent them may have gone before the file was stored.
-        if entry.all_received or (entry.received == entry.client_size and self._ends_by_length):
-            await self._complete(exchange)
-        return self._protocol.found(await self._settled(exchange, address))
-
-    @property
-    def _ends_by_length(self) -> bool:
-        return isinstance(self._protocol, Tus)
-
-    async def _patch(
-        self, exchange: Exchange, request: Request, address: Address
-    ) -> Response | None:
-        assert self._protocol
-        append = self._protocol.append()
-        entry = exchange.entry
-        if entry.all_received:
-            return await self._append_again(exchange, request, append, address)
-        try:
-            await self._write(exchange, request, append)
-        except _HARMLESS as error:
-            return self._refused(error, await self._settled(exchange, address))
-        return self._protocol.appended(await self._settled(exchange, address))
-
-    async def _append_again(
-        self, exchange: Exchange, request: Request, append: Append, address: Address
-    ) -> Response:
-        """Answer a client that does not know that it has sent everything."""
-        assert self._protocol
-        await self._complete(exchange)
-        standing = self._standing(exchange.entry, address)
-        if append.offset != standing.offset:
-            return self._refused(WrongOffset(f"{exchange.entry!r} is complete"), standing)
-        if request.has_body:
-            return self._refused(InconsistentLength("the upload is complete"), standing)
-        return self._protocol.appended(standing)
-
-
-def _registration(creation: Creation, address: Address) -> Registration:
-    return Registration(
-        upload_name=address.slot,
-        ref=address.ref,
-        client_name=creation.name,
-        client_type=creation.content_type,
-        client_size=creation.length,
-        client_relative_path=creation.relative_path,
-        resumable=True,
-        client_metadata=creation.metadata,
-        expected_sha256=creation.expected_sha256,
-    )
-
-
-def _plain(result: Any) -> Any:
-    """Return what the application returned as JSON has it. Raises ``TypeError`` if it cannot."""
-    return json.loads(json.dumps(result, cls=DjangoJSONEncoder))
+    def _limits(self, address: Address) -> Limits:
+        assert self._upload_manager
+        slot = self._upload_manager.roster.slots[address.slot]
+        return Limits(slot.max_file_size, self._max_append, int(upload_settings().resume_ttl))

@@ -125,7 +125,7 @@ class Exchange:
             async with asyncio.timeout(None) as self._timeout:
                 async with contextlib.aclosing(request.blocks(self._timeout, seconds)) as blocks:
                     async for block in blocks:
-                        await self._feed(block)
+                        await self.feed(block)
                         del block
         except TimeoutError:
             self.raise_error()
@@ -133,7 +133,8 @@ class Exchange:
         finally:
             self._timeout = None
 
-    async def _feed(self, block: bytes | memoryview) -> None:
+    async def feed(self, block: bytes | memoryview) -> None:
+        """Store the next bytes. Waits while the sink has more than it can take."""
         client = self.transfer.client
         client.append(block)
         if client.overstepped:
@@ -155,7 +156,7 @@ class Exchange:
             self.raise_error()
             step = self.transfer.slot.chunk_size
             for start in range(0, len(body), step):
-                await self._feed(memoryview(body)[start : start + step])
+                await self.feed(memoryview(body)[start : start + step])
         finally:
             budget.release(held)
 

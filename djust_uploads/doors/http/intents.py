@@ -17,7 +17,7 @@ from .response import Response
 class Creation:
     """The client announces a file, and may send bytes of it in the same request."""
 
-    #: Bytes of the whole file.
+    #: Bytes of the whole file. It is 0 for a file of :attr:`parts`.
     length: int
     name: str = ""
     content_type: str = ""
@@ -30,6 +30,10 @@ class Creation:
     expected_sha256: str = ""
     #: Whether the client can go on in another request.
     resumable: bool = True
+    #: Whether the file is to become a part of another one.
+    is_partial: bool = False
+    #: The URLs of the partial uploads of which the file consists.
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,9 @@ class Protocol(abc.ABC):
     The methods that parse raise an :class:`~djust_uploads.exceptions.UploadError` for a request
     that the protocol does not allow.
     """
+
+    #: Whether an upload is complete as soon as its last byte is there.
+    ends_by_length = False
 
     def __init__(self, request: Request) -> None:
         self.request = request

@@ -23,14 +23,18 @@ class Interim:
 
     def __init__(self, scope: Mapping[str, Any], send: Any) -> None:
         self._send = send if EXTENSION in (scope.get("extensions") or {}) else None
-        self._announced = False
+        #: Whether the client was told the address of its upload.
+        self.announced: bool = False
         self._progressed_at = time.monotonic()
 
-    async def send(self, headers: Mapping[str, str] | None) -> None:
-        """Send the headers, if there are any and the server can."""
+    async def announce(self, headers: Mapping[str, str] | None) -> None:
+        """Tell the client the address of its upload, if there are headers and the server can."""
+        self.announced = headers is not None and self._send is not None
+        await self._write(headers)
+
+    async def _write(self, headers: Mapping[str, str] | None) -> None:
         if headers is None or self._send is None:
             return
-        self._announced = True
         raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
         with contextlib.suppress(OSError):
             await self._send({"type": EXTENSION, "status": STATUS, "headers": raw})
@@ -40,7 +44,7 @@ class Interim:
         now = time.monotonic()
         if now - self._progressed_at >= INTERVAL:
             self._progressed_at = now
-            await self.send(headers)
+            await self._write(headers)
 
     def close(self) -> None:
         """Send nothing more: the final response follows."""

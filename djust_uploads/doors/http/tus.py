@@ -1,9 +1,9 @@
 """tus 1.0.0: https://tus.io/protocols/resumable-upload
 
-The core protocol, and the extensions Creation, Creation With Upload, Expiration, Checksum and
-Termination. What the client announces in ``Upload-Metadata`` as ``filename`` or ``name``,
-``filetype`` or ``type``, and ``relativePath`` is the file's name, type and folder: tus-js-client,
-Uppy and tuspy use these keys.
+The core protocol, and the extensions Creation, Creation With Upload, Expiration, Checksum,
+Termination and Concatenation. What the client announces in ``Upload-Metadata`` as ``filename`` or
+``name``, ``filetype`` or ``type``, and ``relativePath`` is the file's name, type and folder:
+tus-js-client, Uppy and tuspy use these keys.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -37,7 +38,14 @@ from .response import Response
 
 VERSION = "1.0.0"
 
-EXTENSIONS = ("creation", "creation-with-upload", "expiration", "termination", "checksum")
+EXTENSIONS = (
+    "creation",
+    "creation-with-upload",
+    "expiration",
+    "termination",
+    "checksum",
+    "concatenation",
+)
 
 #: The type of the body of a ``PATCH``, and of a ``POST`` that carries bytes.
 MEDIA_TYPE = "application/offset+octet-stream"
@@ -48,6 +56,9 @@ MAX_METADATA = 8 * 1024
 
 def is_spoken_in(request: Request) -> bool:
     """Return whether a request is one of tus."""
+    if "upload-draft-interop-version" in request:
+        # tus-js-client sends tus' metadata by the draft, too.
+        return False
     return (
         "tus-resumable" in request
         or request.content_type == MEDIA_TYPE
@@ -76,6 +87,8 @@ class Tus(Protocol):
     Raises :class:`UnsupportedVersion` for a request in another version or in none.
     """
 
+    ends_by_length = True
+
     def __init__(self, request: Request) -> None:
         super().__init__(request)
         if request.header("tus-resumable") != VERSION:
@@ -86,6 +99,12 @@ class Tus(Protocol):
 
     def creation(self) -> tuple[Creation, Append | None]:
         request = self.request
+        concat = request.header("upload-concat")
+        metadata = parse_metadata(request.header("upload-metadata"))
+        if concat.startswith("final;"):
+            return self._final(concat, metadata), None
+        if "upload-concat" in request and concat != "partial":
+            raise BadRequest(f"Upload-Concat: {concat!r:.80}")
         length = request.number("upload-length")
         if length is None:
             if request.header("upload-defer-length") == "1":
@@ -93,9 +112,30 @@ class Tus(Protocol):
             raise BadRequest("neither Upload-Length nor Upload-Defer-Length")
         if "upload-defer-length" in request:
             raise BadRequest("both Upload-Length and Upload-Defer-Length")
-        metadata = parse_metadata(request.header("upload-metadata"))
-        echo = {"Upload-Metadata": request.header("upload-metadata")} if metadata else {}
-        creation = Creation(
+        creation = self._announced_file(length, metadata, partial=concat == "partial")
+        if not request.has_body:
+            # An empty file is complete at once.
+            return creation, None if length else Append()
+        self._check_media_type()
+        return creation, Append(digest=self._digest())
+
+    def _final(self, concat: str, metadata: dict[str, str]) -> Creation:
+        if "upload-length" in self.request:
+            raise BadRequest("a final upload with Upload-Length")
+        parts = tuple(concat.removeprefix("final;").split())
+        if not parts:
+            raise BadRequest("a final upload of no parts")
+        return replace(self._announced_file(0, metadata), parts=parts)
+
+    def _announced_file(
+        self, length: int, metadata: dict[str, str], *, partial: bool = False
+    ) -> Creation:
+        echoed = ("Upload-Metadata", "Upload-Concat")
+        echo = {name: value for name in echoed if (value := self.request.header(name.lower()))}
+        if partial:
+            # It has no name: only the final upload is judged.
+            return Creation(length, metadata=metadata, echo=echo, is_partial=True)
+        return Creation(
             length=length,
             name=_first(metadata, "filename", "name"),
             content_type=_first(metadata, "filetype", "type"),
@@ -103,11 +143,6 @@ class Tus(Protocol):
             metadata=metadata,
             echo=echo,
         )
-        if not request.has_body:
-            # An empty file is complete at once.
-            return creation, None if length else Append()
-        self._check_media_type()
-        return creation, Append(digest=self._digest())
 
     def append(self) -> Append:
         self._check_media_type()

@@ -212,8 +212,8 @@ class Faults(SinkTests):
 
     async def _same_kind_of_error(self, sink: Sink, call: str) -> None:
         """The failure that may be tried again in ``write()`` may be in each call."""
-        reference = await self._error_of(sink, "finish")
         error = await self._error_of(sink, call)
+        reference = await self._error_of(sink, "finish")
         if reference and error:
             assert error.retryable == reference.retryable, (
                 f"{call}() raised {error!r}, where write() and finish() raised {reference!r}, and "

@@ -55,7 +55,7 @@ class Harness:
     #: Whether ``sweep`` finds finished files that were never consumed, where ``keeps_files``.
     #: ``False`` if something else does, for example a lifecycle rule of the store.
     sweeps_unconsumed: bool = True
-    #: Bytes that a writer may hold in memory. ``None`` means eight parts.
+    #: Bytes that a writer may hold in memory. ``None`` means eight parts, and 16 MiB at least.
     max_buffered: int | None = None
     #: How many things the store lists at once. The sweep must find one more than these.
     page_size: int = 10
@@ -253,4 +253,4 @@ class Harness:
 
     @property
     def _most_buffered(self) -> int:
-        return self.max_buffered or 8 * self.part_size
+        return self.max_buffered or max(8 * self.part_size, 16 * 1024 * 1024)

@@ -63,11 +63,20 @@ class Resources(SinkTests):
         """Count when what ends by itself has ended."""
         found: dict[str, int] = {}
         for _ in range(20):
-            found = _used()
+            found = self._used()
             if at_most and all(found[what] <= at_most[what] for what in found):
                 break
             await asyncio.sleep(0.01)
         return found
+
+    def _used(self) -> dict[str, int]:
+        """How many of each the process has now. Threads of asyncio's own pool are nobody's."""
+        threads = [each for each in threading.enumerate() if not each.name.startswith("asyncio_")]
+        return {
+            "tasks": len(self._driver.tasks),
+            "threads": len(threads),
+            "descriptors": len(list(_DESCRIPTORS.iterdir())) if _DESCRIPTORS else 0,
+        }
 
     async def _finished(self, sink: Sink) -> None:
         file = await self._store(sink, data_of(self.part_size + 1))
@@ -185,13 +194,3 @@ class Resources(SinkTests):
 
 async def _as_coroutine(call: Awaitable[None]) -> None:
     await call
-
-
-def _used() -> dict[str, int]:
-    """How many of each the process has now. Threads of asyncio's own pool are nobody's."""
-    threads = [each for each in threading.enumerate() if not each.name.startswith("asyncio_")]
-    return {
-        "tasks": len(asyncio.all_tasks()),
-        "threads": len(threads),
-        "descriptors": len(list(_DESCRIPTORS.iterdir())) if _DESCRIPTORS else 0,
-    }

@@ -209,9 +209,15 @@ class Writing(_OfWriter):
 
 
 class Flushing(_OfWriter):
+    """The bytes came in one chunk: a writer may have gathered all of them."""
+
     name = "flush"
     after_error = ("go_on", "abort", "resume", "suspend")
     after_cancel = ("abort", "resume", "suspend")
+
+    async def _write_until(self, end: int) -> None:
+        await self.test._write(self.writer, [self.data[self.written : end]], self.written)
+        self.written = end
 
     def call(self) -> Awaitable[Any]:
         return self.writer.flush()

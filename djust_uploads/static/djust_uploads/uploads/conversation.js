@@ -1,6 +1,7 @@
 // What is said and heard about uploads over one connection.
 
 import { Registrations } from "./registrations.js";
+import { gettext } from "../texts/catalogue.js";
 import { Transfer } from "./transfer.js";
 import { Wire } from "../wire/wire.js";
 
@@ -141,7 +142,7 @@ export class Conversation {
       setTimeout(this.#again, pause);
     } else {
       // It is another window's now, and so is its record.
-      this.#roster.fail(upload, "locked", "This upload goes on in another window.");
+      this.#roster.fail(upload, "locked", gettext("This upload goes on in another window."));
     }
   }
 
@@ -167,7 +168,7 @@ export class Conversation {
       this.#wire.cancel(upload.ref);
       this.#records.forget(upload.ref);
       this.#roster.fail(
-        upload, "unreadable", "The file can't be read any more. Please choose it again.",
+        upload, "unreadable", gettext("The file can't be read any more. Please choose it again."),
       );
       console.error("djust_uploads:", error);
     }

@@ -47,6 +47,12 @@ export class Records {
     return parsed(this.#records[PREFIX + ref]);
   }
 
+  /** Note that the user does not want it, until the server has heard of that. */
+  cancel(ref) {
+    const record = this.get(ref);
+    if (record) write(this.#records, PREFIX + ref, { ...record, status: "cancelled", at: Date.now() });
+  }
+
   forget(ref) {
     delete this.#records[PREFIX + ref];
     forgetHandle(ref);

@@ -1,6 +1,7 @@
 // Which uploads a page has, in which slot, and where each one stands. No DOM, no socket.
 
 import { Speed } from "./speed.js";
+import { gettext } from "../texts/catalogue.js";
 
 /**
  * Calls `emit(type, detail)` with "progress" and "error", and with "change" whenever an upload was
@@ -127,7 +128,7 @@ export class Roster {
 
   fail(upload, code, error) {
     upload.code = code;
-    upload.error = error ?? "The upload failed. Please try again.";
+    upload.error = error ?? gettext("The upload failed. Please try again.");
     upload.progress = 0;
     this.move(upload, "error");
     const { name: file, ref, uploadName } = upload;

@@ -8,8 +8,8 @@ const ACTIVE = new Set(["uploading", "finalizing", "resuming"]);
 
 /**
  * `status` is what the server says ("uploading", "finalizing", "complete", "error", "cancelled"),
- * or "waiting" (for the connection), "chosen" (waits for the form's submit), "queued", "paused" (by
- * the user), or "resuming" (the server was asked where it stands).
+ * or "waiting" (for the connection), "chosen" (waits for the form's submit), "preparing" (it is made
+ * smaller), "queued", "paused" (by the user), or "resuming" (the server was asked where it stands).
  */
 export class Upload {
   static #count = 0;
@@ -33,6 +33,12 @@ export class Upload {
 
   /** Whether the server keeps it when the connection is lost, as far as is known. */
   resumable = false;
+
+  /** Whether `file` is what is sent: a picture may have been made smaller. */
+  prepared = false;
+
+  /** How many more files were refused with it, for the same reason. */
+  others = 0;
 
   /** How often the server said that somebody else has it, since it last went on. */
   lockedCount = 0;
@@ -118,6 +124,13 @@ export class Upload {
   /** Waits for the connection, with what the server has of it. */
   get interrupted() {
     return this.status === "waiting" && this.resumable;
+  }
+
+  /** Send this file in place of the one that was chosen. */
+  become(file) {
+    this.file = file;
+    this.size = file.size;
+    this.prepared = true;
   }
 
   resumeAs(ref) {

@@ -1,8 +1,10 @@
 // The files of a page: chosen, waiting, on their way, there. No DOM.
 
+import { gettext } from "../texts/catalogue.js";
 import { refusal, sort } from "./accept.js";
 import { Conversation } from "./conversation.js";
 import { Leftovers } from "./leftovers.js";
+import { isToShrink, shrunk } from "./pictures.js";
 import { Records } from "./records.js";
 import { Roster } from "./roster.js";
 import { secondsFor } from "./speed.js";
@@ -21,11 +23,6 @@ const SMALL_TOGETHER = 4 * 1024 * 1024;
 const PAUSABLE = new Set(["uploading", "queued", "waiting"]);
 
 const ENDINGS = new Set(["complete", "error", "cancelled"]);
-
-const UNKNOWN_SLOT = {
-  code: "unknown_slot",
-  message: "This page does not take files here. Please reload it.",
-};
 
 /**
  * Fires "change" whenever an upload was added, removed or moved on; "progress" with its new status;
@@ -119,6 +116,7 @@ export class Uploads extends EventTarget {
       this.#roster.add(upload);
       this.#admitWaiting();
     }
+    this.#roster.changed(); // of the others, the user is asked for their files
   }
 
   #leaveView() {
@@ -138,6 +136,24 @@ export class Uploads extends EventTarget {
     const interrupted = this.#roster.in("waiting").filter((upload) => upload.interrupted);
     const begun = [...this.#begun(), ...interrupted];
     return begun.length > 0 && begun.every((upload) => upload.resumable);
+  }
+
+  /** Uploads that this tab began, and goes on with when the user chooses their files again. */
+  missing(uploadName) {
+    return this.#leftovers.missing(uploadName).filter(({ ref }) => !this.#roster.find(ref));
+  }
+
+  /** The user does not want to go on with one of those. */
+  dismiss(ref) {
+    this.#records.cancel(ref);
+    if (this.#ready) this.#conversation.askForCancelled();
+    this.#roster.changed();
+  }
+
+  /** Whether something would be lost if the page was left now. */
+  get endangered() {
+    const waiting = this.#roster.in("preparing", "waiting", "queued", "paused");
+    return [...waiting, ...this.#active()].some(({ resumable }) => !resumable);
   }
 
   /** Whether something is on its way that would have to start over on another connection. */
@@ -186,11 +202,12 @@ export class Uploads extends EventTarget {
       // In a slot for one file, a new choice takes the place of the old one.
       for (const upload of this.of(uploadName)) this.cancel(upload.ref);
     }
-    const { taken, refused } = sort(chosen, slot, this.#free(uploadName));
+    const { taken, refused } = sort(chosen, slot, this.of(uploadName));
     const added = taken.map((file) => new Upload(uploadName, file));
     this.#roster.add(...added);
-    for (const { file, code, message } of refused) {
+    for (const { file, code, message, others = 0 } of refused) {
       const upload = new Upload(uploadName, file);
+      upload.others = others;
       this.#roster.add(upload);
       this.#roster.fail(upload, code, message);
     }
@@ -293,11 +310,21 @@ export class Uploads extends EventTarget {
 
   #admit(upload, slot) {
     // Looked at again: it may have been chosen before the slots were known.
-    const refused = slot ? !upload.resumable && refusal(upload.file, slot) : UNKNOWN_SLOT;
+    const refused = slot ? refusalOf(upload, slot) : unknownSlot();
     if (refused) this.#refuse(upload, refused);
     // Not queued: what is before it may take long, and the server may have all of this one.
     else if (upload.resumable) this.#conversation.resume(upload);
+    else if (!upload.prepared && isToShrink(upload.file, slot)) this.#prepare(upload, slot);
     else upload.status = slot.auto_upload === false ? "chosen" : "queued";
+  }
+
+  /** Make a picture as small as its slot wants it. */
+  async #prepare(upload, slot) {
+    upload.status = "preparing";
+    upload.become(await shrunk(upload.file, slot.image_max_size));
+    if (upload.status !== "preparing") return; // it was cancelled
+    upload.status = "waiting";
+    this.#admitWaiting();
   }
 
   #refuse(upload, { code, message }) {
@@ -337,6 +364,15 @@ export class Uploads extends EventTarget {
     // A place is free for the next one.
     if (type === "progress" && ENDINGS.has(detail.status)) this.#startQueued();
   }
+}
+
+function refusalOf({ file, resumable, prepared }, slot) {
+  return resumable ? null : refusal(file, slot, prepared || undefined);
+}
+
+function unknownSlot() {
+  const message = gettext("This page does not take files here. Please reload it.");
+  return { code: "unknown_slot", message };
 }
 
 function inOrder(uploads) {

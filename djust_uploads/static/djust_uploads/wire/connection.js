@@ -1,5 +1,6 @@
 // The connection to a consumer: reconnects, sends events, and hears what is pushed. No DOM.
 
+import { gettext, pageLanguage } from "../texts/catalogue.js";
 import { abandon, offline } from "./network.js";
 import { CALM, Pulse, URGENT } from "./pulse.js";
 
@@ -51,10 +52,11 @@ export class Connection extends EventTarget {
   /** Resolves with nothing when the handler returned; rejects with what the page may say. */
   sendEvent(event, params = {}) {
     if (!this.open) {
-      return Promise.reject(new Error("The connection is lost. Please wait a moment."));
+      return Promise.reject(new Error(gettext("The connection is lost. Please wait a moment.")));
     }
     const ref = ++this.#lastRef;
-    this.#socket.send(JSON.stringify({ type: "event", event, params, ref }));
+    const language = pageLanguage();
+    this.#socket.send(JSON.stringify({ type: "event", event, params, ref, language }));
     return new Promise((resolve, reject) => this.#answers.set(ref, { resolve, reject }));
   }
 
@@ -107,7 +109,8 @@ export class Connection extends EventTarget {
   }
 
   #lost() {
-    for (const { reject } of this.#answers.values()) reject(new Error("The connection was lost."));
+    const error = new Error(gettext("The connection was lost."));
+    for (const { reject } of this.#answers.values()) reject(error);
     this.#answers.clear();
     clearTimeout(this.#timer);
     this.dispatchEvent(new Event("lost"));

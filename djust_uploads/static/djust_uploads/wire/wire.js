@@ -1,6 +1,7 @@
 // What is said to the server about uploads on one connection, and what it says: frames.py is the
 // other side.
 
+import { pageLanguage } from "../texts/catalogue.js";
 import { cancelFrame } from "./frames.js";
 import { Line } from "./line.js";
 
@@ -28,7 +29,7 @@ export class Wire {
   register(uploads) {
     const files = uploads.map(described);
     const message = files.length === 1 ? files[0] : { uploads: files };
-    this.line.sendMessage({ type: "upload_register", ...message });
+    this.line.sendMessage({ type: "upload_register", language: pageLanguage(), ...message });
   }
 
   /** Ask for an upload, or a record of one, that this connection has not seen. */
@@ -39,6 +40,7 @@ export class Wire {
       upload_name: uploadName,
       client_name: name,
       client_size: size,
+      language: pageLanguage(),
     });
   }
 
