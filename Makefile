@@ -1,8 +1,9 @@
 # make demo: runs the examples at http://localhost:8000/ and the ports after it. PORT=9000 chooses others.
-# make test: everything that CI checks.
-# make lint, package, docs, unit, unit-wheel: its parts.
-# make test-rounds: runs a test often that CI runs a few times.
-# make bench: two minutes of measurements into docs/performance.md. make bench-full: all of them.
+# make install: installs what development needs, into .venv and with apt-get.
+# make test: runs everything that CI checks. Its parts are make lint, package, docs, unit and unit-wheel.
+# make test-rounds: runs a test many times that make test runs a few times. ROUNDS=200 says how often.
+# make bench: measures for two minutes, and writes into docs/performance.md. make bench-full measures everything.
+# make clean: deletes what the other commands made.
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -10,10 +11,12 @@ ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench bench-full lint package docs unit unit-wheel test-rounds libmagic azurite browser redis clean
+.PHONY: demo install test bench bench-full lint package docs unit unit-wheel test-rounds libmagic azurite browser redis clamd clean
 
 demo: $(VENV)/installed libmagic
 	$(BIN)/python examples/demo.py $(PORT)
+
+install: $(VENV)/installed libmagic azurite browser redis
 
 test: lint package docs unit unit-wheel
 
@@ -21,33 +24,34 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	# In the checkout, pyright would take the package for the project, and not for a library.
+	# In the root of the clone, pyright would take the package for a project instead of a library.
 	cd $(VENV) && PATH="$$PWD/bin:$$PATH" pyright --verifytypes djust_uploads --ignoreexternal > types.txt || { cat types.txt; exit 1; }
 
-# The sdist and the wheel, built as for a release.
+# Builds the sdist and the wheel as for a release, and checks them.
 package: $(VENV)/installed
 	sh tests/package.sh $(BIN)
 
 docs: $(VENV)/installed
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
 
-# Most tests wait for servers: three files of them at once take little more than a third of the time.
-unit: $(VENV)/installed libmagic azurite browser redis
-	$(BIN)/pytest --numprocesses 3 --dist loadfile -m 'not alone'
+# Most tests spend their time waiting for servers, so three files at once take little more than a
+# third of the time. Tests marked "alone" run afterwards, by themselves.
+unit: $(VENV)/installed libmagic azurite browser redis clamd
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	$(BIN)/pytest -m alone
 
-# The tests of the main job, against the installed wheel.
-unit-wheel: package libmagic redis
+# Runs the tests of the main job against the installed wheel.
+unit-wheel: package libmagic redis clamd
 	sh tests/wheel.sh "$(PYTHON)" "$$(ls build/dist/*.whl)"
 
-# Kills the server at a random moment and goes on, ROUNDS times. The unit tests do it a few times.
+# Kills the server at a random moment and goes on with the upload, ROUNDS times.
 test-rounds: $(VENV)/installed libmagic redis
 	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/resuming/test_sigkill.py
 
-bench: $(VENV)/installed libmagic
+bench: $(VENV)/installed libmagic npm browser
 	$(BIN)/python -m benchmarks
 
-bench-full: $(VENV)/installed libmagic
+bench-full: $(VENV)/installed libmagic npm browser
 	$(BIN)/python -m benchmarks --full --rounds 7
 
 $(VENV)/installed: pyproject.toml
@@ -68,6 +72,9 @@ browser:
 
 redis:
 	sh tests/system-package.sh redis-server "command -v redis-server"
+
+clamd:
+	sh tests/system-package.sh clamav-daemon "command -v clamd"
 
 clean:
 	rm -rf $(VENV) .venv-wheel .mypy_cache .pytest_cache .ruff_cache build

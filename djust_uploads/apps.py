@@ -11,10 +11,12 @@ class DjustUploadsConfig(AppConfig):
     verbose_name: str = "File uploads"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401 (registers them)
+        # Importing this module registers the checks.
+        from . import checks  # noqa: F401
 
-        # Reads the system's tables: not at the first upload, on the event loop. A second init()
-        # would forget what an application added.
+        # This reads the system's tables of MIME types. Otherwise the first upload would do so on
+        # the event loop. If they were read already, an application may have added types, and a
+        # second init() would forget those.
         if not mimetypes.inited:
             mimetypes.init()
 
@@ -22,4 +24,5 @@ class DjustUploadsConfig(AppConfig):
         gettext("The upload failed. Please try again.")
 
         if apps.is_installed("djust"):
-            from .doors import liveview  # noqa: F401 (makes views restore their slots)
+            # Importing this module makes djust's views restore their slots.
+            from .doors import liveview  # noqa: F401

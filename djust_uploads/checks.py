@@ -1,17 +1,17 @@
-"""System checks: what would fail at the first upload, said at start instead.
+"""System checks: they report at the start what would otherwise fail at the first upload.
 
-====  =============================================================================
-E001  a sink in ``DJUST_UPLOADS["SINKS"]`` can't be made
-E002  libmagic is missing
-E003  ``DJUST_UPLOADS`` is not a dictionary of known keys and sensible values
-E004  djust's stock consumer is routed
-E005  a sink's directory can't be written to
-E006  a sink's store does not let us in; only with ``check --deploy``, as it asks the store
-W006  a sink sends files unencrypted
-E007  a sink's Django storage can't be made
-E008  ``RESUME_CACHE`` can't remember anything
-W009  ``RESUME_CACHE`` is not for several processes; only with ``check --deploy``
-====  =============================================================================
+====  ===============================================================================
+E001  A sink in ``DJUST_UPLOADS["SINKS"]`` can't be created.
+E002  libmagic is missing.
+E003  ``DJUST_UPLOADS`` is not a dictionary, or has an unknown key or a wrong value.
+E004  djust's own consumer is routed.
+E005  A sink's directory can't be written to.
+E006  A sink's store can't be used. This asks the store, so it needs ``check --deploy``.
+W006  A sink sends files unencrypted.
+E007  A sink's Django storage can't be created.
+E008  ``RESUME_CACHE`` can't remember anything.
+W009  ``RESUME_CACHE`` serves one process only. This needs ``check --deploy``.
+====  ===============================================================================
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from .settings import UploadSettings, upload_settings
 
 @register("djust_uploads")
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """Report unknown keys and wrong values in ``DJUST_UPLOADS``."""
     configured = getattr(settings, "DJUST_UPLOADS", {})
     if not isinstance(configured, dict) or not isinstance(configured.get("SINKS", {}), dict):
         return [Error("DJUST_UPLOADS and its SINKS must be dictionaries.", id="djust_uploads.E003")]
@@ -64,6 +65,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
 @register("djust_uploads")
 def check_sinks(**kwargs: Any) -> list[CheckMessage]:
+    """Report sinks that can't be created, and what their own checks report."""
     if check_settings():
         return []
     messages: list[CheckMessage] = []
@@ -77,11 +79,12 @@ def check_sinks(**kwargs: Any) -> list[CheckMessage]:
 
 @register("djust_uploads", deploy=True)
 def check_stores(**kwargs: Any) -> list[CheckMessage]:
+    """Report sinks whose stores can't be used. This makes requests."""
     if check_settings():
         return []
     messages: list[CheckMessage] = []
     for alias in sinks:
-        # A sink that can't be made is an error already.
+        # check_sinks() has reported a sink that can't be created.
         with contextlib.suppress(InvalidSink):
             messages += sinks[alias].check_store()
     return messages
@@ -89,6 +92,7 @@ def check_stores(**kwargs: Any) -> list[CheckMessage]:
 
 @register("djust_uploads")
 def check_resume_cache(**kwargs: Any) -> list[CheckMessage]:
+    """Report a ``RESUME_CACHE`` that doesn't exist or remembers nothing."""
     if check_settings():
         return []
     alias = upload_settings().resume_cache
@@ -101,7 +105,7 @@ def check_resume_cache(**kwargs: Any) -> list[CheckMessage]:
             return []
         problem = "a dummy cache remembers nothing"
     if "RESUME_CACHE" not in getattr(settings, "DJUST_UPLOADS", {}):
-        # Only slots with resumable=True need one, and nobody chose this.
+        # This is the default. If no slot is resumable, no cache is needed.
         return []
     return [
         Error(
@@ -114,6 +118,7 @@ def check_resume_cache(**kwargs: Any) -> list[CheckMessage]:
 
 @register("djust_uploads", deploy=True)
 def check_resume_cache_shared(**kwargs: Any) -> list[CheckMessage]:
+    """Report a ``RESUME_CACHE`` that several processes can't share."""
     if check_settings() or check_resume_cache():
         return []
     alias = upload_settings().resume_cache
@@ -122,7 +127,7 @@ def check_resume_cache_shared(**kwargs: Any) -> list[CheckMessage]:
     return [
         Warning(
             f"Interrupted uploads are remembered in the cache {alias!r}, which serves one process "
-            "only: they can't be resumed in another one or after a restart.",
+            "only. They can't be resumed in another process or after a restart.",
             hint="Set DJUST_UPLOADS['RESUME_CACHE'] to a Redis, Memcached or database cache. If no "
             "slot is resumable, silence this check.",
             id="djust_uploads.W009",
@@ -132,12 +137,13 @@ def check_resume_cache_shared(**kwargs: Any) -> list[CheckMessage]:
 
 @register("djust_uploads")
 def check_libmagic(**kwargs: Any) -> list[CheckMessage]:
+    """Report that libmagic is missing."""
     try:
         sniff(b"libmagic?")
     except SinkMisconfigured as exc:
         return [
             Error(
-                f"Uploads can't be looked at: {exc}",
+                f"The content of uploads can't be checked: {exc}",
                 hint="Install libmagic: 'apt install libmagic1', 'apk add libmagic', "
                 "'brew install libmagic'.",
                 id="djust_uploads.E002",
@@ -148,7 +154,7 @@ def check_libmagic(**kwargs: Any) -> list[CheckMessage]:
 
 @register("djust_uploads")
 def check_routing(**kwargs: Any) -> list[CheckMessage]:
-    """djust's own consumer doesn't know our entries: every upload would fail."""
+    """Report djust's own consumer. It does not know our entries, so every upload would fail."""
     path = getattr(settings, "ASGI_APPLICATION", None)
     if not path or not apps.is_installed("djust"):
         return []
@@ -157,13 +163,13 @@ def check_routing(**kwargs: Any) -> list[CheckMessage]:
     try:
         application = import_string(path)
     except Exception:
-        # Importing the application is the server's business, and so is reporting why it fails.
+        # The server imports the application too, and reports the error.
         return []
     if StockConsumer not in set(_consumers(application)):
         return []
     return [
         Error(
-            "ASGI_APPLICATION routes djust.websocket.LiveViewConsumer, which knows nothing of "
+            "ASGI_APPLICATION routes djust.websocket.LiveViewConsumer, which does not know "
             "djust_uploads.",
             hint="Route djust_uploads.liveview.LiveViewConsumer.as_asgi() in its place.",
             id="djust_uploads.E004",
@@ -172,7 +178,10 @@ def check_routing(**kwargs: Any) -> list[CheckMessage]:
 
 
 def _consumers(application: Any) -> Iterator[Any]:
-    """The consumer classes below an ASGI application, through Channels' routers and middleware."""
+    """Yield the consumer classes to which an ASGI application routes.
+
+    This looks into Channels' routers and middleware.
+    """
     if mapping := getattr(application, "application_mapping", None):
         for inner in mapping.values():
             yield from _consumers(inner)

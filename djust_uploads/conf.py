@@ -1,6 +1,6 @@
-"""``sinks``: the sinks that ``DJUST_UPLOADS["SINKS"]`` configures, by alias.
+"""``sinks``: the sinks that are configured in ``DJUST_UPLOADS["SINKS"]``, by their aliases.
 
-The settings themselves are in :mod:`djust_uploads.settings`.
+The other settings are in :mod:`djust_uploads.settings`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ DEFAULT_BACKEND = "djust_uploads.sinks.TemporaryFileSink"
 
 
 class SinkHandler:
-    """Alias → sink, one instance per alias and process, as Django's ``storages``."""
+    """Maps aliases to sinks, as Django's ``storages`` maps aliases to storages.
+
+    There is one instance of a sink for each alias and process. It is created when it is first used.
+    """
 
     def __init__(self) -> None:
         self._sinks: dict[str, Sink] = {}
 
     def aliases(self) -> list[str]:
+        """Return the configured aliases and ``"default"``, sorted."""
         return sorted({DEFAULT_ALIAS, *upload_settings().sinks})
 
     def __iter__(self) -> Iterator[str]:
@@ -37,10 +41,10 @@ class SinkHandler:
         return alias in self.aliases()
 
     def __getitem__(self, alias: str) -> Sink:
-        """The sink configured as ``alias``.
+        """Return the sink that is configured as ``alias``.
 
-        Raises :class:`~djust_uploads.exceptions.InvalidSink` for an alias that is not configured,
-        a backend that can't be imported, and options that it doesn't take.
+        Raises :class:`~djust_uploads.exceptions.InvalidSink` for an alias that is not configured, a
+        backend that cannot be imported, and an option that the backend does not accept.
         """
         if alias not in self._sinks:
             self._sinks[alias] = self._create(alias)
@@ -72,13 +76,13 @@ class SinkHandler:
         return sink
 
     def resolve(self, sink: str | Sink | None) -> Sink:
-        """The sink that an alias or an instance means; ``None`` means ``"default"``."""
+        """Return the sink that an alias or an instance means. ``None`` means ``"default"``."""
         if sink is None:
             return self[DEFAULT_ALIAS]
         return self[sink] if isinstance(sink, str) else sink
 
     def clear(self) -> None:
-        """Forget the instances; the next look-up creates them from the settings of then."""
+        """Forget the instances. They are created again from the settings when they are used."""
         self._sinks.clear()
 
 

@@ -3,38 +3,50 @@
 ::
 
     UploadError                      upload_failed
-    ├── ProtocolError                protocol_error       the client spoke out of turn
-    │   ├── InvalidMessage           invalid_message      a frame or message that is not ours
-    │   ├── UnknownSlot              unknown_slot         no allow_upload() of that name
-    │   ├── UnknownUpload            unknown_upload       a frame for a ref nobody registered
-    │   ├── DuplicateRef             duplicate_ref        the ref is taken
-    │   ├── ChunkOutOfOrder          chunk_out_of_order   a gap, a repetition, a reordering
-    │   ├── ChunkTooLarge            chunk_too_large      longer than the slot's chunk_size
-    │   ├── TooManyChunks            too_many_chunks      the file in crumbs
-    │   ├── LimitExceeded            limit_exceeded       ahead of its limit for too long
-    │   └── SizeMismatch             size_mismatch        more or fewer bytes than declared
+    ├── ProtocolError                protocol_error       the client breaks the protocol
+    │   ├── InvalidMessage           invalid_message      a frame or message cannot be parsed
+    │   ├── UnknownSlot              unknown_slot         there is no allow_upload() of that name
+    │   ├── UnknownUpload            unknown_upload       a frame has a ref that nobody registered
+    │   ├── DuplicateRef             duplicate_ref        another upload has the ref already
+    │   ├── ChunkOutOfOrder          chunk_out_of_order   a chunk is missing, repeated or misplaced
+    │   ├── WrongOffset              wrong_offset         an HTTP request is at another byte
+    │   ├── ChunkTooLarge            chunk_too_large      a chunk is longer than chunk_size
+    │   ├── TooManyChunks            too_many_chunks      the chunks are too small on average
+    │   ├── LimitExceeded            limit_exceeded       the client was over its limit for too long
+    │   ├── SizeMismatch             size_mismatch        more or fewer bytes came than declared
+    │   └── DigestMismatch           digest_mismatch      the bytes are not those of the digest
     ├── Forbidden                    forbidden            this user may not upload here
-    ├── ValidationFailed             invalid_file         the file is not wanted
-    │   ├── FileTooLarge             file_too_large
-    │   ├── TooManyFiles             too_many_files
-    │   ├── TooFewFiles              too_few_files        fewer than min_entries were there
-    │   ├── TotalTooLarge            total_too_large      all files together
-    │   ├── TypeNotAccepted          type_not_accepted    by name or claimed type
+    ├── ValidationFailed             invalid_file         the slot does not accept the file
+    │   ├── FileTooLarge             file_too_large       it is larger than max_file_size
+    │   ├── TooManyFiles             too_many_files       the slot has max_entries files already
+    │   ├── TooFewFiles              too_few_files        fewer than min_entries are complete
+    │   ├── TotalTooLarge            total_too_large      all files are larger than max_total_size
+    │   ├── TypeNotAccepted          type_not_accepted    its name or claimed type is not accepted
     │   ├── ContentMismatch          content_mismatch     for example an executable named .jpg
-    │   └── ActiveContent            active_content       HTML, SVG, scripts
+    │   ├── ActiveContent            active_content       it is HTML, SVG or a script
+    │   ├── ImageTooLarge            image_too_large      it has too many pixels
+    │   ├── UnsafeArchive            unsafe_archive       for example it is a ZIP bomb
+    │   ├── DuplicateFile            duplicate_file       the application has the file already
+    │   ├── Infected                 infected             a virus scanner has found a virus
+    │   └── NotScanned               not_scanned          the virus scanner gave no verdict
     ├── SinkError                    storage_error        the store failed
-    │   ├── SinkUnavailable          storage_unavailable  may work if tried again
+    │   ├── SinkUnavailable          storage_unavailable  the call may succeed if it is repeated
     │   │   └── SinkTimeout          timeout              a call took longer than SINK_TIMEOUT
-    │   ├── SinkFull                 storage_full         no space, or over a quota
+    │   ├── SinkFull                 storage_full         there is no space, or a quota is used up
     │   ├── SinkMisconfigured        storage_misconfigured  for example a wrong bucket name
-    │   └── NotResumable             not_resumable        a checkpoint whose bytes are gone
-    ├── UploadExpired                expired              nothing came for IDLE_TIMEOUT
-    ├── UploadLocked                 locked               another connection goes on with it
-    ├── NotComplete                  not_complete         entry.file asked for too early
+    │   └── NotResumable             not_resumable        the bytes of a checkpoint are gone
+    ├── UploadExpired                expired              nothing came for IDLE_TIMEOUT seconds
+    ├── UploadLocked                 locked               another connection goes on with the upload
+    ├── ReceiptError                 receipt_error        the token for a complete upload is no good
+    │   ├── ReceiptForged            receipt_forged       nobody here has written it
+    │   ├── ReceiptForeign           receipt_foreign      it is another owner's, or another slot's
+    │   ├── ReceiptExpired           receipt_expired      it is too old, or its upload is gone
+    │   └── ReceiptUsed              receipt_used         the application has the upload already
+    ├── NotComplete                  not_complete         entry.file was read too early
     └── UploadCancelled              cancelled            by the user, the application, a disconnect
 
-``code`` is stable and goes to the browser together with ``message``, a sentence that the person
-there can act on. ``str(error)`` is for the log: it may say what the provider said.
+``code`` never changes. It goes to the browser together with ``message``, a sentence that tells the
+person at the browser what to do. ``str(error)`` is for the log, and may quote the provider.
 """
 
 from __future__ import annotations
@@ -45,15 +57,16 @@ from django.utils.translation import gettext_lazy as _
 
 
 class UploadError(Exception):
-    """The end of one upload. Never the end of its siblings, its view or its connection.
+    """Ends one upload. Other uploads, the view and the connection go on.
 
-    ``detail`` goes to the log, ``message`` to the browser; both default to the class's sentence. A
-    lazy translation as ``message`` is translated into the language of the page.
+    ``detail`` is a text for the log, and ``message`` a sentence for the person at the browser. Both
+    default to the ``message`` of the class. A lazy translation as ``message`` is translated into
+    the language of the page.
     """
 
     code: str = "upload_failed"
     message: str | Promise = _("The upload failed. Please try again.")
-    #: Whether the call that raised it may succeed if it is made again.
+    #: Whether the call that raised the error may succeed if it is repeated.
     retryable: bool = False
 
     def __init__(self, detail: str = "", *, message: str | Promise = "") -> None:
@@ -64,7 +77,7 @@ class UploadError(Exception):
 
 class ProtocolError(UploadError):
     code = "protocol_error"
-    message = _("The upload was interrupted. Please choose the file again.")
+    message: str | Promise = _("The upload was interrupted. Please choose the file again.")
 
 
 class InvalidMessage(ProtocolError):
@@ -88,6 +101,13 @@ class ChunkOutOfOrder(ProtocolError):
     code = "chunk_out_of_order"
 
 
+class WrongOffset(ProtocolError):
+    """The client wants to go on at another byte than the next one. The upload goes on."""
+
+    code = "wrong_offset"
+    message = _("The upload was interrupted. Please try again.")
+
+
 class ChunkTooLarge(ProtocolError):
     code = "chunk_too_large"
 
@@ -97,7 +117,7 @@ class TooManyChunks(ProtocolError):
 
 
 class LimitExceeded(ProtocolError):
-    """The client sends more than it was allowed, and the server can't slow it down any longer."""
+    """The client sends more than its limit allows, and the server cannot slow it down."""
 
     code = "limit_exceeded"
     message = _("The file came faster than it could be stored. Please try again later.")
@@ -108,13 +128,20 @@ class SizeMismatch(ProtocolError):
     message = _("The file changed while it was uploaded. Please choose it again.")
 
 
+class DigestMismatch(ProtocolError):
+    """The bytes are not those of which the client sent a checksum or a digest."""
+
+    code = "digest_mismatch"
+    message = _("The file was damaged on its way. Please try again.")
+
+
 class Forbidden(UploadError):
     code = "forbidden"
     message = _("You are not allowed to upload files here.")
 
 
 class ValidationFailed(UploadError):
-    """Base of refusals; raise it, or a subclass, in a :class:`~djust_uploads.Validator`."""
+    """A file is refused. Raise this, or a subclass, in a :class:`~djust_uploads.Validator`."""
 
     code = "invalid_file"
     message = _("This file is not accepted.")
@@ -157,15 +184,50 @@ class ActiveContent(ValidationFailed):
     message = _("Files that can run scripts (HTML, SVG, JavaScript) are not accepted.")
 
 
+class ImageTooLarge(ValidationFailed):
+    """An image takes too much memory when it is decoded."""
+
+    code = "image_too_large"
+    message = _("The image has too many pixels. Please make it smaller.")
+
+
+class UnsafeArchive(ValidationFailed):
+    """An archive would fill the disk, or write outside of its folder, when it is unpacked."""
+
+    code = "unsafe_archive"
+    message = _("This archive can't be accepted: it is damaged, too large, or unsafe to unpack.")
+
+
+class DuplicateFile(ValidationFailed):
+    """The application has the file already."""
+
+    code = "duplicate_file"
+    message = _("This file is already there.")
+
+
+class Infected(ValidationFailed):
+    """A virus scanner found a virus in the file."""
+
+    code = "infected"
+    message = _("The file contains a virus or other malicious software, and was deleted.")
+
+
+class NotScanned(ValidationFailed):
+    """A virus scanner gave no verdict on the file."""
+
+    code = "not_scanned"
+    message = _("The file could not be checked for viruses. Please try again later.")
+
+
 class SinkError(UploadError):
-    """The store failed. For example a provider answered with an error that fits no subclass."""
+    """The store failed, for example with an error that fits none of the subclasses."""
 
     code = "storage_error"
     message = _("The file could not be stored. Please try again later.")
 
 
 class SinkUnavailable(SinkError):
-    """The store may answer if asked again: throttling, a 5xx, a dropped connection."""
+    """The call may succeed if it is repeated, for example after a 503 or a broken connection."""
 
     code = "storage_unavailable"
     message = _("The storage does not answer at the moment. Please try again.")
@@ -183,13 +245,13 @@ class SinkFull(SinkError):
 
 
 class SinkMisconfigured(SinkError):
-    """Trying again won't help before somebody changes a setting: no such bucket, access denied."""
+    """Somebody must change a setting first, for example if there is no such bucket."""
 
     code = "storage_misconfigured"
 
 
 class NotResumable(SinkError):
-    """Nothing can go on from this checkpoint: its bytes were swept, or the sink has none."""
+    """The upload cannot go on from its checkpoint, for example because its bytes were swept."""
 
     code = "not_resumable"
     message = _("The upload can't go on. Please choose the file again.")
@@ -202,7 +264,32 @@ class UploadExpired(UploadError):
 
 class UploadLocked(UploadError):
     code = "locked"
-    message = _("This upload goes on in another window.")
+    message: str | Promise = _("This upload goes on in another window.")
+
+
+class ReceiptError(UploadError):
+    """The token for a complete upload cannot be turned into the upload."""
+
+    code = "receipt_error"
+    message = _("The uploaded file was not found. Please choose it again.")
+
+
+class ReceiptForged(ReceiptError):
+    code = "receipt_forged"
+
+
+class ReceiptForeign(ReceiptError):
+    code = "receipt_foreign"
+
+
+class ReceiptExpired(ReceiptError):
+    code = "receipt_expired"
+    message = _("The uploaded file has expired. Please choose it again.")
+
+
+class ReceiptUsed(ReceiptError):
+    code = "receipt_used"
+    message = _("The uploaded file was used already. Please choose it again.")
 
 
 class NotComplete(UploadError):
@@ -218,8 +305,11 @@ class UploadCancelled(UploadError):
 
 
 class InvalidSlot(ValueError):
-    """``allow_upload()`` was called with an option that can't be: says what is accepted."""
+    """``allow_upload()`` was called with a wrong option. The error says what is accepted."""
 
 
 class InvalidSink(ImproperlyConfigured):
-    """A sink that is named or configured wrongly: says which aliases there are, or which option."""
+    """A sink is named or configured wrongly.
+
+    The error says which aliases are configured, which option is wrong, or which package is missing.
+    """

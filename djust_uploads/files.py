@@ -1,4 +1,4 @@
-"""What a sink returns and applications receive: a Django ``File`` over the stored thing."""
+"""``SinkFile``: the Django ``File`` that a sink returns and that the application reads."""
 
 from __future__ import annotations
 
@@ -24,13 +24,19 @@ else:
 
 
 class SinkFile(_File):
-    """A stored upload. Sinks subclass it: :meth:`open_stored` and :meth:`adelete` are all it needs.
+    """A stored upload, as ``entry.file``.
 
-    ``name`` is safe in a path; ``size`` is in bytes; ``content_type`` is the sniffed one;
-    ``metadata`` is what the sink wants to tell (a key, an ETag): plain JSON values.
+    It can be used wherever a Django ``File`` can, for example in ``default_storage.save()``, in an
+    ``ImageField``, and with Pillow or ``zipfile``. Async handlers use :meth:`aread`,
+    :meth:`achunks` and :meth:`adelete`.
 
-    It works where a Django file does: ``default_storage.save()``, an ``ImageField``, Pillow,
-    ``zipfile``. Async handlers have :meth:`aread`, :meth:`achunks` and :meth:`adelete`.
+    * ``name``: a name that is safe in a path.
+    * ``size``: the size in bytes.
+    * ``content_type``: the MIME type that the content was found to have.
+    * ``metadata``: a dictionary of JSON values in which the sink describes the stored file, for
+      example by its key and its ETag.
+
+    Sinks subclass this class. A subclass must implement :meth:`open_stored` and :meth:`adelete`.
     """
 
     def __init__(
@@ -48,28 +54,42 @@ class SinkFile(_File):
         self._opened: IO[Any] | None = None
 
     def open_stored(self) -> BinaryIO:
-        """A new seekable binary stream over the stored bytes, at 0. Blocking."""
+        """Return a new binary stream over the stored bytes, which can seek and begins at 0.
+
+        Blocks. If the bytes are on another machine, an implementation should raise Django's
+        ``SynchronousOnlyOperation`` on an event loop (``django.utils.asyncio.async_unsafe``).
+        """
         raise NotImplementedError
 
     async def adelete(self) -> None:
-        """Delete the stored bytes. Deleting twice, or what was moved away, is no error."""
+        """Delete the stored bytes. If they are gone already, that is no error."""
         raise NotImplementedError
 
     async def akeep(self) -> None:
-        """The application consumed the file and the sink keeps it: take away the mark, if the store
-        has one, by which a sweep would know it as abandoned."""
+        """Note in the store that the application has consumed the file, and that the file stays.
+
+        A store may have a mark by which a sweep recognises a file that nobody has consumed. This
+        method removes the mark. It is called only if the sink's ``keeps_files`` is true.
+        """
 
     def copy_to(self, storage: Storage, name: str) -> str | None:
-        """Save the file as ``name`` in ``storage`` by a cheaper way than a stream, as the storage's
-        ``save()`` would, and return the name it got; ``None`` if there is no such way. Blocking."""
+        """Save the file in a Django storage without reading its bytes, if that is possible.
+
+        ``name`` is the name that the file should get, as in ``storage.save()``. Returns the name
+        that it got, or ``None`` if the bytes must be streamed. ``entry.save()`` calls this method
+        first. Blocks.
+        """
         return None
 
     @property
     def url(self) -> str:
-        """Where a browser can fetch the file. Raises ``ValueError`` where the sink has no URLs."""
+        """The URL from which a browser can fetch the file.
+
+        Raises ``ValueError`` if the sink has no URLs.
+        """
         raise ValueError(f"{type(self).__name__} has no URL: save it to a storage first.")
 
-    # django.core.files.File reads everything through ``self.file``; it is opened at first use.
+    # Django's File reads everything through ``self.file``. The stream is opened at its first use.
 
     @property
     def file(self) -> IO[Any]:
@@ -89,7 +109,10 @@ class SinkFile(_File):
         return True
 
     def open(self, mode: str | None = None, *args: Any, **kwargs: Any) -> SinkFile:
-        """At 0 again, reopened if it was closed. Only ``"rb"`` makes sense of a stored upload."""
+        """Go back to the first byte, and return the file. A closed file is opened again.
+
+        Raises ``ValueError`` for a ``mode`` other than ``"r"`` and ``"rb"``.
+        """
         if mode not in (None, "r", "rb"):
             raise ValueError(f"A stored upload opens in mode 'rb'. Got: {mode!r}")
         if self.closed:
@@ -98,29 +121,40 @@ class SinkFile(_File):
         return self
 
     def close(self) -> None:
+        """Close the stream. The next read opens a new one."""
         if self._opened is not None:
             self._opened.close()
             self._opened = None
 
     async def aread(self, size: int = -1) -> bytes:
-        """``read()`` in a worker thread."""
+        """Read ``size`` bytes in a worker thread and return them.
+
+        Without a ``size``, all remaining bytes are read. At the end of the file, ``b""`` is
+        returned.
+        """
 
         def read() -> bytes:
-            # Opening is I/O too.
+            # The first read opens the file, which is I/O too.
             content: bytes = self.file.read(size)
             return content
 
         return await sync_to_async(read, thread_sensitive=False)()
 
     async def achunks(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """``chunks()``, each read in a worker thread; the default is 64 KiB as Django's."""
+        """Read the file from its first byte in worker threads, and yield it in chunks.
+
+        ``chunk_size`` is in bytes. It defaults to 64 KiB, as for Django's ``chunks()``.
+        """
         await sync_to_async(self.open, thread_sensitive=False)()
         while chunk := await self.aread(chunk_size or self.DEFAULT_CHUNK_SIZE):
             yield chunk
 
 
 class MemoryFile(SinkFile):
-    """The bytes themselves: ``bytes``, or memory that nobody writes to any more."""
+    """A file in this process's memory.
+
+    ``content`` may be a ``bytearray`` or an ``mmap``, if nobody writes to it any more.
+    """
 
     def __init__(self, name: str, content: bytes | bytearray | mmap, **kwargs: Any) -> None:
         self._content = content
@@ -128,7 +162,7 @@ class MemoryFile(SinkFile):
 
     def open_stored(self) -> BinaryIO:
         if isinstance(self._content, mmap):
-            # A BytesIO would be a copy of it.
+            # A BytesIO would copy the memory.
             return io.BufferedReader(_MemoryReader(self._content), self.DEFAULT_CHUNK_SIZE)
         return io.BytesIO(self._content)
 
@@ -138,7 +172,10 @@ class MemoryFile(SinkFile):
 
 
 class _MemoryReader(io.RawIOBase):
-    """A file over memory, which it does not copy. An ``mmap`` itself has one position for all."""
+    """A stream over an ``mmap`` that does not copy it.
+
+    An ``mmap`` is a stream itself, but all of its readers share one position.
+    """
 
     def __init__(self, memory: mmap) -> None:
         self._memory = memory
@@ -163,10 +200,10 @@ class _MemoryReader(io.RawIOBase):
 
 
 class LocalFile(SinkFile):
-    """A file on this machine's disk.
+    """A file on a disk of this machine.
 
     It has Django's ``temporary_file_path()``, so ``FileSystemStorage.save()`` renames it instead of
-    copying its bytes.
+    copying its bytes. ``size`` is in bytes.
     """
 
     def __init__(self, path: str, name: str, size: int, **kwargs: Any) -> None:
@@ -174,8 +211,11 @@ class LocalFile(SinkFile):
         self._path = path
 
     def temporary_file_path(self) -> str:
-        """For whoever moves the file. It is held open from then on, as Django's own is: an
-        ``ImageField`` measures an image after its storage has taken it."""
+        """Return the path, for a storage that moves the file.
+
+        The file is held open from now on, as Django's temporary uploads are. An ``ImageField``
+        reads the size of an image after its storage has moved the file.
+        """
         with contextlib.suppress(FileNotFoundError):
             _ = self.file
         return self._path

@@ -1,4 +1,4 @@
-"""Reads a stored object as a file: by ranges, with read-ahead, never whole unless asked."""
+"""``RangeReader``: reads a stored object as a file, by requests for ranges of its bytes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from django.utils.asyncio import async_unsafe
 
 from .exceptions import SinkError
 
-#: Bytes of the first request after a seek. A block around the position: a zip archive is read
-#: backwards from its end.
+#: Bytes of a block. The first request after a seek asks for the block around the position, because
+#: some formats are read backwards. A zip archive is read from its end.
 BLOCK = 64 * 1024
 
-#: Bytes that a request grows to while the file is read in order.
+#: The most bytes of a request while the file is read in order.
 MAX_AHEAD = 4 * 1024 * 1024
 
-#: How often to ask for a range whose bytes stopped on the way. SDKs repeat requests, but not the
-#: reading of an answer.
+#: The most times that a range is asked for. SDKs repeat a request that fails, but not a request
+#: whose answer breaks off while it is read.
 ATTEMPTS = 3
 
 
 def seek_target(position: int, size: int, offset: int, whence: int) -> int:
-    """Where a seek of a file of ``size`` bytes leads. Raises ``OSError`` if that is before 0."""
+    """Return the position to which ``seek(offset, whence)`` leads in a file of ``size`` bytes.
+
+    Raises ``OSError`` if it is before 0.
+    """
     base = {io.SEEK_SET: 0, io.SEEK_CUR: position, io.SEEK_END: size}[whence]
     if base + offset < 0:
         raise OSError(f"seek to {base + offset}, before the start")
@@ -30,12 +33,13 @@ def seek_target(position: int, size: int, offset: int, whence: int) -> int:
 
 
 class RangeReader(io.BufferedIOBase):
-    """A seekable binary file of ``size`` bytes over ``fetch(start, end)``, which returns the bytes
-    ``start`` to ``end`` (excluded) and blocks.
+    """A binary stream of ``size`` bytes that can seek.
 
-    Seeking costs nothing. The first read at a new place asks for the blocks around it; each that
-    goes on where the last request ended asks for twice as much. Reading needs a thread without an
-    event loop: on a running one it raises Django's ``SynchronousOnlyOperation``.
+    ``fetch(start, end)`` returns the bytes ``start`` to ``end`` (excluded) and blocks.
+
+    A seek makes no request. The first read at a new position asks for the blocks around it. A read
+    that goes on where the last request ended asks for twice as many bytes as that request, up to
+    ``MAX_AHEAD``. On a running event loop, reading raises Django's ``SynchronousOnlyOperation``.
     """
 
     def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
@@ -63,8 +67,12 @@ class RangeReader(io.BufferedIOBase):
         return self._position
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """``size`` bytes, fewer only at the end; all that are left if it is negative or ``None``.
-        Raises a :class:`~djust_uploads.exceptions.SinkError` when the store fails."""
+        """Read ``size`` bytes and return them.
+
+        There are fewer only at the end of the file. If ``size`` is negative or ``None``, all
+        remaining bytes are read. Raises a :class:`~djust_uploads.exceptions.SinkError` if the store
+        fails.
+        """
         self._check_open()
         start = self._position
         left = max(0, self._size - start)
@@ -77,12 +85,12 @@ class RangeReader(io.BufferedIOBase):
             content = content + more if content else more
         self._position = start + wanted
         if len(self._ahead) > MAX_AHEAD:
-            # It was asked for, in one piece, and now it is the caller's.
+            # The caller has asked for so many bytes in one read. They are not kept a second time.
             self._ahead = b""
         return content
 
     def read1(self, size: int = -1, /) -> bytes:
-        """At most what one request brings."""
+        """Read and return bytes with at most one request."""
         return self.read(BLOCK if size < 0 else size)
 
     def close(self) -> None:
@@ -94,7 +102,7 @@ class RangeReader(io.BufferedIOBase):
             raise ValueError("I/O operation on closed file.")
 
     def _take(self, position: int, size: int) -> bytes:
-        """As many of the ``size`` bytes from ``position`` as were read ahead."""
+        """Return those of the ``size`` bytes from ``position`` on that were read ahead."""
         start = position - self._ahead_at
         return self._ahead[start : start + size] if 0 <= start < len(self._ahead) else b""
 
@@ -104,7 +112,7 @@ class RangeReader(io.BufferedIOBase):
         "'await file.adelete()' to delete it), or read it in a thread."
     )
     def _load(self, start: int, size: int) -> None:
-        """Replace what was read ahead by at least ``size`` bytes from ``start``."""
+        """Read ahead at least ``size`` bytes from ``start`` on, in place of the old ones."""
         if start == self._requested_to:
             self._ahead_size = min(2 * self._ahead_size, MAX_AHEAD)
             end = start + max(size, self._ahead_size)
@@ -113,7 +121,7 @@ class RangeReader(io.BufferedIOBase):
             end = -(-(start + size) // BLOCK) * BLOCK
             start -= start % BLOCK
         end = min(end, self._size)
-        # Let go of the old bytes first: both together would be twice the memory.
+        # The old bytes are dropped first, because both together would need twice the memory.
         self._ahead = b""
         content = self._fetch_again(start, end)
         if len(content) != end - start:

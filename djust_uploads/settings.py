@@ -1,6 +1,6 @@
-"""``settings.DJUST_UPLOADS``, typed.
+"""The setting ``DJUST_UPLOADS``, with types and defaults.
 
-::
+This example shows all keys with their defaults, except for ``SINKS``::
 
     DJUST_UPLOADS = {
         "SINKS": {
@@ -8,19 +8,20 @@
             "fast": {"BACKEND": "djust_uploads.sinks.TemporaryFileSink",
                      "OPTIONS": {"directory": "/mnt/nvme/uploads"}},
         },
-        "MAX_BUFFERED_BYTES": 256 * 1024 * 1024,   # per process, all uploads together
-        "SINK_TIMEOUT": 60,                        # seconds for one call to a sink
-        "IDLE_TIMEOUT": 300,                       # seconds that a client may send nothing
+        "MAX_BUFFERED_BYTES": 256 * 1024 * 1024,   # bytes in memory, of all uploads of a process
+        "SINK_TIMEOUT": 60,                        # seconds that one call to a sink may take
+        "IDLE_TIMEOUT": 300,                       # seconds for which a client may send nothing
         "MAX_FRAME_SIZE": None,                    # bytes of a frame; None: what the server takes
-        "SHA256": False,                           # compute entry.sha256
-        "RESUME_CACHE": "default",                 # alias in CACHES, for resumable slots
-        "RESUME_TTL": 86400,                       # seconds that an upload may be interrupted
+        "SHA256": False,                           # whether to compute entry.sha256
+        "RESUME_CACHE": "default",                 # an alias of CACHES, for resumable slots
+        "RESUME_TTL": 86400,                       # seconds for which an upload may be interrupted
+        "CORS_ORIGINS": [],                        # origins whose pages may upload over HTTP
     }
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -31,35 +32,41 @@ from django.core.signals import setting_changed
 
 @dataclass(frozen=True, slots=True)
 class UploadSettings:
-    """``settings.DJUST_UPLOADS`` with its defaults."""
+    """The values of ``settings.DJUST_UPLOADS``, or their defaults."""
 
+    #: The sinks by their aliases: a dictionary with ``BACKEND`` and ``OPTIONS`` for each one.
     sinks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    #: Bytes that all uploads of this process together may hold, half before their sinks and half in
-    #: them.
+    #: The most bytes that all uploads of this process may hold in memory together. One half is for
+    #: bytes that no sink has taken yet, the other half for bytes in the sinks.
     max_buffered_bytes: int = 256 * 1024 * 1024
-    #: Seconds that one call to a sink may take.
+    #: Seconds that one call to a sink may take. Then the call is cancelled and the upload fails.
     sink_timeout: float = 60.0
-    #: Seconds that a client may send nothing of an upload that it announced.
+    #: Seconds for which a client may send nothing of a file that it has registered. Then the upload
+    #: fails.
     idle_timeout: float = 300.0
-    #: Bytes of a file that one frame may carry; ``None``: as many as the host's server takes, as far
-    #: as it can be found out.
+    #: The most bytes of a file that one frame may carry. With ``None`` it is what the server takes,
+    #: as far as that can be found out.
     max_frame_size: int | None = None
-    #: Whether to compute the SHA-256 of every upload while it arrives.
+    #: Whether to compute the SHA-256 of every upload, as ``entry.sha256``.
     sha256: bool = False
-    #: Alias in ``CACHES`` of the cache in which interrupted uploads are remembered.
+    #: The alias in ``CACHES`` of the cache that remembers interrupted uploads.
     resume_cache: str = "default"
-    #: Seconds for which they are.
+    #: Seconds for which an interrupted upload, or a complete one that nobody has consumed, is
+    #: remembered.
     resume_ttl: float = 24 * 3600
+    #: Origins such as ``"https://app.example.com"`` whose pages may use an UploadEndpoint. ``"*"``
+    #: stands for all origins, without cookies.
+    cors_origins: Sequence[str] = ()
 
     @classmethod
     def names(cls) -> dict[str, str]:
-        """The keys of the setting, and the attribute each one fills."""
+        """Return the keys of the setting, each with the name of its attribute."""
         return {name.upper(): name for name in cls.__dataclass_fields__}
 
 
 @cache
 def upload_settings() -> UploadSettings:
-    """The settings as they are now; read again after ``override_settings``."""
+    """Return the settings. They are read again when ``override_settings()`` changes them."""
     configured: dict[str, Any] = getattr(settings, "DJUST_UPLOADS", {})
     names = UploadSettings.names()
     return UploadSettings(**{names[key]: configured[key] for key in configured if key in names})

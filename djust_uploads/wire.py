@@ -1,15 +1,16 @@
-"""The wire: what travels over the socket, parsed and serialised. No I/O, no state.
+"""Parses and serialises the frames and messages of an upload. Nothing here does I/O.
 
-Binary frames go from browser to server::
+Binary frames go from the browser to the server::
 
     01 | ref (16 bytes) | index (u32, big-endian) | bytes     a chunk, or several of them
     02 | ref (16 bytes)                                       all chunks are sent
-    03 | ref (16 bytes)                                       cancel
+    03 | ref (16 bytes)                                       the upload is cancelled
 
-Everything else is a JSON message with a ``type``. A ref is a UUID that the client made up; in JSON
-it is written with hyphens. A frame may carry several whole chunks, up to the ``max_frame_size`` that
-the client was told; ``index`` is the one of the first chunk. Frames and verbs are djust's, so that a stock djust page can talk to us;
-what we add rides as extra keys.
+Everything else is a JSON message with a ``type``. A ref is a UUID that the client has chosen. JSON
+messages write it with hyphens. A frame may carry several whole chunks, up to the
+``max_frame_size`` that the server has told; its ``index`` is the first chunk's. The frames and the
+types are djust's, so that pages with djust's own JavaScript work. We have added keys to the
+messages.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import functools
 import struct
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.functional import Promise
@@ -28,13 +29,15 @@ from .exceptions import InvalidMessage, UploadError
 
 _REF = slice(1, 17)
 _INDEX = struct.Struct(">I")
-#: Bytes before the payload of a chunk.
+#: Bytes of a chunk's frame before the bytes of the file.
 HEADER_SIZE = 21
-#: Bytes of a frame that is only a type and a ref.
+#: Bytes of a frame that has only a type and a ref.
 _BARE_SIZE = 17
 
 
 class FrameType(enum.IntEnum):
+    """The first byte of a frame."""
+
     CHUNK = 1
     COMPLETE = 2
     CANCEL = 3
@@ -42,7 +45,10 @@ class FrameType(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One binary frame. ``data`` are the bytes of its chunks, and ``index`` is the first chunk's."""
+    """One binary frame.
+
+    Only frames with chunks have ``data``, and an ``index``, which is the first chunk's.
+    """
 
     type: FrameType
     ref: str
@@ -51,12 +57,18 @@ class Frame:
 
 
 def is_upload_frame(message: bytes) -> bool:
-    """Whether a binary message is ours. A MessagePack map, djust's other kind, starts at 0x80."""
+    """Return whether a binary message is an upload frame.
+
+    djust's other binary messages are MessagePack maps, whose first byte is 0x80 or higher.
+    """
     return len(message) >= _BARE_SIZE and 1 <= message[0] <= 3
 
 
 def parse(message: bytes) -> Frame:
-    """Raises :class:`InvalidMessage` for anything that :func:`serialize` can't have made."""
+    """Return the frame in a binary message.
+
+    Raises :class:`InvalidMessage` if it is not a frame that :func:`serialize` could return.
+    """
     try:
         frame_type = FrameType(message[0])
         ref = _ref(message[_REF])
@@ -74,12 +86,12 @@ def parse(message: bytes) -> Frame:
 
 @functools.lru_cache(4096)
 def _ref(raw: bytes) -> str:
-    """As JSON has it. Every frame of an upload asks for the same one."""
+    """Return a ref as JSON messages write it. Cached, because each frame of an upload needs it."""
     return str(uuid.UUID(bytes=raw))
 
 
 def serialize(frame: Frame) -> bytes:
-    """The reverse of :func:`parse`; here for clients written in Python, and for the tests."""
+    """Return a frame as a binary message. This is for clients in Python and for tests."""
     bare = bytes([frame.type]) + uuid.UUID(frame.ref).bytes
     if frame.type is not FrameType.CHUNK:
         return bare
@@ -87,12 +99,12 @@ def serialize(frame: Frame) -> bytes:
 
 
 def ref_of(message: bytes) -> str:
-    """The ref in a frame that :func:`parse` refused, if it is long enough to have one."""
+    """Return the ref in a message that :func:`parse` refused, or ``""`` if it is too short."""
     return str(uuid.UUID(bytes=message[_REF])) if len(message) >= _BARE_SIZE else ""
 
 
 def parse_ref(value: object) -> str:
-    """The canonical spelling of a ref; raises :class:`InvalidMessage` if it is not a UUID."""
+    """Return a ref in its canonical spelling. Raises :class:`InvalidMessage` if it is no UUID."""
     try:
         if not isinstance(value, str):
             raise ValueError
@@ -103,7 +115,10 @@ def parse_ref(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """``upload_register``: the client announces a file. Types are checked, nothing else is."""
+    """The message ``upload_register``, with which a client announces a file.
+
+    Only the types of the values are checked here. ``client_size`` is in bytes.
+    """
 
     upload_name: str
     ref: str
@@ -112,11 +127,20 @@ class Registration:
     client_size: int
     client_relative_path: str = ""
     resumable: bool = False
+    #: What the client tells of the file beside its name and type. Only HTTP carries it.
+    client_metadata: Mapping[str, str] = field(default_factory=dict)
+    #: The SHA-256 that the file must have, in hexadecimal digits, or ``""``. Only HTTP carries it.
+    expected_sha256: str = ""
+    #: What the door keeps with the upload, as JSON has it.
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, message: Mapping[str, Any]) -> Registration:
-        """Raises :class:`InvalidMessage` if the ref or the size is missing, and for any value of
-        another type."""
+        """Return the registration in a message.
+
+        Raises :class:`InvalidMessage` if the ref or the size is missing, or if a value has a wrong
+        type.
+        """
         size = message.get("client_size")
         if not isinstance(size, int) or isinstance(size, bool) or size < 0:
             raise InvalidMessage(f"client_size is not a size: {size!r:.80}")
@@ -150,8 +174,12 @@ def registered(
     max_frame_size: int,
     resumable: bool = False,
 ) -> dict[str, Any]:
-    """The answer to a registration: from ``offset`` on, the client may send up to ``limit``, in
-    chunks of ``chunk_size`` bytes and in frames of at most ``max_frame_size`` bytes of the file."""
+    """Return the answer to a registration.
+
+    The client may send the bytes from ``offset`` to ``limit``, in chunks of ``chunk_size`` bytes
+    and in frames of at most ``max_frame_size`` bytes of the file. ``resumable`` says whether it may
+    resume the upload over another connection.
+    """
     return {
         "type": "upload_registered",
         "ref": ref,
@@ -165,9 +193,20 @@ def registered(
 
 
 def progress(
-    ref: str, upload_name: str, status: str, *, progress: int, offset: int, limit: int
+    ref: str,
+    upload_name: str,
+    status: str,
+    *,
+    progress: int,
+    offset: int,
+    limit: int,
+    taken: int = 0,
 ) -> dict[str, Any]:
-    """Where an upload stands: ``progress`` in percent, ``offset`` and ``limit`` in bytes."""
+    """Return the message that says where an upload stands.
+
+    ``progress`` is in percent. In bytes are what the sink has ``taken``, what is durable
+    (``offset``), and the position up to which the client may send (``limit``).
+    """
     return {
         "type": "upload_progress",
         "ref": ref,
@@ -176,16 +215,17 @@ def progress(
         "progress": progress,
         "offset": offset,
         "limit": limit,
+        "taken": taken,
     }
 
 
 def failed(ref: str, error: UploadError, upload_name: str = "") -> dict[str, Any]:
-    """The end of an upload, with what the user can do about it."""
+    """Return the message that says that an upload has failed, and what the user can do."""
     return failed_before(ref, upload_name, error.code, error.message)
 
 
 def failed_before(ref: str, upload_name: str, code: str, message: str | Promise) -> dict[str, Any]:
-    """:func:`failed`, of an upload that ended when nobody was there to be told."""
+    """Return what :func:`failed` returns, for an error that was saved as a code and a sentence."""
     return {
         "type": "upload_progress",
         "ref": ref,
@@ -197,13 +237,21 @@ def failed_before(ref: str, upload_name: str, code: str, message: str | Promise)
     }
 
 
+def together(message_type: str, uploads: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several messages in one, for a client that takes lists. Each has its own ``type``."""
+    return {"type": message_type, "uploads": uploads}
+
+
 def configs(slots: dict[str, Any]) -> dict[str, Any]:
-    """The answer to ``upload_configs``: for a page that missed the mount message."""
+    """Return the options of all slots, for a page that asks or when they have changed."""
     return {"type": "upload_configs", "upload_configs": slots}
 
 
 def consumed(upload_name: str, refs: list[str]) -> dict[str, Any]:
-    """The application took these files: the page need not show them as waiting any longer."""
+    """Return the message that says that the application has consumed these files.
+
+    The page then no longer shows them as waiting.
+    """
     return {"type": "upload_consumed", "upload_name": upload_name, "refs": refs}
 
 
@@ -218,8 +266,11 @@ def resumed(
     max_frame_size: int,
     progress: int,
 ) -> dict[str, Any]:
-    """The answer to ``upload_resume``: the client goes on with the byte ``position``, in chunk
-    ``position // chunk_size``. It is ``offset``, or more if this process holds more."""
+    """Return the answer to ``upload_resume``.
+
+    The client goes on with the byte ``position``, in the chunk ``position // chunk_size``. That is
+    ``offset``, or more if this process holds bytes that are not stored yet.
+    """
     return {
         "type": "upload_resumed",
         "ref": ref,
@@ -236,8 +287,11 @@ def resumed(
 
 
 def not_resumed(ref: str, status: str = "not_found") -> dict[str, Any]:
-    """The answer to ``upload_resume`` for an upload that can't go on: the client starts over, or
-    waits if the status is ``"locked"``."""
+    """Return the answer to ``upload_resume`` for an upload that cannot go on.
+
+    If the status is ``"not_found"``, the client begins the upload again. If it is ``"locked"``,
+    another connection has the upload.
+    """
     return {
         "type": "upload_resumed",
         "ref": ref,

@@ -1,6 +1,7 @@
 """The configuration of Sphinx: https://www.sphinx-doc.org/en/master/usage/configuration.html"""
 
 import os
+import re
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -40,3 +41,28 @@ intersphinx_mapping = (
     if os.environ.get("READTHEDOCS")
     else {}
 )
+
+
+#: The pages are read on GitHub as well. There, relative links lead to files outside of docs/.
+REPOSITORY = "https://github.com/djust-org/djust-uploads/blob/main/"
+
+#: Files outside of docs/ that pages of the site include.
+INCLUDED = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+}
+
+
+def replace_links(app, name: str, source: list[str]) -> None:
+    """Let links that leave docs/ lead to a page of the site, or to the file on GitHub."""
+
+    def target(link: re.Match[str]) -> str:
+        path = link[1]
+        return f"]({INCLUDED.get(path, REPOSITORY + path)}"
+
+    source[0] = re.sub(r"\]\(\.\./([^)#]+)", target, source[0])
+
+
+def setup(app) -> None:
+    app.connect("source-read", replace_links)

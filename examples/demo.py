@@ -1,9 +1,12 @@
-"""Runs both example projects, and the stores that their galleries offer.
+"""Run both example projects, and the stores that their galleries offer.
 
     python examples/demo.py [PORT]
 
-Each server has a port of its own: PORT and those after it, in the order of ``SERVERS``.
+Each server has a port of its own: PORT and those after it, in the order of ``NAMES``. A server that
+ends is started again.
 """
+
+from __future__ import annotations
 
 import contextlib
 import http.client
@@ -13,36 +16,73 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 EXAMPLES = Path(__file__).parent
 BUCKET = "gallery"
 
 SITES = ["djust", "channels"]
-#: The stores come after the sites, so that a new one moves nobody's port.
-SERVERS = [*SITES, "s3", "gcs"]
+#: The stores come after the sites, so that a new store does not move the port of a site.
+NAMES = [*SITES, "s3", "gcs"]
+
+#: Seconds that a server may take until it answers.
+START_TIMEOUT = 30.0
+
+#: Seconds before a server that has ended is started again.
+RESTART_PAUSE = 0.5
 
 
-def taken(port: int) -> bool:
-    with socket.socket() as probe:
-        # As the servers do: a port whose last connections are not forgotten yet is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
+@dataclass
+class Server:
+    """One server of the demo. It is up when it answers ``request``, a method and a path."""
+
+    name: str
+    port: int
+    command: list[str]
+    request: tuple[str, str]
+    directory: Path = EXAMPLES
+    environ: dict[str, str] = field(default_factory=dict)
+    #: Whether its own messages are for the terminal.
+    speaks: bool = True
+
+    def start(self) -> bool:
+        """Start the server, and return whether it answers."""
+        output = None if self.speaks else subprocess.DEVNULL
+        self.process = subprocess.Popen(
+            self.command,
+            cwd=self.directory,
+            env={**os.environ, **self.environ},
+            stdout=output,
+            stderr=output,
+        )
+        give_up_at = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < give_up_at and not self.has_ended:
+            if answers(self.port, *self.request):
+                return True
+            time.sleep(0.1)
         return False
 
+    @property
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
 
-def wait_for(name: str, process: subprocess.Popen[bytes], port: int, *request: str) -> None:
-    """Return when the server answers ``request``, a method and a path. Raises ``SystemExit``."""
-    for _ in range(300):
-        if answers(port, *request):
-            return
-        if process.poll() is not None:
-            break
-        time.sleep(0.1)
-    raise SystemExit(f"The {name} server does not answer at port {port}.")
+    def restart(self) -> None:
+        """Start a server again that has ended. If it does not answer, it is ended, so that the
+        caller finds it ended and calls this method once more."""
+        print(f"The {self.name} server has ended. It is started again.", flush=True)
+        time.sleep(RESTART_PAUSE)
+        if self.start():
+            print(f"The {self.name} server is up again.", flush=True)
+        else:
+            self.end()
+
+    def end(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
 
 
 def answers(port: int, method: str, path: str) -> bool:
@@ -53,102 +93,104 @@ def answers(port: int, method: str, path: str) -> bool:
     return False
 
 
-class Demo:
-    """The servers that run now, and what the sites must know of the stores."""
+def s3_server(port: int) -> Server:
+    """moto keeps everything in memory, so it is empty when it starts. The request that asks whether
+    it is up creates the bucket."""
+    command = [sys.executable, "-m", "moto.server", "--port", str(port)]
+    return Server("s3", port, command, ("PUT", f"/{BUCKET}"), speaks=False)
 
-    def __init__(self, ports: dict[str, int]) -> None:
-        self.ports = ports
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.environ: dict[str, str] = {}
 
-    def start_s3(self) -> None:
-        """moto's: everything in memory, gone when it ends."""
-        port = self.ports["s3"]
-        command = [sys.executable, "-m", "moto.server", "--port", str(port)]
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.processes["s3"] = server
-        wait_for("s3", server, port, "PUT", f"/{BUCKET}")
-        self.environ["DEMO_S3_ENDPOINT"] = f"http://localhost:{port}"
+def gcs_server(port: int) -> Server:
+    """An emulator of Google Cloud Storage, which keeps everything in memory."""
+    program = str(Path(sys.executable).with_name("gcp-storage-emulator"))
+    options = ["--in-memory", "--host=localhost", f"--port={port}", f"--default-bucket={BUCKET}"]
+    return Server("gcs", port, [program, "start", *options], ("GET", "/"), speaks=False)
 
-    def start_gcs(self) -> None:
-        """An emulator of Google's, as short-lived. The SDK finds it by this variable."""
-        port = self.ports["gcs"]
-        program = str(Path(sys.executable).with_name("gcp-storage-emulator"))
-        options = [
-            "--in-memory",
-            "--host=localhost",
-            f"--port={port}",
-            f"--default-bucket={BUCKET}",
-        ]
-        server = subprocess.Popen(
-            [program, "start", *options, f"--port={port}"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.processes["gcs"] = server
-        wait_for("gcs", server, port, "GET", "/")
-        self.environ["STORAGE_EMULATOR_HOST"] = f"http://localhost:{port}"
 
-    def start_site(self, host: str) -> None:
-        # Photos don't get smaller by deflating them, only slower.
-        options = ["--ws-per-message-deflate", "false", "--lifespan", "off"]
-        command = [sys.executable, "-m", "uvicorn", f"site_{host}.asgi:application", *options]
-        self.processes[host] = subprocess.Popen(
-            [*command, "--log-level", "warning", "--port", str(self.ports[host])],
-            cwd=EXAMPLES / f"{host}_site",
-            env={
-                **os.environ,
-                "PYTHONPATH": str(EXAMPLES.parent),
-                # Django warns that its own view of media files is synchronous.
-                "PYTHONWARNINGS": "ignore:StreamingHttpResponse",
-                **self.environ,
-            },
-        )
+def site(name: str, port: int, stores: dict[str, str]) -> Server:
+    """An example project on uvicorn. ``stores`` is the environment that tells it of the stores."""
+    # Photos don't get smaller when they are compressed again.
+    options = ["--ws-per-message-deflate", "false", "--lifespan", "off", "--log-level", "warning"]
+    command = [sys.executable, "-m", "uvicorn", f"site_{name}.asgi:application", *options]
+    environ = {
+        "PYTHONPATH": str(EXAMPLES.parent),
+        # Django warns that its own view of media files is synchronous.
+        "PYTHONWARNINGS": "ignore:StreamingHttpResponse",
+        **stores,
+    }
+    return Server(
+        name,
+        port,
+        [*command, "--port", str(port)],
+        ("GET", "/gallery/"),
+        EXAMPLES / f"{name}_site",
+        environ,
+    )
 
-    def run(self) -> str:
-        """Return the name of a server that ended."""
-        self.start_s3()
-        self.start_gcs()
-        for host in SITES:
-            self.start_site(host)
-        for host in SITES:
-            wait_for(host, self.processes[host], self.ports[host], "GET", "/gallery/")
-            print(f"{host:<10}http://localhost:{self.ports[host]}/gallery/")
-        print(f"S3 server {self.environ['DEMO_S3_ENDPOINT']}/{BUCKET}")
-        print(f"GCS       {self.environ['STORAGE_EMULATOR_HOST']}/{BUCKET}")
-        print("Ctrl-C ends all of them.", flush=True)
-        while not (ended := [name for name, p in self.processes.items() if p.poll() is not None]):
-            time.sleep(0.2)
-        return ended[0]
 
-    def end(self) -> None:
-        for process in self.processes.values():
-            process.terminate()
-        for process in self.processes.values():
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
+def servers(ports: dict[str, int]) -> list[Server]:
+    """Return the servers in the order in which they start: the sites need the stores."""
+    stores = {
+        "DEMO_S3_ENDPOINT": f"http://localhost:{ports['s3']}",
+        # The SDK looks for the emulator there.
+        "STORAGE_EMULATOR_HOST": f"http://localhost:{ports['gcs']}",
+    }
+    return [
+        s3_server(ports["s3"]),
+        gcs_server(ports["gcs"]),
+        *(site(name, ports[name], stores) for name in SITES),
+    ]
+
+
+def run(running: list[Server]) -> None:
+    """Start the servers, say where they are, and start those again that end."""
+    for server in running:
+        if not server.start():
+            raise SystemExit(f"The {server.name} server does not answer at port {server.port}.")
+    for server in sorted(running, key=lambda server: server.port):
+        path = "gallery/" if server.name in SITES else BUCKET
+        print(f"{server.name:<10}http://localhost:{server.port}/{path}")
+    print("Ctrl-C ends all of them.", flush=True)
+    while True:
+        for server in running:
+            if server.has_ended:
+                server.restart()
+        time.sleep(0.2)
+
+
+def taken(port: int) -> bool:
+    with socket.socket() as probe:
+        # The servers set this option too. With it, a port can be used again at once.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
 
 
 def main() -> int:
     first = int(sys.argv[1]) if len(sys.argv) > 1 else 8000
-    ports = {name: first + place for place, name in enumerate(SERVERS)}
+    ports = {name: first + place for place, name in enumerate(NAMES)}
     if busy := [port for port in ports.values() if taken(port)]:
         raise SystemExit(
             f"Port {busy[0]} is in use, and the demo needs {first} to {first + len(ports) - 1}. "
             f"Choose others: make demo PORT=9000"
         )
-    # As Ctrl-C: servers that outlive this process keep the ports. A closed terminal sends SIGHUP.
+    # Servers that outlive this process would keep the ports. A terminal that is closed sends
+    # SIGHUP.
     for name in {"SIGTERM", "SIGHUP"} & set(dir(signal)):
         signal.signal(getattr(signal, name), signal.default_int_handler)
-    demo = Demo(ports)
+    running = servers(ports)
     try:
-        raise SystemExit(f"The {demo.run()} server has ended.")
+        run(running)
     except KeyboardInterrupt:
-        return 0
+        pass
     finally:
-        demo.end()
+        for server in running:
+            if hasattr(server, "process"):
+                server.end()
+    return 0
 
 
 if __name__ == "__main__":

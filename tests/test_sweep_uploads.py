@@ -53,7 +53,7 @@ def test_it_deletes_what_is_old_in_every_sink(directories):
     assert error is None
     for alias, directory in directories.items():
         assert names(directory) == {f"{PREFIX}young", "foreign"}
-        assert f"{alias}: deleted {PREFIX}old\n{alias}: deleted 1 abandoned\n" in out
+        assert f"{alias}: deleted {PREFIX}old\n{alias}: deleted 1 in total\n" in out
 
 
 def test_a_dry_run_deletes_nothing(directories):
@@ -88,7 +88,7 @@ def test_a_sink_that_fails_keeps_no_other_from_being_swept(directories):
     configured = {"broken": {"BACKEND": "djust_uploads.Missing"}, **settings.DJUST_UPLOADS["SINKS"]}
     with override_settings(DJUST_UPLOADS={"SINKS": configured}):
         _out, err, error = sweep("--older-than", "24h")
-    assert error == "Not swept: broken."
+    assert error == "These sinks could not be swept: broken."
     assert "broken: The upload sink 'broken' can't be imported" in err
     assert f"{PREFIX}old" not in names(directories["fast"])
 

@@ -1,4 +1,4 @@
-"""File names: what is kept of a client's, what is safe, and the type that an extension means."""
+"""Cleans the file names that clients send, and finds the MIME type that an extension stands for."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import mimetypes
 import re
 import unicodedata
 
-#: Longest names kept, in bytes of UTF-8. Most file systems take 255 for a component, and a storage
-#: appends to a name that is taken.
+#: The most bytes that a cleaned name has in UTF-8. Most file systems take 255 bytes for one
+#: component of a path, and a storage makes a name longer if another file has it.
 _MAX_CLIENT_NAME = 200
 _MAX_SAFE_NAME = 100
 
 
-# Names
-
-
 #: Characters that nobody sees: marks that change the direction of the text around them, with which
-#: "gpj.exe" reads as "exe.jpg" (https://www.unicode.org/reports/tr9/), and spaces without a width.
+#: "gpj.exe" looks like "exe.jpg" (https://www.unicode.org/reports/tr9/), and spaces without a width.
 #: Joiners are not among them: Persian words and joined emoji need them.
 _INVISIBLE = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
@@ -27,13 +24,12 @@ _JOINERS = "\u200c\u200d"
 
 
 def clean_client_name(name: str) -> str:
-    """The last component of what the browser said, without control characters, and without marks
-    that change the direction of writing.
+    """Return the last component of a file name, without control and invisible characters.
 
-    Safe in ``default_storage.save(f"avatars/{entry.client_name}", …)``: it has no separators and
-    is never ``"."``, ``".."`` or empty.
+    The result has no separators, and is never ``"."``, ``".."`` or empty. So it is safe in
+    ``default_storage.save(f"avatars/{entry.client_name}", …)``. It has at most 200 bytes in UTF-8.
     """
-    # Only the tail can be the last component; a hostile megabyte is not worth normalising.
+    # The last component is at the end. A hostile client may send a megabyte before it.
     name = unicodedata.normalize("NFC", name[-4 * _MAX_CLIENT_NAME :])
     last = re.split(r"[/\\]", name)[-1]
     kept = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cs"))
@@ -42,17 +38,25 @@ def clean_client_name(name: str) -> str:
 
 
 def clean_relative_path(path: str) -> str:
-    """A dropped folder's path for display, component by component as :func:`clean_client_name`."""
+    """Return a path within a dropped folder with each component cleaned, for display.
+
+    Each component is cleaned by :func:`clean_client_name`.
+    """
     parts = [part for part in re.split(r"[/\\]", path[:4096]) if part.strip(". ")]
     return "/".join(clean_client_name(part) for part in parts)
 
 
+#: Names of devices, which are no names of files on Windows:
 #: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 _WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.I)
 
 
 def safe_client_name(name: str) -> str:
-    """Letters, digits, ``-``, ``_`` and ``.`` in ASCII; at most 100 characters; not hidden."""
+    """Return a name like ``name`` that has only ASCII letters, digits, ``-``, ``_`` and ``.``.
+
+    It has at most 100 characters, does not begin with a dot, and is not the name of a device of
+    Windows.
+    """
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     safe = re.sub(r"[^\w.-]+", "_", ascii_name, flags=re.ASCII).strip("._-")
     safe = re.sub(r"\.{2,}", ".", safe)
@@ -72,7 +76,7 @@ def _shorten(name: str, limit: int) -> str:
     return kept.decode(errors="ignore") + extension
 
 
-#: Types that Python's and the system's tables often lack.
+#: MIME types that the tables of Python and of the system often lack.
 _EXTRA_TYPES = {
     ".avif": "image/avif",
     ".heic": "image/heic",
@@ -93,14 +97,16 @@ _EXTRA_TYPES = {
 
 
 def type_of_name(name: str) -> str:
-    """The MIME type that a file's extension stands for, or ``""``."""
+    """Return the MIME type that a file's extension stands for, or ``""`` if it is not known."""
     extension = extension_of(name)
     guessed, _encoding = mimetypes.guess_type(f"x{extension}", strict=False)
     return _EXTRA_TYPES.get(extension) or guessed or ""
 
 
 def extension_of(name: str) -> str:
-    """``.png`` of ``a.PNG``; of ``evil.svg .`` it is ``.svg``, as the systems that drop the rest
-    would see it; ``""`` if there is none."""
+    """Return the extension of a name in lower case, such as ``.png`` for ``a.PNG``, or ``""``.
+
+    For ``evil.svg .`` it is ``.svg``, because some systems drop the space and the dot at the end.
+    """
     stem, dot, extension = name.rstrip(" .").rpartition(".")
     return f".{extension.lower()}" if dot and stem else ""

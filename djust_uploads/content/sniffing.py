@@ -1,6 +1,7 @@
-"""What bytes are: by libmagic, as a browser sees them, and as a parser reads them.
+"""Finds out what the bytes of a file are: for libmagic, for a browser, and for an XML parser.
 
-Knows neither slots nor entries; :mod:`djust_uploads.slots.acceptance` decides what to do about it.
+Nothing here knows slots or entries. :mod:`djust_uploads.slots.acceptance` decides which files are
+refused.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from .names import extension_of, type_of_name
 if TYPE_CHECKING:
     import magic
 
-#: Claims that say nothing.
+#: MIME types that say nothing about the content.
 GENERIC_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 
-#: What a browser runs, or may be talked into running, when it is served inline.
+#: MIME types of files that may run scripts in a browser that shows them.
 ACTIVE_TYPES = frozenset(
     {
         "application/ecmascript",
@@ -43,7 +44,8 @@ ACTIVE_EXTENSIONS = frozenset(
     }
 )  # fmt: skip
 
-#: Types whose files libmagic always knows: "no idea" and "another one of these" are mismatches too.
+#: MIME types of files that libmagic always recognises. If a file is declared as one of these, and
+#: libmagic recognises nothing or another one of these, the declaration is wrong.
 _RELIABLE = frozenset(
     {
         "application/gzip",
@@ -58,7 +60,8 @@ _RELIABLE = frozenset(
     }
 )
 
-#: Other names for one type, from IANA's deprecations and libmagic's own spellings.
+#: Other names of a MIME type to the name that is used here. Some are deprecated by IANA, and some
+#: are libmagic's own.
 _SAME = {
     "application/x-gzip": "application/gzip",
     "application/x-zip-compressed": "application/zip",
@@ -81,7 +84,8 @@ _SAME = {
     "text/rtf": "application/rtf",
 }
 
-#: Types that the first bytes can't tell apart: the same container, or text.
+#: Each pattern matches MIME types that cannot be distinguished by the first bytes, because they
+#: have the same container format, or because all of them are text.
 _FAMILIES = tuple(
     re.compile(pattern)
     for pattern in (
@@ -96,12 +100,12 @@ _FAMILIES = tuple(
         r"text/.*|message/.*|model/.*|application/(.*\+)?(json|json5|ld|xml|yaml|toml|sql|rtf|x-.*)",
     )
 )
-#: Main types whose members are alike enough to the first look, but for the reliable ones.
+#: Main types within which a different subtype is accepted, except for reliable types.
 _MEDIA = frozenset({"audio", "font", "image", "video"})
 
 
 def compatible(found: str, declared: str) -> bool:
-    """Whether bytes that libmagic calls ``found`` may be a file of type ``declared``.
+    """Return whether a file that libmagic calls ``found`` may have the MIME type ``declared``.
 
     >>> compatible("application/zip", "application/epub+zip")
     True
@@ -117,9 +121,9 @@ def compatible(found: str, declared: str) -> bool:
         return False
     main = found.partition("/")[0]
     if main in _MEDIA and declared.startswith(f"{main}/"):
-        # SVG is the one image that is text.
+        # SVG is the only image format that is text.
         return "image/svg+xml" not in (found, declared)
-    # A text family that takes application/x-… must not take binaries that are called so.
+    # The family of text files has application/x-… in it, but some of those types are binary.
     families = _FAMILIES if _is_text(found) else _FAMILIES[:-1]
     return any(family.fullmatch(found) and family.fullmatch(declared) for family in families)
 
@@ -129,15 +133,17 @@ def _is_text(found: str) -> bool:
 
 
 def is_active(content_type: str) -> bool:
+    """Return whether files of this MIME type may run scripts in a browser."""
     return content_type in ACTIVE_TYPES
 
 
 def is_active_name(name: str) -> bool:
+    """Return whether the extension of a name belongs to files that may run scripts."""
     return extension_of(name) in ACTIVE_EXTENSIONS or is_active(type_of_name(name))
 
 
-#: https://mimesniff.spec.whatwg.org/#identifying-a-resource-with-an-unknown-mime-type: how browsers
-#: recognise HTML, and the other tags that start one in practice.
+#: Matches the tags by which browsers recognise HTML, and other tags with which HTML may begin:
+#: https://mimesniff.spec.whatwg.org/#identifying-a-resource-with-an-unknown-mime-type
 _HTML_START = re.compile(
     rb"<(!doctype\s+html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|!--"
     rb"|svg|img|form|meta|link|object|embed|base)[\s/>]|<!--",
@@ -147,12 +153,12 @@ _UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
 def looks_like_html(head: bytes) -> bool:
-    """Whether a browser that sniffs would take these bytes for HTML or SVG."""
+    """Return whether a browser may take these bytes for HTML or SVG, whatever their MIME type."""
     return bool(_HTML_START.match(_text_start(head)))
 
 
 def _text_start(head: bytes) -> bytes:
-    """The bytes as a browser's sniffer compares them: no byte order mark, no leading space."""
+    """Return the bytes without a byte order mark and leading white space, as browsers do."""
     if encoding := _UTF16.get(head[:2]):
         head = head[2:].decode(encoding, "ignore").encode()
     return head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\n\x0c\r")
@@ -163,22 +169,22 @@ _magic_lock = threading.Lock()
 
 @cache
 def _magic() -> magic.Magic:
-    """libmagic's database, loaded once; raises ``ImportError`` where the library is missing."""
+    """Load libmagic's database once. Raises ``ImportError`` if the library is missing."""
     import magic
 
     return magic.Magic(mime=True)
 
 
 def sniff(head: bytes) -> str:
-    """The MIME type of the first bytes by libmagic; ``""`` for no bytes. Blocking.
+    """Return the MIME type that libmagic finds for the first bytes of a file. Blocks.
 
-    Raises :class:`SinkMisconfigured` where libmagic is not installed: without a look at the content
-    nothing may pass.
+    Returns ``""`` if there are no bytes. Raises :class:`SinkMisconfigured` if libmagic is not
+    installed, because no file may pass unchecked.
     """
     if not head:
         return ""
     try:
-        # A libmagic cookie is not safe for two threads.
+        # libmagic's handle must not be used by two threads at once.
         with _magic_lock:
             return _magic().from_buffer(head)
     except ImportError as exc:
@@ -186,7 +192,7 @@ def sniff(head: bytes) -> str:
 
 
 def is_xml(content_type: str, head: bytes) -> bool:
-    """Whether a browser would parse these bytes as XML, by their type or by how they begin."""
+    """Return whether a browser may parse a file as XML, by its MIME type or its first bytes."""
     content_type = _SAME.get(content_type, content_type)
     return (
         content_type == "text/xml"

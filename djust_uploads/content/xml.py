@@ -1,4 +1,4 @@
-"""XML that may carry scripts, read by a parser as it arrives."""
+"""``XMLGuard``: refuses XML that a browser might run, while it arrives."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ..exceptions import ActiveContent
 
 
 class XMLGuard:
-    """Reads XML as it passes and refuses what a browser would run in it.
+    """Parses an XML file while it arrives, and refuses what a browser might run.
 
-    XML's scripts may come anywhere in the file and hide behind entities and character references,
-    so only a parser can say that there are none. What is not well-formed is refused too: parsers
-    differ in how they go on after an error.
+    Scripts may be anywhere in the file, and may be hidden behind entities and character references.
+    So only a parser can find out that there are none. XML that is not well-formed is refused too,
+    because parsers differ in how they go on after an error.
     """
 
     _ACTIVE_NAMESPACES = (
@@ -21,8 +21,8 @@ class XMLGuard:
         "http://www.w3.org/1998/Math/MathML",
         "http://www.w3.org/1999/XSL/Transform",
     )
-    # What expat keeps in memory: a frame for each open element, every name that it saw, and a token
-    # (a tag with its attributes, a comment) that is not complete.
+    # These bound the memory of the parser. It keeps a frame for each open element, every name that
+    # it has read, and the bytes of an incomplete token, such as a tag with its attributes.
     _MAX_DEPTH = 200
     _MAX_NAMES = 10_000
     _MAX_TOKEN = 1024 * 1024
@@ -38,11 +38,14 @@ class XMLGuard:
         self._parser.EntityDeclHandler = self._entity
 
     def feed(self, data: bytes, final: bool = False) -> None:
-        """Raises :class:`ActiveContent`. Takes about 10 ms for a megabyte."""
+        """Parse the next bytes. ``final`` says that there are no more.
+
+        Raises :class:`ActiveContent`. Blocks for about 10 ms for each megabyte.
+        """
         self._fed += len(data)
         try:
             self._parser.Parse(data, final)
-        # LookupError and ValueError: an encoding that Python or expat can't read.
+        # LookupError and ValueError mean that Python or expat cannot read the encoding.
         except (expat.ExpatError, LookupError, ValueError) as exc:
             raise ActiveContent(
                 f"XML that can't be checked: {exc}", message="The XML file has an error in it."
@@ -55,7 +58,7 @@ class XMLGuard:
         self._depth += 1
         self._names.update((name, *attributes))
         if self._depth > self._MAX_DEPTH or len(self._names) > self._MAX_NAMES:
-            raise ActiveContent("XML too deep, or of too many names, to check")
+            raise ActiveContent("XML with too deep elements or too many names")
         links = any(
             value.lstrip().lower().startswith("javascript:") for value in attributes.values()
         )

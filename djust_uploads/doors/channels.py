@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
@@ -21,7 +20,7 @@ from django.utils.translation import override
 from .. import wire
 from ..exceptions import UploadError
 from ..uploads.manager import UploadManager
-from .handlers import is_event_handler
+from .handlers import call, is_event_handler
 from .messages import MAX_MESSAGE_SIZE, UPLOAD_MESSAGES, UploadMessages
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
@@ -63,7 +62,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         self._events: list[str] = []
         await self.accept()
         try:
-            await _call(self.mount)
+            await call(self.mount)
         except Exception:
             logger.exception("%s.mount() raised", type(self).__name__)
             await self.send_json({"type": "error", "error": _("The page could not be set up.")})
@@ -185,7 +184,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
             logger.warning("event refused: %s", exc)
             return {"type": "error", "error": _("The page asked for something it may not.")}
         try:
-            await _call(handler, **params)
+            await call(handler, **params)
         except UploadError as exc:
             # Its sentence is meant for the person at the page.
             logger.warning("%s raised (%s): %s", message["event"], exc.code, exc)
@@ -208,11 +207,3 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         except TypeError as exc:
             raise ValueError(f"params of {name}: {exc}") from None
         return handler, params
-
-
-async def _call(function: Callable[..., Any], /, **params: Any) -> Any:
-    if inspect.iscoroutinefunction(function):
-        return await function(**params)
-    # Channels has one thread for all thread-sensitive calls. A handler that saves a large file
-    # there would keep the handlers of all other pages waiting.
-    return await database_sync_to_async(function, thread_sensitive=False)(**params)

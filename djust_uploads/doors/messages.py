@@ -1,4 +1,4 @@
-"""What every door over a WebSocket does: it takes the upload messages out of the stream."""
+"""``UploadMessages``: takes the upload messages out of a WebSocket consumer's stream."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..uploads.connection import DEFAULT_MESSAGE_SIZE
 from ..uploads.languages import language_of, load_catalogue
 from ..uploads.manager import UploadManager
 
-#: Characters of a JSON message, at most.
+#: The most characters of a JSON message.
 MAX_MESSAGE_SIZE = 64 * 1024
 
 
 class UploadMessages:
-    """Takes the upload messages out of a consumer's stream. The other messages go their usual way.
+    """Handles the upload messages of a consumer. All other messages go to Channels as usual.
 
     Binary frames do not pass through Channels' dispatch. For each message, the dispatch creates
-    tasks and calls a thread that looks for old database connections. That costs more than the
-    frame's bytes. A server that reads ahead would also read faster than Channels dispatches.
+    tasks and calls a thread that looks for old database connections. That costs more than to move
+    the bytes of a frame. A server that reads ahead would also read faster than Channels dispatches.
     """
 
     def upload_manager(self) -> UploadManager | None:
@@ -33,7 +33,7 @@ class UploadMessages:
         raise NotImplementedError
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        slows = not _reads_ahead(receive)
+        slows = not reads_ahead(receive)
         self._max_message_size = max_message_size(receive, send)
 
         async def receive_others() -> dict[str, Any]:
@@ -41,8 +41,8 @@ class UploadMessages:
                 message: dict[str, Any] = await receive()
                 if not await self._take_frame(message, slows):
                     return message
-                # While we wait for the next message, nobody counts the bytes of this one. It must
-                # not be kept alive until then.
+                # The budget does not count the bytes of this message any more. It must not stay in
+                # memory while we wait for the next one.
                 del message
 
         try:
@@ -62,7 +62,7 @@ class UploadMessages:
         return True
 
     async def close_uploads(self) -> None:
-        """End what this connection has begun. May be called again."""
+        """End the uploads of this connection, or park them. May be called again."""
         if manager := self.upload_manager():
             await manager.aclose()
 
@@ -70,6 +70,10 @@ class UploadMessages:
         """Answer one of the ``UPLOAD_MESSAGES``."""
         if message["type"] == "upload_configs":
             await self.send_upload_message(wire.configs(self.client_configs()))
+            return
+        if message["type"] == "upload_keep":
+            if manager := self.upload_manager():
+                manager.keep(message)
             return
         # Without a slot there is no manager, but the client must hear that its file is refused.
         manager = self.upload_manager() or UploadManager()
@@ -88,6 +92,7 @@ class UploadMessages:
         return language
 
     def client_configs(self) -> dict[str, Any]:
+        """Return what the browser needs to know about each slot."""
         manager = self.upload_manager()
         return manager.client_configs() if manager else {}
 
@@ -110,7 +115,7 @@ def max_message_size(receive: Any, send: Any) -> int:
     return DEFAULT_MESSAGE_SIZE
 
 
-def _reads_ahead(receive: Any) -> bool:
+def reads_ahead(receive: Any) -> bool:
     """Return whether the server goes on reading a socket while we receive nothing from it.
 
     daphne does: ``receive`` is the ``get`` of a queue without a bound. uvicorn stops reading, and
@@ -123,4 +128,4 @@ def _reads_ahead(receive: Any) -> bool:
 #: What uvicorn, hypercorn, and daphne's protocol (autobahn's) call their limit.
 _MESSAGE_SIZES = ("ws_max_size", "websocket_max_message_size", "maxMessagePayloadSize")
 
-UPLOAD_MESSAGES = frozenset({"upload_register", "upload_resume", "upload_configs"})
+UPLOAD_MESSAGES = frozenset({"upload_register", "upload_resume", "upload_configs", "upload_keep"})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
 
-#: The options of a slot that JSON can carry. It can carry a ``sink`` that is an alias.
+#: The options of a slot that can be saved as JSON. A ``sink`` can be saved if it is an alias.
 _REPLAYABLE = (
     "name",
     "accept",
@@ -82,31 +82,34 @@ class UploadMixin:
     ) -> UploadSlot:
         """Declare a slot. Call it in ``mount()``; the template has ``dj-upload="name"``.
 
-        * ``accept``: extensions and MIME types, separated by commas as in HTML. ``""`` accepts any
-          type.
-        * ``max_entries``: how many files the slot takes at once. Files count while they are on
-          their way and while they wait to be consumed.
-        * ``max_file_size``: bytes.
-        * ``chunk_size``: bytes of one WebSocket message, at most 16 MiB. daphne takes messages of
-          at most 1 MiB, including a header of 21 bytes.
-        * ``auto_upload``: ``False`` waits until the form is submitted.
-        * ``sink``: an alias of ``DJUST_UPLOADS["SINKS"]``, a ``Sink``, or a callable ``(entry) ->
-          alias | Sink``. A callable is called on the event loop when the content type is known.
-          ``None`` means the alias ``"default"``.
-        * ``resumable``: an interrupted upload goes on where it was, in any process. The connection
-          needs a user or a session, and all processes must share the cache ``RESUME_CACHE``.
-        * ``allow_active_content``: accepts HTML, SVG and scripts. Serve them from another origin.
-        * ``validators``: your own checks, instances of :class:`~djust_uploads.Validator`.
-        * ``on_complete``: a function or coroutine function that is called with every entry that
-          becomes complete.
-        * ``min_entries``: how many files must be complete before they are consumed. The page keeps
-          a form from being submitted with fewer. :meth:`consume_uploaded_entries` raises
-          :class:`~djust_uploads.exceptions.TooFewFiles`.
-        * ``max_total_size``: bytes of all files of the slot together.
-        * ``image_max_size``: pixels. The browser makes JPEG, PNG and WebP pictures smaller before
-          it sends them, so that neither side is longer. The picture that is sent is upright, and
-          does not say where it was taken. A client that is not our page may send larger ones.
-        * ``writer``: a djust ``UploadWriter`` class instead of a ``sink``. It runs in a thread.
+        :param name: The name of the slot.
+        :param accept: Extensions and MIME types, separated by commas as in HTML. ``""`` accepts any
+            type.
+        :param max_entries: How many files the slot takes at once. A file counts while it is on its
+            way and while it waits to be consumed.
+        :param max_file_size: The most bytes of a file.
+        :param chunk_size: Bytes of the file in one WebSocket message, at most 16 MiB. daphne takes
+            messages of at most 1 MiB, including a header of 21 bytes.
+        :param auto_upload: Whether files are sent as soon as they are selected. With ``False``,
+            they are sent when the form is submitted.
+        :param sink: An alias of ``DJUST_UPLOADS["SINKS"]``, a :class:`~djust_uploads.Sink`, or a
+            callable that takes the entry and returns one of these. The callable is called on the
+            event loop when the content type is known. ``None`` means the alias ``"default"``.
+        :param resumable: Whether an interrupted upload can go on where it was, in any process. The
+            connection needs a user or a session, and all processes must share ``RESUME_CACHE``.
+        :param allow_active_content: Whether to accept HTML, SVG and scripts. If so, serve the files
+            from another origin.
+        :param validators: Your own checks, as instances of :class:`~djust_uploads.Validator`.
+        :param on_complete: A function or coroutine function that is called with each entry when its
+            file is stored, before the client is told.
+        :param min_entries: How many files must be complete before they are consumed. The page does
+            not submit a form with fewer, and :meth:`consume_uploaded_entries` raises
+            :class:`~djust_uploads.exceptions.TooFewFiles`.
+        :param max_total_size: The most bytes of all files of the slot together.
+        :param image_max_size: Pixels. The browser makes JPEG, PNG and WebP pictures smaller before
+            it sends them, so that neither side is longer. The picture that is sent is upright, and
+            does not say where it was taken. A client that is not our page may send larger ones.
+        :param writer: A djust ``UploadWriter`` class, instead of a ``sink``. It runs in a thread.
 
         Raises :class:`~djust_uploads.exceptions.InvalidSlot` or
         :class:`~djust_uploads.exceptions.InvalidSink`, which say what is accepted.
@@ -146,10 +149,10 @@ class UploadMixin:
         """Return the slot's complete entries in the order of selection.
 
         Iterate over them with ``for`` or ``async for``. An entry is consumed when the loop asks for
-        the next one. The entry in hand when the loop ends is consumed when the event handler
-        returns. If the handler raises, the entry in hand and the entries after it stay for the next
-        call. An entry on which ``entry.postpone()`` was called stays too. Files that the sink does
-        not keep are deleted after the handler has returned, so ``list()`` works.
+        the next one. The last entry that the loop has returned is consumed when the event handler
+        returns. If the handler raises an exception, that entry and the entries after it stay for
+        the next call. An entry on which ``entry.postpone()`` was called stays too. Files that the
+        sink does not keep are deleted after the handler has returned, so ``list()`` works.
 
         Raises :class:`~djust_uploads.exceptions.TooFewFiles` if fewer entries are complete than the
         slot's ``min_entries``.
@@ -167,8 +170,7 @@ class UploadMixin:
             self._upload_manager.cancel(ref)
 
     def get_uploads(self, name: str) -> list[UploadEntry]:
-        """Return the slot's entries: those on their way, the complete ones, and the latest that
-        failed."""
+        """Return the slot's entries: unfinished ones, complete ones, and the latest failed ones."""
         return self._upload_manager.entries(name) if self._upload_manager else []
 
     # A door calls these, and so may an application that calls handlers itself.

@@ -1,10 +1,10 @@
-"""What the uploads of one process hold together, and who may hold more next.
+"""How many bytes the uploads of one process may hold in memory together, and whose turn it is.
 
-``MAX_BUFFERED_BYTES`` is for all uploads of the process. One half is for windows, the other half
-for what sinks gather (:func:`gather_size`) and send (:meth:`Budget.fits`). Where the bytes do not
-suffice for all uploads, each upload gets an even share. Where that share is less than a chunk, the
-uploads take turns: each waits in line until there is room for one chunk. No upload waits long
-behind a sink that hangs, or behind clients that do not send what they may.
+All uploads of the process share ``MAX_BUFFERED_BYTES``. One half is for windows. The other half is
+for the bytes that sinks gather (:func:`gather_size`) and send (:meth:`Budget.fits`). If there are
+not enough bytes for all windows, each upload gets an even share. If that share is less than a
+chunk, the uploads take turns: each waits in line until there is room for one of its chunks. No
+upload waits long behind a sink that hangs, or behind a client that does not send what it may.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Protocol
 
 from ..settings import upload_settings
 
-#: Seconds after which an upload no longer waits for its turn, and after which unused room goes to
-#: others. With a chunk of 256 KiB for each upload, a thousand uploads have their turn in less.
+#: Seconds after which an upload no longer waits for its turn, and after which room that a client
+#: does not use goes to others. With chunks of 256 KiB, a thousand uploads take less time for a turn
+#: each.
 TURN_TIMEOUT = 1.0
 
 
@@ -27,17 +28,20 @@ class Claim(Protocol):
         """Bytes that the budget must have room for, so that the claim can :meth:`move`."""
 
     def move(self) -> None:
-        """It is this claim's turn: let its client send more."""
+        """Let the client send more, because it is this claim's turn."""
 
     def moved(self) -> None:
-        """The claim moved because another claim gave room back."""
+        """Note that the claim has moved because another claim has given room back."""
 
     def reclaim(self, before: float) -> None:
-        """Give back what the client was allowed to send by then, and has not sent."""
+        """Give back what the client was allowed to send before that time and has not sent.
+
+        ``before`` is a time of the monotonic clock, in seconds.
+        """
 
 
 class Budget:
-    """Counts what all uploads of this process hold. Whoever wants to hold more asks it first."""
+    """Counts the bytes that all uploads of this process hold. All sizes are in bytes."""
 
     def __init__(self) -> None:
         #: One claim for each upload that is on its way.
@@ -56,11 +60,12 @@ class Budget:
 
     @property
     def uploads(self) -> int:
-        """How many are on their way."""
+        """How many uploads are on their way."""
         return len(self._claims)
 
     @property
     def half(self) -> int:
+        """The bytes for all windows, and the bytes for all sinks."""
         return upload_settings().max_buffered_bytes // 2
 
     @property
@@ -70,33 +75,41 @@ class Budget:
 
     @property
     def overrun(self) -> bool:
-        """Whether more is held than ``MAX_BUFFERED_BYTES``: only clients that overstep their limits
-        bring that about."""
+        """Whether more than ``MAX_BUFFERED_BYTES`` is held.
+
+        That happens only if clients overstep their limits.
+        """
         return self.buffered + self.sending > upload_settings().max_buffered_bytes
 
     @property
     def crowded(self) -> bool:
-        """Whether not all have the windows that they would like to have."""
+        """Whether some uploads have smaller windows than they would like to have."""
         return self.wanted > self.half or bool(self._line)
 
     def join(self, claim: Claim) -> None:
+        """Add the claim of an upload that begins."""
         self._claims.add(claim)
 
     def leave(self, claim: Claim) -> None:
+        """Remove the claim of an upload that has ended."""
         self._claims.discard(claim)
         self._line.pop(claim, None)
         self.serve()
 
     def waits(self, claim: Claim) -> bool:
+        """Return whether the claim waits in the line."""
         return claim in self._line
 
     def ask(self, claim: Claim) -> None:
-        """Let the claim move now, if it is its turn."""
+        """Put the claim into the line, and let it move now if it is its turn."""
         self._line[claim] = None
         self.serve(claim)
 
     def serve(self, asking: Claim | None = None) -> None:
-        """Let those move whose turn it is; they are told so, except the one that asks."""
+        """Let the claims move whose turn it is.
+
+        :meth:`Claim.moved` is called on each of them, except on the one that is ``asking``.
+        """
         while self._line:
             claim = next(iter(self._line))
             if self.granted and self.granted + claim.lacks > self.half:
@@ -107,7 +120,7 @@ class Budget:
                 claim.moved()
 
     def insist(self, claim: Claim, now: float) -> None:
-        """Its turn has come, whoever is before it."""
+        """Let the claim move now, even if other claims are before it in the line."""
         if now >= self._reclaimed_at + TURN_TIMEOUT:
             self._reclaimed_at = now
             for other in self._claims:
@@ -118,7 +131,7 @@ class Budget:
             claim.move()
 
     def fits(self, size: int) -> bool:
-        """Whether a sink may have ``size`` bytes more on their way at once."""
+        """Return whether sinks may send ``size`` bytes more at the same time."""
         return self.sending + size <= self.half
 
     def hold(self, size: int) -> None:
@@ -126,6 +139,7 @@ class Budget:
         self.sending += size
 
     def release(self, size: int) -> None:
+        """Note that ``size`` bytes are no longer on their way to a store."""
         self.sending -= size
 
 
@@ -133,5 +147,8 @@ budget: Budget = Budget()
 
 
 def gather_size(most: int) -> int:
-    """Bytes, at most ``most``, that a sink may gather of one upload before it stores them."""
+    """Return how many bytes of one upload a sink may gather before it stores them.
+
+    That is ``most``, or fewer if many uploads share the budget.
+    """
     return min(most, budget.share)

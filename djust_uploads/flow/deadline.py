@@ -1,4 +1,4 @@
-"""A timeout for what is called for every chunk."""
+"""``Deadline``: a timeout for calls that are made for every chunk."""
 
 from __future__ import annotations
 
@@ -7,33 +7,35 @@ from types import TracebackType
 
 
 class Deadline:
-    """``asyncio.timeout()`` for the many short waits of one task, one after the other::
+    """Does what ``asyncio.timeout()`` does, for many short waits of one task::
 
         with deadline.within(60):
             await writer.write(chunk)
 
-    Raises ``TimeoutError`` as that does. But its timer stays armed from one wait to the next, and
-    looks when it fires whether it is still too early: arming and disarming a timer for each of a
-    thousand waits a second costs more than most of them take.
+    Raises ``TimeoutError`` if a wait takes longer. The timer stays set from one wait to the next.
+    When it fires, it looks whether the present wait has lasted too long, and is set again if not.
+    To set and cancel a timer for each of a thousand waits a second costs more than most of the
+    waits.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[object] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        #: When the wait has lasted too long; ``None`` between two of them.
+        #: The time at which the present wait has lasted too long, or ``None`` between two waits.
         self._at: float | None = None
         self._expired = False
         self._cancelling = 0
 
     def within(self, seconds: float) -> Deadline:
+        """Return the context of a wait that may take this many seconds."""
         self._at = self._loop.time() + seconds
         if self._timer is None or self._timer.when() > self._at:
             self._arm(self._at)
         return self
 
     def close(self) -> None:
-        """Take down the timer."""
+        """Cancel the timer."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -54,7 +56,7 @@ class Deadline:
             return
         self._expired = False
         assert self._task
-        # Somebody else may have cancelled the task in the same moment; that goes first.
+        # If somebody else has cancelled the task at the same moment, it must stay cancelled.
         if self._task.uncancel() <= self._cancelling and exc_type is asyncio.CancelledError:
             raise TimeoutError from exc
 

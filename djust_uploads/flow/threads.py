@@ -1,16 +1,16 @@
-"""Blocking calls of ours in threads, at a small cost when they are many at once.
+"""Runs blocking calls of this package in threads. Many calls at once cost little.
 
-``asyncio.to_thread()`` wakes a thread for each call and the loop for each result. With a thousand
-uploads that took longer than all of their bytes. Here threads that are at work take up what is
-called meanwhile, and the loop gets all results together that are there when it comes round.
+``asyncio.to_thread()`` wakes a thread for each call, and wakes the event loop for each result. With
+a thousand uploads, that took longer than to move their bytes. Here a thread that has finished a
+call takes the next one without being woken. The event loop gets all results that are ready in one
+go.
 
-Not for code of the application: it may block for long, and expects its context variables.
+Do not run an application's code here. It may block for long, and it expects its context variables.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import threading
 import weakref
@@ -22,24 +22,29 @@ from typing import Any, TypeVar, TypeVarTuple
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-#: Threads for each event loop, as many as asyncio has.
+#: The most threads for each event loop. asyncio's own executor has as many.
 THREADS = min(32, (os.cpu_count() or 1) + 4)
 
 
 async def in_thread(function: Callable[[*Ts], T], *args: *Ts) -> T:
-    """Call the function in a thread and return what it returns, or raise what it raises. If the
-    waiter is cancelled, a call that has begun goes on; another one is not made."""
+    """Call a function in a thread, and return what it returns.
+
+    Raises what the function raises. If the waiter is cancelled, a call that has begun goes on, and
+    a call that has not begun is not made.
+    """
     loop = asyncio.get_running_loop()
     threads = _threads.get(loop)
     if threads is None:
         threads = _threads[loop] = _Threads()
-    # The future has no name here: an error's traceback would lead back to it.
+    # The future has no name in this frame. An error's traceback refers to the frame, so the future
+    # and its error would otherwise refer to each other, and stay in memory until a garbage
+    # collection.
     result: T = await threads.call(loop.create_future(), function, args)
     return result
 
 
 class _Threads:
-    """Those of one event loop."""
+    """The threads of one event loop."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="djust-uploads")
@@ -62,7 +67,7 @@ class _Threads:
     def _work(self) -> None:
         while call := self._next():
             self._make(*call)
-            # An error's traceback leads here, by its frame's f_back.
+            # An error's traceback refers to this frame, by ``f_back``.
             del call
 
     def _next(self) -> tuple[asyncio.Future[Any], Callable[..., Any], Any] | None:
@@ -80,9 +85,11 @@ class _Threads:
             self._done.append((future, *outcome))
             first = len(self._done) == 1
         if first:
-            # A loop that is closed waits for nothing any more.
-            with contextlib.suppress(RuntimeError):
+            try:
                 future.get_loop().call_soon_threadsafe(self._hand_over)
+            except RuntimeError:
+                # The loop is closed, so nobody waits for the results. They would keep it in memory.
+                self._done.clear()
         del future, outcome
 
     def _hand_over(self) -> None:
@@ -98,7 +105,7 @@ class _Threads:
 
 
 def _outcome(function: Callable[..., Any], args: Any) -> tuple[Any, BaseException | None]:
-    # In a frame that knows no future, for the same reason.
+    # This frame has no name for the future, for the same reason as in_thread().
     try:
         return function(*args), None
     except BaseException as exc:

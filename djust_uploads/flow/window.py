@@ -1,9 +1,10 @@
-"""How far one client may be ahead of its sink.
+"""``Window``: how far one client may be ahead of its sink.
 
 A client may send up to its ``limit``: the bytes that the sink has taken, plus a window. A window
 starts small. It doubles while the client uses it up faster than the next limit can reach the
-client, so it ends above bandwidth times delay, and holds some frames. Client, link and sink set the bandwidth together:
-behind a slow sink, or with a slow client, the window stays small.
+client. So it grows until it is larger than bandwidth times delay, and than a few frames. The
+slowest of client, link and sink sets the bandwidth. With a slow client or a slow sink, the window
+stays small.
 
 All windows of the process share the :mod:`~djust_uploads.flow.budget`.
 """
@@ -20,9 +21,9 @@ from .budget import Budget, budget
 #: it further.
 START_WINDOW = 256 * 1024
 
-#: The largest part of its even share that a window starts with. After a restart all clients come at
-#: once. What they may send at once must be read in a moment, so that page events do not wait for
-#: it.
+#: The largest part of its even share that a window starts with. After a restart of the server, all
+#: clients come at once. The server must be able to read what they may send in a moment, so that
+#: page events do not have to wait.
 START_SHARE = 1 / 16
 
 #: The most bytes that a client may be ahead. At a round trip of 100 ms this carries 160 MB/s.
@@ -32,9 +33,9 @@ MAX_WINDOW = 16 * 1024 * 1024
 #: next limit travels to the client, the next frame must be on its way.
 _FRAMES = 3
 
-#: A window that is used up within this many round trips is too small. Using one up takes two,
-#: because the next limit is sent when half of the window is used up. The other two allow for round
-#: trips that take longer than the shortest one.
+#: A window that is used up within this many round trips is too small. To use up a window takes two
+#: round trips, because the next limit is sent when half of the window is used up. The other two
+#: allow for round trips that take longer than the shortest one.
 _ROUND_TRIPS = 4
 
 
@@ -60,9 +61,12 @@ class Window:
         budget: Budget = budget,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``least``: bytes that the client must be allowed at once, or nothing would move.
-        ``size``: the file's. ``taken``: those of them that the sink has already. ``moved`` is
-        called when it was the window's turn, and ``limit`` has moved, by what another one did."""
+        """Create the window of an upload. All sizes are in bytes.
+
+        ``least`` is the smallest window with which the upload can go on. ``size`` is the size of
+        the file, and ``taken`` the number of bytes that the sink has already. ``moved`` is called
+        when ``limit`` has moved because another window has given room back.
+        """
         self.moved = moved
         self._budget, self._clock = budget, clock
         self._least, self._end = least, size
@@ -76,17 +80,18 @@ class Window:
         self._granted, self._reclaimed = 0, False
         self.told_at = self._moved_at = clock()
         self._set_out(taken)
-        #: Seconds, at least one round trip; 0 before it is known.
+        #: The shortest measured round trip in seconds, or 0 before the first measurement.
         self._round_trip = 0.0
-        #: A byte beyond this position was sent by a client that heard what we said at this time.
+        #: When a byte beyond this position arrives, the client has received the message that was
+        #: sent at this time.
         self._probe, self._probed_at = float(taken), self.told_at
-        #: When the sink began to take the window that it takes now, and from which byte on.
+        #: The time at which the sink began to take the present window, and its first byte.
         self._epoch_at, self._epoch_taken = self.told_at, taken
         #: Bytes of the frame that arrived last, if it carried several chunks.
         self._frame = 0
 
     def start_at(self, taken: int) -> None:
-        """The upload was resumed: the sink has ``taken`` bytes from another process."""
+        """Note that the sink has ``taken`` bytes from another process."""
         self._set_out(taken)
         self._probe, self._probed_at = float(taken), self._clock()
         self._epoch_at, self._epoch_taken = self._probed_at, taken
@@ -97,7 +102,7 @@ class Window:
         self.told_limit = self.limit
 
     def close(self) -> None:
-        """Give back what the upload holds. Idempotent."""
+        """Give back what the upload holds. May be called again."""
         if not self._closed:
             self._closed = True
             self._budget.wanted -= self._wanted
@@ -112,10 +117,10 @@ class Window:
             return self._wanted
         return max(self._least, min(self._wanted, self._budget.share))
 
-    # Both are called for each frame.
+    # feed() and take() are called for each frame.
 
     def feed(self, size: int, received: int) -> None:
-        """A frame of ``size`` bytes arrived; ``received`` in all."""
+        """Note that a frame of ``size`` bytes has arrived, and ``received`` bytes in all."""
         self._frame = size if size > self._least else 0
         self._buffered += size
         self._budget.buffered += size
@@ -125,22 +130,24 @@ class Window:
             self._measure()
 
     def take(self, size: int, taken: int) -> None:
-        """The sink took ``size`` bytes; ``taken`` in all."""
+        """Note that the sink has taken ``size`` bytes, and ``taken`` bytes in all."""
         self._buffered -= size
         self._budget.buffered -= size
         self._taken = taken
         self._ask()
 
     def must_tell(self, received: int) -> bool:
-        """Whether a client that keeps to its limit may stall unless it hears of the new one now."""
+        """Return whether the client may have to wait unless it is told the new limit now."""
+        if received >= self._end:
+            return False
         if not self._buffered and self.told_limit - received < self._least:
-            # It waits for us, and nobody will ask again. Also one that overstepped until now. But
-            # one that waits for its turn is told when it comes.
+            # The client cannot send its next chunk before it hears from us, even if it has
+            # overstepped its limit. If it has to wait for its turn, it is told when its turn comes.
             return self.limit > self.told_limit or not self.waits
         return self.limit - self.told_limit >= self.size // 2
 
     def tell(self) -> int:
-        """The limit, to be told to the client at once."""
+        """Return the limit. The caller must tell it to the client at once."""
         now = self._clock()
         self._adapt(now)
         self._ask()
@@ -153,10 +160,11 @@ class Window:
 
     @property
     def waits(self) -> bool:
-        """Whether it waits for its turn; after ``TURN_TIMEOUT`` it may :meth:`insist`."""
+        """Whether the upload waits for its turn. After ``TURN_TIMEOUT`` it may :meth:`insist`."""
         return self._budget.waits(self)
 
     def insist(self) -> None:
+        """Move now, although other uploads are before this one in the line."""
         self._budget.insist(self, self._clock())
 
     def _ask(self) -> None:
@@ -171,18 +179,21 @@ class Window:
 
     @property
     def lacks(self) -> int:
-        """Bytes that the budget must have room for, so that the window can move."""
+        """How many bytes the budget must have room for, so that the window can move."""
         return max(0, min(self.size, self._end - self._taken) - self._granted)
 
     def move(self) -> None:
-        """Let the client send as far as it may now."""
-        # Never backwards: it may already have sent what it was promised.
+        """Move the limit as far as the window allows now."""
+        # The limit never moves back, because the client may already have sent bytes up to it.
         self.limit = max(self.limit, self._taken + self.size)
         self._moved_at, self._reclaimed = self._clock(), False
         self._count()
 
     def reclaim(self, before: float) -> None:
-        """What the client has not used since then may be another's. It may still send it."""
+        """Give the room that the client has not used since ``before`` to other uploads.
+
+        The client may still send those bytes, because its limit does not move back.
+        """
         if self._moved_at <= before:
             self._reclaimed = True
             self._count()
@@ -196,18 +207,20 @@ class Window:
             self._granted = granted
 
     def _measure(self) -> None:
-        # Whatever kept the client beside the way, it was not faster than that. So the least counts.
+        # The client may have waited for other reasons than the round trip. So the shortest time is
+        # nearest to a round trip.
         passed = self._clock() - self._probed_at
         self._round_trip = min(self._round_trip or passed, passed)
         self._probe = math.inf
 
     def _adapt(self, now: float) -> None:
         size, used = self.size, self._taken - self._epoch_taken
-        # All of a window: what is buffered when an epoch begins may be taken in no time.
+        # A whole window must be used up. The bytes that are buffered when an epoch begins may be
+        # taken at once, and would make the client look faster.
         if used < size:
             return
         too_soon = self._epoch_at + _ROUND_TRIPS * self._round_trip * used / size
-        # A window that is less than what it wants to be says nothing of what it needs.
+        # If the window is smaller than wanted, the time says nothing about a larger one.
         if (now < too_soon or size < _FRAMES * self._frame) and size == self._wanted:
             self._grow()
         self._epoch_at, self._epoch_taken = now, self._taken

@@ -1,6 +1,7 @@
-"""Where uploads go. Name one by its path in ``DJUST_UPLOADS["SINKS"]``, or pass an instance.
+"""Sinks: where uploads go.
 
-Sinks that need an SDK are imported when they are first named.
+Name a sink by its import path in ``DJUST_UPLOADS["SINKS"]``, or pass an instance to
+``allow_upload()``. A sink that needs an SDK is imported when its name is first used.
 """
 
 from __future__ import annotations
@@ -34,8 +35,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Raises :class:`~djust_uploads.exceptions.InvalidSink` with the ``pip install`` that is
-    missing."""
+    """Import a sink that needs an SDK.
+
+    Raises :class:`~djust_uploads.exceptions.InvalidSink` if the SDK is not installed. The error
+    says which ``pip install`` is missing.
+    """
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

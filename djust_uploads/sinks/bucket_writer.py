@@ -1,4 +1,4 @@
-"""What the writers of all sinks for buckets do alike."""
+"""What the writers of all sinks for buckets have in common."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class BucketWriter(SinkWriter, Generic[F]):
 
     @abc.abstractmethod
     async def _finish(self) -> F:
-        """Store what is left and return the file. Called again after an error."""
+        """Store the remaining bytes, and return the file. It is called again after an error."""
 
     def _drop(self) -> None:
         """Free the memory of what was gathered."""
@@ -65,17 +65,21 @@ class BucketWriter(SinkWriter, Generic[F]):
 async def etag_despite(
     error: SinkError, etag_if_ours: Awaitable[str | None], key: str, *, refused: bool
 ) -> str:
-    """Return the ETag of the object ``key`` if it is in the store after all.
+    """Return the ETag of the object ``key`` if it is in the store although a request failed.
 
-    A request has failed with ``error``. What got lost may be the answer only, of this request or of
-    an earlier one, so ``etag_if_ours`` asks for the ETag of an object that this upload wrote.
-    ``refused`` says that the store refused to overwrite an object. If the object is not ours, this
-    raises ``error``, or what it means.
+    ``error`` is the error of the request that should have stored the object. The store may have
+    stored it, and only the answer was lost. ``etag_if_ours`` asks the store for the ETag, and is
+    ``None`` unless this upload wrote the object. ``refused`` says that the store did not overwrite
+    an object.
+
+    Raises ``error`` if the object is not ours. If the store ``refused``, raises the error which
+    says that another object has the key.
     """
     try:
         etag = await etag_if_ours
     except SinkError as unknown:
-        # The refusal may be about an object that we wrote, without ever hearing of it.
+        # If the store refused, the object there may be our own, from a request whose answer was
+        # lost. So the refusal is not final, and the error of the question is raised instead.
         raise (unknown if refused else error) from error.__cause__
     if etag is not None:
         return etag

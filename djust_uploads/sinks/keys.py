@@ -1,4 +1,4 @@
-"""Where an upload goes within a store: ``upload_to``, as Django's ``FileField`` has it."""
+"""The key under which an upload is stored. ``upload_to`` works as in Django's ``FileField``."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ from .base import UploadInfo
 
 UploadTo = str | Callable[[UploadInfo], str]
 
-#: Metadata of every object that we write: whose it is, when the answer to a request got lost.
+#: The name of the metadata by which an upload recognises an object that it has written. The upload
+#: needs this if the answer to its request was lost.
 OWNER = "djust-upload"
 
 
 def object_key(upload_to: UploadTo, upload: UploadInfo) -> str:
-    """The key that ``upload_to`` means: a prefix, in which ``strftime`` replaces ``%Y`` and the
-    like, before an unguessable name that ends in the safe one; or what a callable returns.
+    """Return the key that ``upload_to`` gives an upload.
 
-    Raises :class:`~djust_uploads.exceptions.SinkMisconfigured` for a key that leads out of the
-    store, is absolute or empty: :func:`django.core.files.utils.validate_file_name`.
+    If ``upload_to`` is a callable, that is what it returns. If it is a prefix, ``strftime()``
+    replaces codes such as ``%Y`` in it, and a name that nobody can guess and that ends in the
+    client's safe name is appended.
+
+    Raises :class:`~djust_uploads.exceptions.SinkMisconfigured` for a key that is empty, is absolute
+    or leads out of the store; see :func:`django.core.files.utils.validate_file_name`.
     """
     if callable(upload_to):
         key = upload_to(upload)
@@ -39,7 +43,7 @@ def object_key(upload_to: UploadTo, upload: UploadInfo) -> str:
 
 
 def check_upload_to(upload_to: object) -> None:
-    """Raises ``ValueError`` for what is neither a prefix nor a callable."""
+    """Raise ``ValueError`` if ``upload_to`` is neither a string nor a callable."""
     if not isinstance(upload_to, str) and not callable(upload_to):
         raise ValueError(
             f"upload_to must be a prefix or a callable (upload) -> key. Got: {upload_to!r}"
@@ -47,19 +51,25 @@ def check_upload_to(upload_to: object) -> None:
 
 
 def literal_prefix(upload_to: UploadTo) -> str | None:
-    """What all keys begin with: the prefix up to its first ``strftime`` code. ``None`` if only a
-    callable knows."""
+    """Return the text with which all keys begin: the prefix up to its first ``strftime()`` code.
+
+    Returns ``None`` if ``upload_to`` is a callable, whose keys nobody else can know.
+    """
     return None if callable(upload_to) else upload_to.partition("%")[0]
 
 
 def key_taken(key: str) -> SinkMisconfigured:
+    """Return the error that says that another object has the key."""
     return SinkMisconfigured(
-        f"There is an object {key!r} already, and it stays. Check upload_to: it must return "
-        f"another key for each upload."
+        f"There is already an object {key!r}, and it is not overwritten. Check upload_to: it must "
+        f"return another key for each upload."
     )
 
 
 def public_url(domain: str, key: str) -> str:
-    """The plain URL of an object under a public host, given with or without its scheme."""
+    """Return the unsigned URL of an object under a public host.
+
+    ``domain`` is the host, with or without a scheme.
+    """
     scheme = "" if "://" in domain else "https://"
     return f"{scheme}{domain.rstrip('/')}/{quote(key)}"

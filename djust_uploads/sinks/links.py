@@ -1,4 +1,4 @@
-"""A second name for a file of a Django ``FileSystemStorage``, in place of a copy."""
+"""Saves a file of a Django ``FileSystemStorage`` under a second name, by a hard link."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from ..files import LocalFile, SinkFile
 def save_link(
     source: Storage, source_name: str, storage: Storage, name: str, file: SinkFile
 ) -> str | None:
-    """Save ``file``, which is ``source_name`` in ``source``, as ``name`` in ``storage`` by a hard
-    link, and return the name it got; ``None`` where that can't be. Blocking.
+    """Save ``file`` as ``name`` in ``storage`` by a hard link, and return the name that it got.
 
-    The storage is given the link as a temporary file to rename, so the folders, a name that is
-    free and the permissions are its own business.
+    ``file`` is stored as ``source_name`` in ``source``. Returns ``None`` if a hard link is not
+    possible. Blocks.
+
+    The storage gets the link as a temporary file, and renames it. So the storage itself creates the
+    folders, finds a free name and sets the permissions.
     """
     if not _can_share(source, storage):
         return None
@@ -27,7 +29,7 @@ def save_link(
     try:
         os.link(path, link)
     except OSError:
-        # The file system has none, or the file is gone.
+        # The file system has no hard links, or the file is gone.
         return None
     content = LocalFile(link, file.name or name, file.size, content_type=file.content_type)
     try:
@@ -39,8 +41,12 @@ def save_link(
 
 
 def _can_share(source: Storage, storage: Storage) -> bool:
-    """Whether one file under two names is as good as two files: what the storages do to one (mode,
-    group, writing over it) they would do to both, and what is on the disk must be the content."""
+    """Return whether one file may have a name in each storage.
+
+    What a storage does to a file by one name (set its mode or its group, overwrite it) happens to
+    the file by both names. So the storages must treat files alike and must not overwrite them. The
+    bytes on the disk must be the content, so a storage with its own ``open()`` is refused.
+    """
     if not (isinstance(source, FileSystemStorage) and isinstance(storage, FileSystemStorage)):
         return False
     return (

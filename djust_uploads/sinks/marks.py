@@ -1,11 +1,11 @@
-"""Marks beside files that nobody has consumed yet, where a store has no tags that go away again.
+"""Marks of files that nobody has consumed yet, for stores without tags that can be removed.
 
-Each upload gets a small file of its own in a folder of marks, before its first byte and until it is
-consumed, which says where the upload's bytes are and since when. What a crash leaves has a mark;
-what the application keeps has none.
+A mark is a small file in a folder of marks. Each upload gets one before its first byte is stored,
+and loses it when it is consumed. The mark says where the upload's bytes are, and since when. So a
+file that a crash has left behind has a mark, and a file that the application keeps has none.
 
-A mark is signed: whoever can put files into the store by another way, an application's own uploads
-for example, can't have a sweep delete what they name.
+Marks are signed. Somebody else who can put files into the store, for example another application,
+cannot make a sweep delete a file by writing a mark for it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ _SALT = "djust_uploads.sinks.marks"
 
 
 def mark_of(name: str) -> bytes:
-    """The content of a mark that says: since now, an upload's bytes are at ``name``."""
+    """Return the content of a mark which says that an upload's bytes are at ``name`` since now."""
     return signing.dumps({"name": name, "at": time.time()}, salt=_SALT).encode()
 
 
 def name_in(mark: bytes, before: float) -> str | None:
-    """Where the mark points, if it was set at ``before`` (seconds since the epoch) or earlier and
-    is one of ours."""
+    """Return the name to which a mark points, if we signed it and set it at ``before`` or earlier.
+
+    ``before`` is in seconds since the epoch. For any other mark, ``None`` is returned.
+    """
     try:
         content = signing.loads(mark.decode(), salt=_SALT)
     except (signing.BadSignature, UnicodeDecodeError):
@@ -37,7 +39,10 @@ def name_in(mark: bytes, before: float) -> str | None:
 
 
 class Mark:
-    """The mark of one upload in a Django storage. Blocking."""
+    """The mark of one upload in a Django storage. Its methods block.
+
+    ``folder`` is the folder of marks, or ``None`` if the sink uses no marks.
+    """
 
     def __init__(self, storage: Storage, folder: str | None, key: str) -> None:
         self._storage = storage
@@ -46,18 +51,18 @@ class Mark:
         self._name: str | None = None
 
     def point_to(self, name: str) -> None:
-        """Say that the bytes are at ``name`` from now on."""
+        """Store that the bytes are at ``name`` from now on."""
         if self._folder is None:
             return
         before, wanted = self._name, f"{self._folder}/{self._key}"
-        # Set first: a save that fails may leave a part of the mark.
+        # The name is set before the save, because a save that fails may leave a part of the mark.
         self._name = wanted
         self._name = self._storage.save(wanted, ContentFile(mark_of(name)))
         if before is not None and before != self._name:
             self._storage.delete(before)
 
     def clear(self) -> None:
-        """Idempotent."""
+        """Delete the mark. May be called again."""
         if self._name is not None:
             if self._storage.exists(self._name):
                 self._storage.delete(self._name)
@@ -65,13 +70,16 @@ class Mark:
 
 
 def marked_before(storage: Storage, folder: str, before: float) -> Iterator[tuple[str, str]]:
-    """The marks in a Django storage set at ``before`` or earlier, and where they point."""
+    """Yield the names of marks that were set at ``before`` or earlier, and where each one points.
+
+    ``before`` is in seconds since the epoch. Blocks.
+    """
     try:
         _folders, marks = storage.listdir(folder)
     except (FileNotFoundError, NotImplementedError):
         return
     for mark in marks:
-        # Another sweep, or the owner, may be faster.
+        # Another sweep, or the upload itself, may have deleted the mark meanwhile.
         with contextlib.suppress(FileNotFoundError):
             with storage.open(f"{folder}/{mark}") as file:
                 name = name_in(file.read(), before)

@@ -1,4 +1,4 @@
-"""Uploads as bytes in this process's memory: the shortest correct sink."""
+"""``MemorySink``: uploads in the memory of this process. It is the shortest correct sink."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from ..exceptions import SinkFull
 from ..files import MemoryFile
 from .base import Sink, SinkWriter, UploadInfo
 
-#: Bytes from which on a file is a mapping of its own: the memory is not taken before the bytes are
-#: there, in huge pages where the system has them. Page by page it takes longer than the copy.
+#: A file of at least this many bytes gets a memory mapping of its own. The system provides the
+#: memory of a mapping only when bytes are written to it, in huge pages if it has them. To provide
+#: small pages one by one takes longer than to copy the bytes.
 MAPPED_FROM = 256 * 1024
 
 
 class MemorySink(Sink):
-    """Keeps files in memory until they are consumed. For small files, and for tests.
+    """Keeps files in memory until they are consumed. Use it for small files and for tests.
 
-    A slot then holds up to ``max_entries * max_file_size`` bytes for every connected user.
+    A slot may hold up to ``max_entries * max_file_size`` bytes of memory for each connection.
+    Uploads cannot be resumed in another process.
     """
 
     async def open(self, upload: UploadInfo) -> SinkWriter:
@@ -44,7 +46,7 @@ class MemoryWriter(SinkWriter):
                 self._content,
                 content_type=self._upload.content_type,
             )
-            # Deleting the file shall be what frees it.
+            # From now on only the file refers to the memory, so deleting the file frees it.
             self._content = bytearray()
         return self._file
 
@@ -56,7 +58,7 @@ class MemoryWriter(SinkWriter):
 
 
 def _memory(size: int) -> bytearray | mmap.mmap:
-    """``size`` bytes. Raises :class:`SinkFull` if there is no room for them."""
+    """Return ``size`` bytes of memory. Raises :class:`SinkFull` if there is no room for them."""
     try:
         if size < MAPPED_FROM:
             return bytearray(size)
@@ -64,7 +66,8 @@ def _memory(size: int) -> bytearray | mmap.mmap:
     except (OSError, MemoryError) as exc:
         raise SinkFull(f"no {size} bytes of memory: {exc}") from exc
     if hasattr(mmap, "MADV_HUGEPAGE"):
-        # https://docs.kernel.org/admin-guide/mm/transhuge.html. Kernels without them refuse.
+        # https://docs.kernel.org/admin-guide/mm/transhuge.html. A kernel without huge pages
+        # refuses.
         with contextlib.suppress(OSError):
             memory.madvise(mmap.MADV_HUGEPAGE)
     return memory

@@ -1,4 +1,4 @@
-"""Chunks become provider-sized parts. No I/O, no provider: numbers and bytes only."""
+"""Gathers chunks into parts of the size that a provider wants. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ class Part:
     chunks: list[bytes | memoryview]
 
     def body(self) -> PartBody:
+        """Return the part as the body of a request."""
         return PartBody(self.chunks, self.size)
 
 
 class PartBody:
-    """A part as an SDK wants a request's body: a file that it may seek, or an asynchronous iterable
-    of chunks. Both over the chunks as they came: a joined copy would be a part's memory more."""
+    """A part as the body of a request.
+
+    Some SDKs read it as a file that can seek, others as an asynchronous iterable of bytes. Both
+    read the chunks as they came. A joined copy would need the memory of another part.
+    """
 
     def __init__(self, chunks: Sequence[bytes | memoryview], size: int) -> None:
         self._chunks = chunks
@@ -62,25 +66,28 @@ class PartBody:
 
 
 def part_size_for(size: int, part_size: int, max_parts: int) -> int:
-    """``part_size``, grown to whole MiB where a file of ``size`` bytes would need more than
-    ``max_parts`` parts of it."""
+    """Return how many bytes each part of a file of ``size`` bytes gets.
+
+    That is ``part_size``, unless the file would need more than ``max_parts`` parts. Then it is the
+    smallest number of whole MiB that suffices.
+    """
     if size <= part_size * max_parts:
         return part_size
     return math.ceil(size / max_parts / MIB) * MIB
 
 
 class PartGatherer:
-    """Gathers chunks into equal parts; only the last one may be shorter.
+    """Gathers chunks into parts of ``part_size`` bytes. The last part may be shorter.
 
-    ``size`` is the whole file's; gathering begins at the byte ``start``, a multiple of
-    ``part_size``. A file without bytes has no parts.
+    ``size`` is the size of the file in bytes. Gathering begins at the byte ``start``. An empty file
+    has no parts.
     """
 
     def __init__(self, size: int, part_size: int, start: int = 0) -> None:
         self.received: int = start
         self._size = size
         self._part_size = part_size
-        #: The one that is being gathered: it has the bytes up to ``received``.
+        #: The part that is being gathered. It has the bytes up to ``received``.
         self.part: Part = self._next(start)
 
     def _next(self, offset: int) -> Part:
@@ -88,8 +95,10 @@ class PartGatherer:
         return Part(offset // self._part_size + 1, offset, size, [])
 
     def feed(self, chunk: bytes) -> Iterator[Part]:
-        """Take the next bytes; yield every part that they complete. Raises ``ValueError`` for bytes
-        beyond ``size``, before any of them is taken."""
+        """Take the next bytes, and return an iterator over the parts that they complete.
+
+        Raises ``ValueError`` if there would be more than ``size`` bytes. Then none are taken.
+        """
         if self.received + len(chunk) > self._size:
             raise ValueError(f"{self.received + len(chunk)} bytes of {self._size}")
         return self._feed(memoryview(chunk), chunk)
@@ -107,21 +116,22 @@ class PartGatherer:
                 yield part
 
     def clear(self) -> None:
-        """Let go of what was gathered."""
+        """Drop the bytes that were gathered."""
         self.part.chunks.clear()
 
 
 class Prefix:
-    """How far the parts that landed reach without a gap, whatever the order they landed in."""
+    """Counts the parts that are stored without a gap, in whatever order they were stored."""
 
     def __init__(self, offset: int = 0, parts: int = 0) -> None:
-        #: Bytes, contiguous from 0.
+        #: How many bytes are stored without a gap, from 0 on.
         self.offset: int = offset
-        #: Number of the last part in the prefix.
+        #: The number of the last part among them.
         self.parts: int = parts
         self._beyond: dict[int, int] = {}
 
     def land(self, part: Part) -> None:
+        """Note that a part is stored."""
         if part.number > self.parts:
             self._beyond[part.number] = part.size
         while (size := self._beyond.pop(self.parts + 1, None)) is not None:

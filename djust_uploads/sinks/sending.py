@@ -1,4 +1,4 @@
-"""Requests of a sink to its store that run beside the calls that began them."""
+"""Requests to a store that go on when the call that began them has returned."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Sending:
     async def aclose(self) -> None:
         """Cancel the tasks of the running event loop and wait for them.
 
-        Do this before the connections are closed: a request on its way would open a connection
-        again that nobody closes.
+        Do this before the connections are closed. A request that still runs would open a new
+        connection, which nobody would close.
         """
         loop = asyncio.get_running_loop()
         tasks = [task for task in self._tasks if task.get_loop() is loop]
@@ -36,17 +36,22 @@ class Sending:
 class OneAtATime:
     """Makes the requests of one writer one after the other.
 
-    A request whose waiter was cancelled goes on. The next request begins when it has ended.
+    If the task that waits for a request is cancelled, the request goes on. The next request begins
+    when it has ended.
     """
 
     def __init__(self) -> None:
         self._running: asyncio.Future[Any] | None = None
 
     async def run(self, begin: Callable[[], Awaitable[asyncio.Future[Any]]]) -> asyncio.Future[Any]:
-        """Begin a request and return its future when it has ended, with its result or its error."""
+        """Begin a request, wait until it has ended, and return its future.
+
+        The future has the result or the error of the request. The requests that were begun before
+        are waited for first.
+        """
         await self.quiet()
         self._running = running = await begin()
-        # An error that nobody waits for any more must not be reported as never retrieved.
+        # If the waiter is cancelled, nobody looks at the error. asyncio must not report that.
         running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         await self.quiet()
         return running
@@ -54,6 +59,5 @@ class OneAtATime:
     async def quiet(self) -> None:
         """Return when no request is on its way."""
         if self._running:
-            # Unlike awaiting the future, this does not cancel the request when its waiter is
-            # cancelled.
+            # To await the future itself would cancel the request when the waiter is cancelled.
             await asyncio.wait([self._running])

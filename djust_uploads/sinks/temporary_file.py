@@ -1,4 +1,4 @@
-"""Uploads as files in a temporary directory: the default."""
+"""``TemporaryFileSink``: uploads as files in a temporary directory. It is the default sink."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import asyncio
 import atexit
 import contextlib
 import datetime
-import errno
-import itertools
 import os
 import re
 import secrets
 import tempfile
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +20,12 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
 from ..content.names import extension_of
-from ..exceptions import NotResumable, SinkError, SinkFull, SinkMisconfigured, SinkUnavailable
+from ..exceptions import NotResumable, SinkError
 from ..files import LocalFile
 from ..flow.budget import gather_size
 from ..flow.threads import in_thread
 from .base import Sink, SinkWriter, UploadInfo
+from .disk import WRITE_SIZE, translated, write_at
 from .reserving import reserve
 
 try:
@@ -35,37 +33,31 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-#: Every file's name starts so: a sweep knows ours by it.
+#: The names of our files begin with this prefix, so that a sweep recognises them.
 PREFIX = "djust-upload-"
 
-#: The name of one that was resumed has its key, its generation, and something random.
+#: The name of a file that was resumed contains its key, its generation, and random digits.
 _GENERATION = re.compile(rf"{PREFIX}[0-9a-f]+-(\d+)-")
 
-#: Bytes to gather before a thread writes them, less where many uploads share what sinks may gather:
-#: the hop costs more than the write of a chunk.
+#: Bytes to gather before a thread writes them. A call in a thread costs more than to write one
+#: chunk. If many uploads share the budget, each gathers fewer bytes.
 GATHER = 4 * 1024 * 1024
 
-#: Bytes of room to reserve on the disk at once, at most.
+#: The most bytes of room to reserve on the disk at once.
 RESERVE = 16 * 1024 * 1024
 
-#: Seconds after which a chunk is written with the next one, however little was gathered: of a slow
-#: upload too, a crash shall take away no more than was sent in about that time.
+#: When a chunk has been gathered for this many seconds, the next chunk causes both to be written,
+#: however few bytes they are. So if the process crashes, a slow upload loses only what it sent in
+#: about this time.
 GATHER_TIME = 1.0
 
-#: Bytes to write at once. Linux's page cache takes more in pieces so large that it has to look for
-#: memory for them.
-_WRITE = 1024 * 1024
-
-#: Buffers that one pwritev() takes, https://pubs.opengroup.org/onlinepubs/9699919799/ (limits.h).
-_IOV_MAX = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
-
-#: O_BINARY is Windows', O_NOFOLLOW everybody else's.
+#: Only Windows has O_BINARY, and Windows has no O_NOFOLLOW.
 _FLAGS = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
-#: Paths of this process's files that nobody can go on with: those of which no checkpoint was taken.
-#: Not every server cancels its tasks before it exits (daphne fails to when one of its connections
-#: is idle), and only cancelled tasks clean up.
+#: Paths of this process's files of which no checkpoint was taken, so that no other process can go
+#: on with them. They are deleted when the process exits. A task that is cancelled deletes its file
+#: itself, but not every server cancels its tasks: daphne does not if a connection is idle.
 _remaining: set[str] = set()
 
 
@@ -82,12 +74,18 @@ if hasattr(os, "register_at_fork"):
 
 
 class TemporaryFileSink(Sink):
-    """Writes each upload to a file of its own; deletes it when it was consumed or never is.
+    """Writes each upload to a file of its own, and deletes the file when it was consumed.
 
-    ``directory``: where; default ``settings.FILE_UPLOAD_TEMP_DIR``, then the system's. On the disk
-    of ``MEDIA_ROOT``, saving a file to the default storage is a rename.
-    ``permissions``: mode bits such as ``0o640``; default ``0o600``, as for Django's own temporary
-    uploads. ``FILE_UPLOAD_PERMISSIONS`` is applied by the storage that a file is saved to.
+    Uploads can be resumed in any process that shares the directory.
+
+    :param directory: The directory of the files. The default is ``settings.FILE_UPLOAD_TEMP_DIR``,
+        or else the system's temporary directory. If it is on the disk of ``MEDIA_ROOT``, a file
+        that is saved to the default storage is renamed instead of copied.
+    :param permissions: The mode bits of a file, such as ``0o640``. The default is ``0o600``, as for
+        Django's own temporary uploads. ``FILE_UPLOAD_PERMISSIONS`` is not used here. The storage to
+        which a file is saved applies it.
+
+    Raises ``ValueError`` if ``permissions`` is not an integer.
     """
 
     def __init__(
@@ -100,6 +98,7 @@ class TemporaryFileSink(Sink):
 
     @property
     def directory(self) -> Path:
+        """The directory of the files."""
         return Path(self._directory or settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir())
 
     async def open(self, upload: UploadInfo) -> SinkWriter:
@@ -113,16 +112,20 @@ class TemporaryFileSink(Sink):
             _remaining.discard(str(path))
             raise
         except asyncio.CancelledError:
-            # The thread goes on, and nobody will abort a writer that was never returned.
+            # The thread goes on. No writer was returned, so nobody will call its abort().
             creating.add_done_callback(lambda created: _remove_created(created, path))
             raise
         return TemporaryFileWriter(path, upload)
 
     async def resume(self, upload: UploadInfo, checkpoint: dict[str, Any]) -> SinkWriter:
-        """Go on where the file ends. It gets another name for it: whoever wrote to it before can't
-        any more, and knows by that."""
+        """Return a writer that goes on where the upload's file ends.
+
+        An unfinished file gets another name. A process that still writes to it does not find it any
+        more, and so learns that the upload was taken over. Raises :class:`NotResumable` if the file
+        has fewer bytes than at the checkpoint, or is gone.
+        """
         match checkpoint:
-            # No path: a checkpoint must not lead out of the directory.
+            # A checkpoint has no path, so that it cannot lead out of the directory.
             case {"key": upload.key, "offset": int(offset), "finished": bool(finished)}:
                 pass
             case _:
@@ -148,8 +151,12 @@ class TemporaryFileSink(Sink):
 
 
 class TemporaryFileWriter(SinkWriter):
-    """Opens its file for each write and holds none open: a paused upload costs no descriptor, and
-    a write whose waiter was cancelled can't meet a descriptor that means another file by then."""
+    """Writes one upload to a temporary file.
+
+    The writer opens the file for each write and closes it again. So an upload that is paused uses
+    no file descriptor. A write whose waiter was cancelled goes on in its thread, and cannot use a
+    descriptor that belongs to another file by then.
+    """
 
     takes_views = True
     offset: int
@@ -178,7 +185,7 @@ class TemporaryFileWriter(SinkWriter):
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what was gathered at ``offset``; after an error, again from there, exactly."""
+        """Write the gathered bytes at ``offset``. After an error, the next call does so again."""
         if not self._chunks:
             return
         with translated(str(self._path)):
@@ -187,10 +194,14 @@ class TemporaryFileWriter(SinkWriter):
         self._chunks, self._gathered = [], 0
 
     def _room(self) -> int:
-        """Bytes to reserve on the disk from ``offset`` on: as many as the file has already, so that
-        nobody has much of it by a promise; none for a small write, or for one that has its room."""
+        """Return how many bytes to reserve on the disk from ``offset`` on.
+
+        At most as many bytes are reserved as the file already has. A client that only declares a
+        large size gets no room for it. Nothing is reserved for a small write, or for a write whose
+        room is reserved already.
+        """
         end = self.offset + self._gathered
-        if self._gathered < _WRITE or end <= self._reserved:
+        if self._gathered < WRITE_SIZE or end <= self._reserved:
             return 0
         self._reserved = max(end, min(self.offset + min(self.offset, RESERVE), self._upload.size))
         return self._reserved - self.offset
@@ -226,7 +237,7 @@ class TemporaryFileWriter(SinkWriter):
 
 
 class TemporaryFile(LocalFile):
-    """A file that does not outlive its process, unless a checkpoint leads to it."""
+    """A file that is deleted when its process exits, unless a checkpoint was taken of it."""
 
     async def adelete(self) -> None:
         await super().adelete()
@@ -238,7 +249,7 @@ def _name_for(upload: UploadInfo, suffix: str = "") -> str:
 
 
 def _create(path: Path, permissions: int | None) -> None:
-    # The key is unguessable, so nobody can have put a link there; O_EXCL makes sure.
+    # Nobody can guess the key and put a link in the file's place. O_EXCL makes sure of that.
     os.close(os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600))
     if permissions is not None:
         try:
@@ -254,31 +265,38 @@ def _remove_created(created: asyncio.Task[None], path: Path) -> None:
 
 
 def _resumed(directory: Path, upload: UploadInfo, offset: int, finished: bool) -> tuple[Path, int]:
-    """The upload's file and its size. Raises :class:`NotResumable` if it has not the bytes up to
-    ``offset``, or more than it can have."""
+    """Return the path of the upload's file and its size in bytes.
+
+    Raises :class:`NotResumable` if the file has fewer than ``offset`` bytes, or more than
+    ``upload.size``.
+    """
     while True:
         path = _found(directory, upload)
-        # Of two that resume it, the other one may be faster; if it has lost the upload already, it
-        # is our turn then.
+        # Another process that resumes the upload may rename the file first. Then we look for the
+        # new name. _found() raises an error if that process has a higher generation than ours.
         with contextlib.suppress(FileNotFoundError):
             size = path.lstat().st_size
             if not offset <= size <= upload.size:
                 raise NotResumable(f"{path} has {size} bytes, not {offset} to {upload.size}")
-            # To what is finished nobody writes, and its name may be in use.
+            # Nobody writes to a finished file any more, and somebody may be using its name.
             if not finished:
                 path, size = _taken_over(path, upload)
-            # A sweep shall count from now on.
+            # A sweep counts the file's age from now on.
             os.utime(path)
             return path, size
 
 
 def _found(directory: Path, upload: UploadInfo) -> Path:
-    """The upload's file, whatever name it has by now."""
+    """Return the path of the upload's file, which may have been renamed.
+
+    Raises :class:`NotResumable` if there is no such file, or if a process with a higher generation
+    has taken it over.
+    """
     with os.scandir(directory) as entries:
         for entry in entries:
             if entry.name.startswith(PREFIX + upload.key) and entry.is_file(follow_symlinks=False):
                 if _generation_of(entry.name) > upload.generation:
-                    raise NotResumable(f"{entry.name} is what another process made of it")
+                    raise NotResumable(f"another process has renamed it to {entry.name}")
                 return directory / entry.name
     raise NotResumable(f"{directory} has no {_name_for(upload)}")
 
@@ -289,8 +307,11 @@ def _generation_of(name: str) -> int:
 
 
 def _taken_over(found: Path, upload: UploadInfo) -> tuple[Path, int]:
-    """The file under a new name, and its size. A process that still writes to it finds it no more
-    by the old name, and what it is writing at the moment is waited for."""
+    """Rename the file, and return its new path and its size in bytes.
+
+    A process that still writes to the file does not find it by its old name any more. If that
+    process is writing at this moment, this waits until it is done.
+    """
     suffix = f"-{upload.generation}-{secrets.token_hex(4)}"
     path = found.with_name(_name_for(upload, suffix))
     found.rename(path)
@@ -300,15 +321,18 @@ def _taken_over(found: Path, upload: UploadInfo) -> tuple[Path, int]:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[int]:
-    """Open the file for writing; nobody else writes to it in here."""
+    """Open the file for writing, and keep other writers out until the end of the block.
+
+    Yields the file descriptor. Raises ``FileNotFoundError`` if the file has another name by now.
+    """
     fd = os.open(path, _FLAGS)
     try:
-        # Some network file systems have no locks. Windows has none of these, and renames no file
-        # that is open.
+        # Some network file systems have no locks. Windows has no flock(), but it does not rename a
+        # file that is open.
         with contextlib.suppress(OSError):
             if fcntl:
                 fcntl.flock(fd, fcntl.LOCK_EX)
-        # Raises, if the file got another name since it was opened.
+        # The file may have been renamed after it was opened and before it was locked.
         path.lstat()
         yield fd
     finally:
@@ -317,77 +341,31 @@ def _alone(path: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _still_there(path: Path) -> Iterator[None]:
+    """Raise a missing file as a :class:`SinkError` that says what may have happened to it."""
     try:
         yield
     except FileNotFoundError as exc:
         raise SinkError(f"{path} was swept, or taken over by another process") from exc
 
 
-def _write_and_seek(fd: int, buffers: Sequence[memoryview], offset: int) -> int:
-    """pwritev() for systems without one."""
-    os.lseek(fd, offset, os.SEEK_SET)
-    return os.write(fd, b"".join(buffers))
-
-
-_pwritev = getattr(os, "pwritev", _write_and_seek)
-
-
 def _append(path: Path, chunks: Sequence[bytes], offset: int, room: int) -> None:
     with _still_there(path), _alone(path) as fd:
         size = os.fstat(fd).st_size
         if size < offset:
-            # Written there, the bytes would leave a hole, and the file would look whole.
+            # Bytes at ``offset`` would leave a hole before them, and the file would look complete.
             raise SinkError(f"{path} has {size} bytes, and had {offset}")
         if room:
             reserve(fd, offset, room)
-        _write_at(fd, chunks, offset)
-
-
-def _write_at(fd: int, chunks: Sequence[bytes], offset: int) -> None:
-    """All of ``chunks`` at ``offset``; a disk that is nearly full may take a part of a write."""
-    views = deque(memoryview(chunk) for chunk in chunks if chunk)
-    while views:
-        written = _pwritev(fd, _batch(views), offset)
-        offset += written
-        while views and written >= len(views[0]):
-            written -= len(views.popleft())
-        if written:
-            views[0] = views[0][written:]
-
-
-def _batch(views: Iterable[memoryview]) -> list[memoryview]:
-    """The first of them, for one write."""
-    batch, size = [], 0
-    for view in itertools.islice(views, _IOV_MAX):
-        batch.append(view[: _WRITE - size])
-        size += len(batch[-1])
-        if size == _WRITE:
-            break
-    return batch
+        write_at(fd, chunks, offset)
 
 
 def _sweep(directory: Path, before: float, dry_run: bool) -> list[str]:
     swept = []
     for path in sorted(directory.glob(f"{PREFIX}*")):
-        # Another sweep, or the owner, may be faster.
+        # Another sweep, or the upload itself, may have deleted the file meanwhile.
         with contextlib.suppress(FileNotFoundError):
             if path.lstat().st_mtime <= before:
                 if not dry_run:
                     path.unlink()
                 swept.append(path.name)
     return swept
-
-
-@contextlib.contextmanager
-def translated(path: str) -> Iterator[None]:
-    """The disk's errors as ours."""
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise SinkFull(f"{path}: {exc}") from exc
-        if exc.errno in (errno.EACCES, errno.ENOENT, errno.ENOTDIR, errno.EROFS, errno.EPERM):
-            raise SinkMisconfigured(f"{path}: {exc}") from exc
-        if isinstance(exc, ConnectionError | TimeoutError):
-            raise SinkUnavailable(f"{path}: {exc}") from exc
-        raise SinkError(f"{path}: {exc}") from exc

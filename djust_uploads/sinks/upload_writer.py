@@ -1,4 +1,4 @@
-"""A djust ``UploadWriter`` class as a sink. It needs the class only, not djust."""
+"""``WriterSink``: uploads into a djust ``UploadWriter``. It needs the class, and not djust."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .base import Sink, SinkWriter, UploadInfo
 
 
 class WriterSink(Sink):
-    """A djust ``UploadWriter`` class as a sink: ``allow_upload(…, writer=S3Writer)``.
+    """Makes a sink of a djust ``UploadWriter`` class, for ``allow_upload(…, writer=S3Writer)``.
 
-    Its methods are synchronous, so they run in a thread, one at a time for each upload.
+    The methods of the class are synchronous, so they run in a thread. Each upload has one thread.
     """
 
     keeps_files = True
@@ -26,7 +26,8 @@ class WriterSink(Sink):
         self._writer_class = writer_class
 
     async def open(self, upload: UploadInfo) -> SinkWriter:
-        # A thread of its own for each upload: some clients are bound to the thread they began in.
+        # Each upload has a thread of its own, because some SDKs' clients can only be used in the
+        # thread that created them.
         executor = ThreadPoolExecutor(1, thread_name_prefix="upload-writer")
         writer = WriterAdapter(self._writer_class, upload, executor)
         try:
@@ -38,6 +39,8 @@ class WriterSink(Sink):
 
 
 class WriterAdapter(SinkWriter):
+    """Calls a djust ``UploadWriter`` for one upload."""
+
     offset: int
 
     def __init__(
@@ -98,13 +101,19 @@ class WriterAdapter(SinkWriter):
 
 @functools.cache
 def _takes_index(writer_class: type) -> bool:
-    """Whether ``write_chunk`` takes ``chunk_index``; writers of djust's older releases don't."""
+    """Return whether ``write_chunk()`` takes ``chunk_index``.
+
+    Writers that were written for older releases of djust do not.
+    """
     parameters = inspect.signature(writer_class.write_chunk).parameters  # type: ignore[attr-defined]
     return "chunk_index" in parameters
 
 
 class WriterFile(SinkFile):
-    """What a writer stored: ``metadata["writer_result"]`` says where; nothing can read it back."""
+    """What an ``UploadWriter`` has stored. It cannot be read back.
+
+    ``metadata["writer_result"]`` is what the writer's ``close()`` returned.
+    """
 
     def __init__(self, upload: UploadInfo, result: Any) -> None:
         super().__init__(
@@ -118,4 +127,4 @@ class WriterFile(SinkFile):
         raise ValueError("An UploadWriter's file can't be read back; see entry.writer_result.")
 
     async def adelete(self) -> None:
-        """djust has no way to delete what a writer stored."""
+        """Do nothing, because djust has no way to delete what a writer has stored."""

@@ -1,8 +1,8 @@
 """Which files a slot takes.
 
-A file is judged by its name and its numbers when it is registered, and by its first bytes before
-the sink opens. XML is also judged by every byte on its way. Nothing here trusts the browser:
-because of the type that it claims, a file may be refused, but never accepted.
+A file is judged by its name and its size when it is registered, and by its first bytes before the
+sink opens. XML is also judged by all of its bytes while they arrive. Nothing here trusts the
+browser: the type that it claims may be a reason to refuse a file, but never a reason to accept it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from .entry import UploadEntry
     from .slot import UploadSlot
 
-#: Bytes that are looked at before the sink opens. Of the formats that browsers name, libmagic needs
-#: more bytes only for disk images.
+#: Bytes that are checked before the sink opens. libmagic needs more of them only for disk images.
 HEAD_SIZE = 16 * 1024
 
 
@@ -60,15 +59,15 @@ def check_registration(slot: UploadSlot, entry: UploadEntry) -> None:
     if slot.accepted:
         _check_accepted(slot, entry)
     for validator in slot.validators:
-        with _mistakes_translated(validator):
+        with mistakes_translated(validator):
             validator.check_registration(entry)
 
 
 def _stored_names(entry: UploadEntry) -> Iterator[str]:
     """Yield the names under which the file may be stored.
 
-    Each way to write the name drops or replaces other characters, so one name may end in ``.js``
-    where another does not.
+    Each of these names drops or replaces other characters, so one of them may end in ``.js`` even
+    if the others do not.
     """
     yield entry.client_name
     yield entry.safe_client_name
@@ -86,7 +85,7 @@ def _check_accepted(slot: UploadSlot, entry: UploadEntry) -> None:
         claimed in GENERIC_TYPES
         or accepted.takes_type(claimed)
         or (named and compatible(claimed, named))
-        # No table knows the extension. The slot names it, so nothing can contradict it.
+        # No table knows the extension. If the slot accepts it, nothing contradicts the name.
         or not named
     )
     if not accepted.takes_name(entry.client_name) or not agrees:
@@ -121,17 +120,10 @@ def check_content(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
             if not compatible(found, declared):
                 raise ContentMismatch(f"{entry!r} holds {found}, which is not {declared}")
         _check_found_accepted(slot, entry, found)
-    # libmagic calls a CSV file "text/plain" and an EPUB "application/zip". Where the name is more
-    # exact and nothing contradicts it, the type of the name is the better one to store.
+    # libmagic calls a CSV file "text/plain" and some ZIP-based formats "application/zip". The type
+    # of the name is more exact, and was found to be compatible, so it is stored.
     if named not in GENERIC_TYPES and found != named and not is_active(named):
         entry.content_type = named
-
-
-def run_validators(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:
-    """Let the slot's own validators judge the first bytes. Blocks, so call it in a thread."""
-    for validator in slot.validators:
-        with _mistakes_translated(validator):
-            validator.check_content(entry, head)
 
 
 def _check_found_accepted(slot: UploadSlot, entry: UploadEntry, found: str) -> None:
@@ -159,7 +151,7 @@ def xml_guard(slot: UploadSlot, entry: UploadEntry, head: bytes) -> XMLGuard | N
 
 
 @contextlib.contextmanager
-def _mistakes_translated(validator: Validator) -> Iterator[None]:
+def mistakes_translated(validator: Validator) -> Iterator[None]:
     """Raise an unexpected exception of an application's validator as an :class:`UploadError`.
 
     A mistake in a validator ends the upload, and nothing else.

@@ -5,17 +5,20 @@ Nothing here does I/O. A frame comes in, and a number moves or an error is raise
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 from ..content.names import clean_client_name, clean_relative_path, safe_client_name
 from ..exceptions import (
     ChunkOutOfOrder,
     ChunkTooLarge,
+    DigestMismatch,
     NotComplete,
     SizeMismatch,
     TooManyChunks,
     UploadCancelled,
     UploadError,
+    WrongOffset,
 )
 from ..resuming.saved import SavedUpload
 from ..sinks.base import UploadInfo
@@ -25,11 +28,11 @@ from .status import Status
 if TYPE_CHECKING:
     from ..files import SinkFile
 
-#: The number of chunks that may be as small as the client likes.
+#: How many chunks of a file may be as small as the client likes.
 _FREE_CHUNKS = 1024
 
-#: Bytes that the chunks beyond those must have on average. A chunk costs memory beside its bytes.
-#: This bounds the memory to a small multiple of the declared size.
+#: Bytes that the later chunks must have on average. A chunk needs memory beside its bytes, so this
+#: bounds the memory to a small multiple of the declared size.
 _MIN_AVERAGE_CHUNK = 256
 
 #: The most characters of a claimed MIME type: two names of 127 and a slash (RFC 6838, section 4.2).
@@ -39,24 +42,29 @@ _MAX_TYPE = 255
 class UploadEntry:
     """One file of a slot, as the application sees it.
 
-    ========================  ==================================================================
-    ``ref``                   the client's name for the upload, a UUID
-    ``upload_name``           the slot
-    ``client_name``           last component of the browser's file name, without control characters
-    ``client_relative_path``  where it lay in a dropped folder, or ``""``
-    ``safe_client_name``      letters, digits, ``-_.`` only: safe in a path, a key, a header
-    ``client_type``           MIME type as the browser claims it
-    ``client_size``           bytes, as declared; the file has exactly as many, or fails
-    ``content_type``          MIME type by libmagic; ``""`` before the first bytes are there
-    ``progress``              percent, 0 to 100, that the sink has taken
-    ``offset``                bytes durably stored, contiguous from 0
-    ``complete``              whether ``file`` is there
-    ``error``, ``error_code`` a sentence for the user and a stable code, or ``None``
-    ``file``                  the stored file, a :class:`~djust_uploads.SinkFile`
-    ``data``                  its whole content as ``bytes``
-    ``sha256``                hex digest, with ``DJUST_UPLOADS["SHA256"]``; else ``None``
-    ``writer_result``         what a djust ``UploadWriter`` returned from ``close()``
-    ========================  ==================================================================
+    =========================  =================================================================
+    ``ref``                    the client's name for the upload, a UUID
+    ``upload_name``            the name of the slot
+    ``client_name``            the last component of the browser's file name, without control
+                               characters
+    ``client_relative_path``   the file's path within a dropped folder, or ``""``
+    ``safe_client_name``       the name in ASCII letters, digits, ``-``, ``_`` and ``.``, which is
+                               safe in a path, a key or a header
+    ``client_type``            the MIME type that the browser claims
+    ``client_size``            the size in bytes; an upload of any other size fails
+    ``client_metadata``        what an HTTP client tells beside that, as a dictionary of strings
+    ``content_type``           the MIME type of the content; ``""`` before the first bytes are there
+    ``progress``               how much the sink has taken, in percent
+    ``offset``                 how many bytes are durably stored, without a gap
+    ``complete``               whether ``file`` is there
+    ``error``, ``error_code``  a sentence for the user and a stable code, or ``None``
+    ``file``                   the stored file, a :class:`~djust_uploads.SinkFile`
+    ``data``                   the whole content as ``bytes``
+    ``sha256``                 the digest in hexadecimal digits with ``DJUST_UPLOADS["SHA256"]``, or
+                               ``None``
+    ``findings``               what validators found, for example ``{"clamav": "clean"}``
+    ``writer_result``          what a djust ``UploadWriter`` returned from ``close()``, or ``None``
+    =========================  =================================================================
     """
 
     def __init__(
@@ -70,10 +78,16 @@ class UploadEntry:
         claimed = registration.client_type[:_MAX_TYPE]
         self.client_type: str = claimed.partition(";")[0].strip().lower()
         self.client_size: int = registration.client_size
+        self.client_metadata: dict[str, str] = dict(registration.client_metadata)
+        #: The SHA-256 that the file must have, in hexadecimal digits, or ``""``.
+        self.expected_sha256: str = registration.expected_sha256
+        #: What a door keeps with the upload; see :meth:`Transfer.note`.
+        self.notes: dict[str, Any] = dict(registration.notes)
         self.content_type: str = ""
         self.status: Status = Status.UPLOADING
         self.offset: int = 0
         self.sha256: str | None = None
+        self.findings: dict[str, Any] = {}
         #: Whether the client has said that it sent everything, and was right.
         self.all_received: bool = False
         #: Bytes that have arrived.
@@ -91,8 +105,8 @@ class UploadEntry:
         #: The byte at which a resumed client may go on instead of the one it was told.
         self._durable_start: int | None = None
         self._resumed = False
-        #: Whether it is known how many bytes are stored. For an upload that another process began,
-        #: it is not known before the sink has resumed it.
+        #: Whether the number of stored bytes is known. If another process began the upload, the
+        #: number is not known before the sink has resumed the upload.
         self.restored: bool = True
         self._file: SinkFile | None = None
         self._error: UploadError | None = None
@@ -100,7 +114,7 @@ class UploadEntry:
 
     @classmethod
     def saved(cls, saved: SavedUpload) -> UploadEntry:
-        """Return an entry as another process saved it. How many bytes it has is not known yet."""
+        """Return an entry as another process saved it. Its ``offset`` is not known yet."""
         entry = cls(
             Registration(
                 upload_name=saved.upload_name,
@@ -110,17 +124,22 @@ class UploadEntry:
                 client_size=saved.client_size,
                 client_relative_path=saved.client_relative_path,
                 resumable=True,
+                client_metadata=saved.client_metadata,
+                expected_sha256=saved.expected_sha256,
+                notes=saved.notes,
             ),
             saved.chunk_size,
         )
         entry.content_type = saved.content_type
-        entry.restored = False
+        entry.sha256 = saved.sha256 or None
+        entry.restored = not saved.has_begun
         return entry
 
-    def to_save(self, key: str, sink: str) -> SavedUpload:
+    def to_save(self, key: str = "", sink: str = "") -> SavedUpload:
         """Return what another process needs to know of the entry, without a checkpoint.
 
-        ``key`` is the :attr:`UploadInfo.key` of the upload, and ``sink`` the name of its sink.
+        ``key`` is the :attr:`UploadInfo.key` of the upload, and ``sink`` the name of its sink. An
+        upload whose sink was not opened yet has neither.
         """
         return SavedUpload(
             ref=self.ref,
@@ -133,6 +152,10 @@ class UploadEntry:
             chunk_size=self.chunk_size,
             key=key,
             sink=sink,
+            status="uploading" if sink else "registered",
+            client_metadata=self.client_metadata,
+            expected_sha256=self.expected_sha256,
+            notes=self.notes,
         )
 
     def __repr__(self) -> str:
@@ -186,8 +209,8 @@ class UploadEntry:
 
         ``name`` defaults to :attr:`safe_client_name`, and ``storage`` to ``default_storage``. The
         file is moved in the cheapest way that its sink and the storage allow. A file on the same
-        disk is renamed or linked. The service copies an object of its own. Anything else is copied
-        as a stream.
+        disk is renamed or linked. If sink and storage are in the same cloud service, the service
+        copies the object. Any other file is copied as a stream.
 
         Raises Django's ``SynchronousOnlyOperation`` on an event loop if the file is not on this
         machine. Use :meth:`asave` there.
@@ -257,12 +280,37 @@ class UploadEntry:
         self._durable_start = None
         return repeated
 
+    def go_on_at(self, position: int) -> None:
+        """Let a client that counts bytes instead of chunks go on.
+
+        Raises :class:`WrongOffset` if ``position`` is not the end of what has arrived.
+        """
+        self._check_restored()
+        if position != self.received:
+            raise WrongOffset(f"{self!r} goes on at byte {self.received}, not at {position}")
+        self._resumed, self._repeated, self._durable_start = True, 0, None
+
+    def accept_bytes(self, size: int) -> None:
+        """Count the next ``size`` bytes of a client that counts bytes instead of chunks.
+
+        Raises a :class:`~djust_uploads.exceptions.ProtocolError` for bytes beyond the end.
+        """
+        self._check_restored()
+        if self.all_received:
+            raise SizeMismatch(f"{size} bytes after the end of {self!r}")
+        if self.received + size > self.client_size:
+            raise SizeMismatch(f"{self.received + size} bytes for {self!r} of {self.client_size}")
+        self.received += size
+
     def _check_restored(self) -> None:
         if not self.restored:
             raise ChunkOutOfOrder(f"{self!r} has not heard at which position it goes on")
 
     def _go_back(self, index: int) -> None:
-        """Let a resumed client begin at ``offset``, if that is all it has looked at."""
+        """Let a resumed client begin at ``offset`` instead of the position that it was told.
+
+        Raises ``ChunkOutOfOrder`` if the chunk does not begin there.
+        """
         start = self._durable_start
         if start is None or index != start // self.chunk_size:
             raise ChunkOutOfOrder(f"chunk {index} of {self!r} instead of {self._next_index}")
@@ -283,9 +331,9 @@ class UploadEntry:
     def resume(self) -> int:
         """Let a client go on, and return the byte position from which on it sends.
 
-        That is the end of what has arrived. If it lies in the same chunk as the end of what is
-        durable, it is the latter: the index of the client's first chunk could not tell at which of
-        the two the client begins.
+        That is the end of the bytes that have arrived. If that end and ``offset`` are in the same
+        chunk, the client begins at ``offset``. The index of the client's first chunk could
+        otherwise not show at which of the two it begins.
         """
         self._resumed = True
         ahead = self.received // self.chunk_size > self.offset // self.chunk_size
@@ -308,6 +356,11 @@ class UploadEntry:
         """Note that the sink has taken ``size`` more bytes, and has stored ``offset`` of all."""
         self.taken += size
         self.offset = max(self.offset, offset)
+
+    def check_sha256(self) -> None:
+        """Raises :class:`DigestMismatch` if the file must have another SHA-256 than it has."""
+        if self.expected_sha256 and self.sha256 != self.expected_sha256:
+            raise DigestMismatch(f"{self!r} has SHA-256 {self.sha256}, not {self.expected_sha256}")
 
     def finalize(self) -> None:
         """Note that the writer has been given every byte."""
@@ -336,6 +389,14 @@ class UploadEntry:
     def _move(self, status: Status) -> None:
         assert self.status.may_become(status), f"{self!r} cannot become {status}"
         self.status = status
+
+    def twin(self) -> UploadEntry:
+        """Return an equal entry, with a file object of its own, for an application to keep."""
+        twin = copy.copy(self)
+        if self._file is not None:
+            twin._file = copy.copy(self._file)
+            twin._file.file = None
+        return twin
 
     def take_postponed(self) -> bool:
         """Return whether :meth:`postpone` was called since the last call of this method."""

@@ -1,4 +1,4 @@
-"""``{% load djust_uploads %}``."""
+"""The template tag ``upload_assets``, by ``{% load djust_uploads %}``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ register: template.Library = template.Library()
 
 @register.simple_tag
 def upload_assets(url: str = "") -> SafeString:
-    """The browser's side: a stylesheet, the sentences in the active language, and one external
-    module. There is no inline script that runs and no inline style, so a Content-Security-Policy of
-    ``'self'`` will do, with ``img-src 'self' blob:; media-src 'self' blob:`` for the pictures of
-    the files.
+    """Return the HTML that loads the stylesheet, the sentences and the JavaScript of the page.
 
-    ``{% upload_assets %}`` on a djust page; ``{% upload_assets "/ws/gallery/" %}`` on a page of a
-    plain consumer, with the path of its WebSocket.
+    Write ``{% upload_assets %}`` on a djust page. On a page of a plain consumer, write
+    ``{% upload_assets "/ws/gallery/" %}``, with the path of the consumer's WebSocket.
+
+    The sentences are in the active language. No inline script runs, and there is no inline style. A
+    Content-Security-Policy of ``default-src 'self'`` suffices, with ``img-src 'self' blob:;
+    media-src 'self' blob:`` for the pictures of the files.
     """
     style = format_html('<link rel="stylesheet" href="{}">', _url("uploads.css"))
     texts = json_script(catalogue(get_language() or settings.LANGUAGE_CODE), "djust-upload-texts")

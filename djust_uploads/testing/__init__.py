@@ -1,7 +1,10 @@
-"""For your tests: a scripted client, a sink that remembers, the contract that any sink passes.
+"""Tools for your tests.
 
-:class:`UploadClient` needs ``pip install websockets``, :class:`SinkContract` ``pip install
-pytest``; neither is imported before it is used.
+:class:`UploadClient` is a client without a browser, and :class:`Hostile` makes it misbehave.
+:class:`RecordingSink` is a sink that records the calls to it. :class:`SinkContract` tests a sink.
+
+:class:`UploadClient` needs ``pip install websockets``, and :class:`SinkContract` needs
+``pip install pytest``. Both packages are imported when they are first used.
 """
 
 from __future__ import annotations

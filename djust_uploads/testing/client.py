@@ -1,4 +1,4 @@
-"""A scripted client that speaks the wire. It needs ``pip install websockets`` when it connects."""
+"""``UploadClient``: a client without a browser. It needs ``pip install websockets``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..wire import Frame, FrameType, serialize
 from .hostile import Hostile
 from .page import Page
 
-#: Bytes of a chunk where the server doesn't say: a slot's default.
+#: Bytes of a chunk if the server does not say how many: the default of a slot.
 CHUNK_SIZE = 64 * 1024
 
 _ANSWERS = ("upload_registered", "upload_resumed")
@@ -22,7 +22,10 @@ _ENDS = ("complete", "error", "cancelled")
 
 
 class UploadFailed(Exception):
-    """The server ended an upload with an error; ``code`` and ``message`` are what it said."""
+    """The server has ended an upload with an error.
+
+    ``code`` is the error's stable code, and ``message`` the sentence for the user.
+    """
 
     def __init__(self, message: Mapping[str, Any]) -> None:
         super().__init__(f"{message.get('code')}: {message.get('error')}")
@@ -37,8 +40,9 @@ class UploadClient(Page):
             ref = await page.upload("photos", "cat.jpg", data, "image/jpeg")
             await page.event("save")
 
-    Keeps to ``limit`` unless told otherwise. Every message that the server sent on this connection
-    is in ``messages``. The parts of :meth:`upload` are there to be called one by one::
+    The client does not send beyond its limit, unless it is told to. ``messages`` has every message
+    that the server has sent on this connection. The steps of :meth:`upload` can also be called one
+    by one::
 
             ref = await page.register("photos", "cat.jpg", len(data), resumable=True)
             await page.send_chunks(ref, data, until=100_000)
@@ -47,7 +51,8 @@ class UploadClient(Page):
             await page.send_chunks(ref, data)
             await page.complete(ref)
 
-    What no page does is in ``page.hostile``, a :class:`~djust_uploads.testing.hostile.Hostile`.
+    ``page.hostile`` does what no page does. It is a
+    :class:`~djust_uploads.testing.hostile.Hostile`.
     """
 
     def __init__(
@@ -61,10 +66,10 @@ class UploadClient(Page):
         self.hostile: Hostile = Hostile(self)
         self._uploads: dict[str, _Upload] = {}
 
-    # What the server told
+    # What the server has said
 
     def _hear(self, message: dict[str, Any]) -> None:
-        # An event's answer has a number as its ref.
+        # The ref in the answer to an event is a number.
         if isinstance(ref := message.get("ref"), str):
             self._upload(ref).hear(message)
         for ref in message.get("refs", ()):
@@ -74,41 +79,45 @@ class UploadClient(Page):
         return self._uploads.setdefault(ref, _Upload())
 
     def acknowledged(self, ref: str) -> int:
-        """The highest offset that the server told, on any connection: bytes that it must not lose,
-        whatever happens to it."""
+        """Return the highest offset in bytes that the server has acknowledged on any connection.
+
+        The server must not lose these bytes, whatever happens to it.
+        """
         return self._upload(ref).acknowledged
 
     def limit(self, ref: str) -> int:
-        """The byte position up to which the server allows to send."""
+        """Return the byte position up to which the client may send."""
         return self._upload(ref).limit
 
     def position(self, ref: str) -> int:
-        """The byte with which :meth:`send_chunks` goes on."""
+        """Return the byte position at which :meth:`send_chunks` goes on."""
         return self._upload(ref).position
 
     def next_index(self, ref: str) -> int:
-        """The index of the chunk whose turn it is."""
+        """Return the index of the next chunk."""
         return self._upload(ref).next_index
 
     def size(self, ref: str) -> int:
-        """Bytes of the file, as announced."""
+        """Return the size of the file in bytes, as it was announced."""
         return int(self._upload(ref).file.get("client_size", 0))
 
     def chunk_size(self, ref: str) -> int:
-        """Bytes of a chunk, as the server wants them."""
+        """Return how many bytes the server wants in a chunk."""
         return self._upload(ref).chunk_size
 
     def max_frame_size(self, ref: str) -> int:
-        """Bytes of the file that one frame may carry."""
+        """Return how many bytes of the file one frame may carry."""
         return self._upload(ref).max_frame_size
 
     def consumed(self, ref: str) -> bool:
-        """Whether the server told that the application took the file."""
+        """Return whether the server has said that the application has consumed the file."""
         return self._upload(ref).consumed
 
     def endings(self, ref: str) -> list[dict[str, Any]]:
-        """The messages of this connection that ended an upload: a server that is right sends
-        one."""
+        """Return the messages on this connection that ended an upload.
+
+        A correct server sends only one.
+        """
         return [m for m in self.messages if m.get("ref") == ref and m.get("status") in _ENDS]
 
     # Uploads
@@ -123,7 +132,11 @@ class UploadClient(Page):
         ref: str = "",
         resumable: bool = False,
     ) -> str:
-        """Announce a file and return its ref. Raises :class:`UploadFailed` if it is refused."""
+        """Register a file of ``size`` bytes, wait for the answer, and return the ref.
+
+        Raises :class:`UploadFailed` if the server refuses the file, and ``TimeoutError`` if it does
+        not answer within 10 seconds.
+        """
         ref = ref or str(uuid.uuid4())
         self._upload(ref).answer = None
         await self.announce(upload_name, name, size, content_type, ref=ref, resumable=resumable)
@@ -141,7 +154,10 @@ class UploadClient(Page):
         resumable: bool = False,
         **keys: Any,
     ) -> None:
-        """:meth:`register` without waiting for the answer; ``keys`` go along as they are."""
+        """Send the message that registers a file, and do not wait for the answer.
+
+        ``keys`` are added to the message.
+        """
         file = {"upload_name": upload_name, "client_name": name, "client_size": size}
         self._upload(ref).file = file
         message = {"type": "upload_register", "ref": ref, "client_type": content_type, **file}
@@ -152,15 +168,18 @@ class UploadClient(Page):
     async def resume(
         self, ref: str, *, upload_name: str = "", name: str = "", size: int | None = None
     ) -> dict[str, Any]:
-        """Ask to go on with an upload, of this client or another, and return the answer.
+        """Ask the server to go on with an upload, and return its answer.
 
-        By its ``status``: ``"resumed"``, and :meth:`send_chunks` goes on with the byte
-        ``bytes_received``; ``"not_found"``, and the file has to be registered under a new ref,
-        unless it was :meth:`consumed`; ``"locked"``, and somebody else goes on with it. What an
-        earlier :meth:`register` was told of the file goes along, or the arguments.
+        Another client may have begun the upload. The arguments describe the file. They default to
+        what :meth:`register` was given. The answer has one of these values in ``status``:
 
-        Raises :class:`UploadFailed` if the upload had failed, and ``AssertionError`` if the server
-        lost what it had :meth:`acknowledged`.
+        * ``"resumed"``: :meth:`send_chunks` goes on at the byte ``bytes_received``.
+        * ``"not_found"``: The file must be registered under a new ref, unless it was
+          :meth:`consumed`.
+        * ``"locked"``: Another connection has the upload.
+
+        Raises :class:`UploadFailed` if the upload had failed before, and ``AssertionError`` if the
+        server has lost bytes that it had :meth:`acknowledged`.
         """
         upload = self._upload(ref)
         given = {"upload_name": upload_name, "client_name": name, "client_size": size}
@@ -191,12 +210,16 @@ class UploadClient(Page):
         frame_size: int = 0,
         honour_limit: bool = True,
     ) -> None:
-        """Send bytes of the file ``data``, in order, as far as the server lets us.
+        """Send bytes of the file in order, and wait whenever the limit is reached.
 
-        From :meth:`position` on, or from ``start``; up to ``until``, or to the end of ``data``; in
-        chunks as the server wants them, or smaller ones. With ``frame_size`` a frame carries so
-        many bytes, in whole chunks, as far as the server takes them. Returns early if the upload
-        ended. Raises ``ConnectionError`` if the connection did.
+        ``data`` is the content of the whole file. The bytes from ``start`` to ``until`` are sent.
+        ``start`` defaults to :meth:`position`, and ``until`` to the end of the file. ``chunk_size``
+        defaults to what the server wants. With ``frame_size``, a frame carries so many bytes, in
+        whole chunks and as far as the server takes them. With ``honour_limit=False``, the limit is
+        ignored.
+
+        Returns early if the upload ends. Raises ``ConnectionError`` if the connection ends, and
+        ``TimeoutError`` if the limit does not move for 60 seconds.
         """
         upload = self._upload(ref)
         if start is not None:
@@ -221,16 +244,20 @@ class UploadClient(Page):
     async def send_frame(
         self, frame_type: FrameType, ref: str, index: int = 0, data: bytes = b""
     ) -> None:
-        """A binary frame, as it is."""
+        """Send one binary frame."""
         await self.send_raw(serialize(Frame(frame_type, ref, index, data)))
 
     async def complete(self, ref: str) -> dict[str, Any]:
-        """Say that all is sent; raises :class:`UploadFailed` if the upload ends otherwise."""
+        """Say that all bytes are sent, and wait for the end as :meth:`ended` does."""
         await self.send_frame(FrameType.COMPLETE, ref)
         return await self.ended(ref)
 
     async def ended(self, ref: str, timeout: float = 30.0) -> dict[str, Any]:
-        """Wait for the upload's end. Raises :class:`UploadFailed` unless it is complete."""
+        """Wait for the end of the upload, and return the message that said so.
+
+        Raises :class:`UploadFailed` if the upload is not complete then, and ``TimeoutError`` after
+        ``timeout`` seconds.
+        """
         upload = self._upload(ref)
         ending = await self._until(lambda: upload.ending, timeout, f"end of {ref}")
         if ending["status"] != "complete":
@@ -238,6 +265,7 @@ class UploadClient(Page):
         return ending
 
     async def cancel(self, ref: str) -> None:
+        """Send a frame that cancels the upload."""
         await self.send_frame(FrameType.CANCEL, ref)
 
     async def upload(
@@ -253,10 +281,14 @@ class UploadClient(Page):
         resumable: bool = False,
         reconnects: int = 10,
     ) -> str:
-        """A whole file; returns its ref. Raises :class:`UploadFailed`.
+        """Upload a whole file, and return its ref.
 
-        With ``resumable``, a connection that is lost is no end: the client reconnects and resumes,
-        ``reconnects`` times at most, and begins anew under another ref if the server knows nothing.
+        With ``resumable``, the client reconnects and resumes the upload if its connection is lost,
+        at most ``reconnects`` times. If the server does not know the upload any more, the client
+        begins again under a new ref.
+
+        Raises :class:`UploadFailed` if the upload fails, and ``ConnectionError`` if the connection
+        is lost and the upload cannot be resumed.
         """
         announce = partial(
             self.register, upload_name, name, len(data), content_type, resumable=resumable
@@ -288,26 +320,29 @@ class UploadClient(Page):
                 losses += 1
                 if losses > reconnects or not self._overtook_itself(ref, failed):
                     raise
-                # It takes its time: a moment later ours is the last one.
+                # The earlier resume is still being answered. The next one comes after it.
                 await asyncio.sleep(0.2)
 
     async def _resume_or_register(self, ref: str, announce: Callable[[], Awaitable[str]]) -> str:
         status = (await self.resume(ref))["status"]
         if status == "locked":
-            raise UploadFailed({"code": status, "error": "Somebody else goes on with it."})
+            raise UploadFailed({"code": status, "error": "Another connection has the upload."})
         return await announce() if status == "not_found" and not self.consumed(ref) else ref
 
     def _overtook_itself(self, ref: str, failed: UploadFailed) -> bool:
-        """Whether the somebody else may be us: a resume that was never answered, as its connection
-        was lost, and which another process handled after the one that we sent next."""
+        """Return whether the connection that has the upload may be an earlier one of this client.
+
+        That happens if a connection is lost before its resume is answered. Another process of the
+        server may handle that resume later than the next one.
+        """
         return failed.code == "locked" and self._upload(ref).unanswered > 0
 
 
 @dataclass
 class _Upload:
-    """One upload, as far as the server told of it and we sent it."""
+    """What the client knows of one upload. Sizes and positions are in bytes."""
 
-    #: What was announced of the file.
+    #: The keys of the registration that describe the file.
     file: dict[str, Any] = field(default_factory=dict)
     answer: dict[str, Any] | None = None
     ending: dict[str, Any] | None = None
@@ -318,7 +353,7 @@ class _Upload:
     position: int = 0
     next_index: int = 0
     consumed: bool = False
-    #: Resumes whose connection was lost before their answer came.
+    #: How many resumes were sent and not answered.
     unanswered: int = 0
 
     def hear(self, message: dict[str, Any]) -> None:
@@ -334,7 +369,10 @@ class _Upload:
             self.ending = message
 
     def _begin(self, message: dict[str, Any]) -> None:
-        """Also in the middle: what another process had promised doesn't count any more."""
+        """Take the values of a registration or a resume.
+
+        After a resume, the limit that another process has given is no longer valid.
+        """
         self.limit, self.ending = 0, None
         self.chunk_size = message.get("chunk_size") or CHUNK_SIZE
         self.max_frame_size = message.get("max_frame_size") or self.chunk_size

@@ -48,15 +48,16 @@ class Client(Protocol):
 
 
 class Hostile:
-    """``page.hostile`` of an :class:`~djust_uploads.testing.UploadClient`::
+    """Misbehaves in the name of an :class:`~djust_uploads.testing.UploadClient`::
 
         ref = await page.register("photos", "cat.jpg", 1_000_000)
         await page.hostile.send_oversized_chunk(ref)
         with self.assertRaisesMessage(UploadFailed, "chunk_too_large"):
             await page.ended(ref)
 
-    Each method says with which code the server must end the upload. The server must say so once,
-    and nothing may happen to other uploads or to the connection.
+    It is the client's attribute ``hostile``. The docstring of each method says with which error
+    code the server must end the upload. The server must send the error once, and must not affect
+    other uploads or the connection.
     """
 
     def __init__(self, page: Client) -> None:
@@ -90,8 +91,8 @@ class Hostile:
     async def send_crumbs(self, ref: str, data: bytes) -> None:
         """Send the file in chunks of one byte.
 
-        Each costs more memory than it carries. The server may take a few thousand of them. Then the
-        upload must end with ``too_many_chunks``.
+        Such a chunk needs much more memory than one byte. The server may take a few thousand of
+        them. Then the upload must end with ``too_many_chunks``.
         """
         await self._page.send_chunks(ref, data, chunk_size=1, honour_limit=False)
 
@@ -131,11 +132,10 @@ class Hostile:
     # Refs
 
     async def use_foreign_ref(self, ref: str = "") -> str:
-        """Send a frame of each type for a ref that this connection did not register. Return the
-        ref.
+        """Send a frame of each type for a ref that this connection did not register.
 
-        Another connection may have an upload with the ref. The server must answer
-        ``unknown_upload``, and nothing may happen to the other upload.
+        Returns the ref. Another connection may have an upload with it. The server must answer
+        ``unknown_upload``, and must not affect the other upload.
         """
         ref = ref or str(uuid.uuid4())
         for frame_type in FrameType:

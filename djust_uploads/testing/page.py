@@ -1,4 +1,4 @@
-"""A page's socket without a browser: messages and events. It needs ``pip install websockets``."""
+"""``Page``: the WebSocket of a page without a browser. It needs ``pip install websockets``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class Page:
-    """Connects, collects what the server sends, and calls event handlers.
+    """Connects to a server, collects its messages, and calls event handlers.
 
-    ``cookies`` may be ``django.test.Client().cookies``: then the page has that client's session and
-    user. ``headers`` go with the handshake, too.
+    ``headers`` and ``cookies`` are sent with the handshake. If ``cookies`` is the attribute of a
+    ``django.test.Client``, the page has that client's session and user.
     """
 
     #: The connection of the ``websockets`` package.
@@ -30,7 +30,7 @@ class Page:
         cookies: Mapping[str, str | Morsel[str]] | None = None,
     ) -> None:
         self.url = url
-        # A browser always says where its page is from; servers refuse who doesn't.
+        # A browser always sends the header Origin, and some servers refuse a client without it.
         origin = url.replace("ws", "http", 1).split("/")[:3]
         self.headers: dict[str, str] = {"Origin": "/".join(origin), **(headers or {})}
         if cookies:
@@ -38,7 +38,7 @@ class Page:
                 f"{name}={getattr(cookie, 'coded_value', cookie)}"
                 for name, cookie in cookies.items()
             )
-        #: What the server sent on this connection.
+        #: The messages that the server has sent on this connection.
         self.messages: list[dict[str, Any]] = []
         self.upload_configs: dict[str, Any] = {}
         self.connected: bool = False
@@ -58,7 +58,7 @@ class Page:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Uploads that go on by themselves shall not connect once more.
+        # An upload that another task resumes must not connect again.
         async with self._reconnecting:
             self._left = True
             await self.socket.close()
@@ -67,7 +67,11 @@ class Page:
     # The connection
 
     async def connect(self) -> None:
-        """Raises ``OSError`` if nobody listens, and what ``websockets`` raises if it is refused."""
+        """Connect to the server.
+
+        Raises ``OSError`` if no server listens, and what ``websockets`` raises if the server
+        refuses the connection.
+        """
         from websockets.asyncio.client import connect
 
         self.socket = await connect(
@@ -77,15 +81,15 @@ class Page:
         self._reader = asyncio.create_task(self._read())
 
     async def drop(self) -> None:
-        """Lose the connection: no close frame, no FIN."""
+        """Break the connection, without a close frame and without a FIN."""
         self.socket.transport.abort()
         await self._reader
 
     async def reconnect(self, timeout: float = 10.0) -> None:
-        """Drop the connection and connect anew, as a page does whose socket was lost.
+        """Break the connection and connect again, as a page does when its socket is lost.
 
-        Raises ``ConnectionError`` if the server can't be reached for ``timeout`` seconds, and if
-        the client's block has ended.
+        Raises ``ConnectionError`` if the server cannot be reached within ``timeout`` seconds, or if
+        the ``async with`` block of the page has ended.
         """
         from websockets.exceptions import WebSocketException
 
@@ -100,20 +104,23 @@ class Page:
                         await self.connect()
                     except (OSError, EOFError, WebSocketException) as exc:
                         error = exc
-                        # Nothing tells when a server listens again.
+                        # Only another attempt shows whether the server listens again.
                         await asyncio.sleep(0.05)
         except TimeoutError:
             raise ConnectionError(f"{self.url} can't be reached: {error!r}") from error
 
     async def reconnect_once(self, lost: Any) -> None:
-        """:meth:`reconnect`, unless another task did so since ``lost`` was our socket."""
+        """Reconnect, unless another task has done so since the socket ``lost`` was lost."""
         async with self._reconnecting:
             if self.socket is lost:
                 await self.reconnect()
 
     async def closed(self, timeout: float = 10.0) -> int | None:
-        """Wait until the connection ends; returns its close code, 1006 if there was no close frame:
-        https://www.rfc-editor.org/rfc/rfc6455#section-7.4"""
+        """Wait until the connection ends, and return its close code.
+
+        The code is 1006 if there was no close frame (RFC 6455, section 7.4). Raises
+        ``TimeoutError`` after ``timeout`` seconds.
+        """
         async with asyncio.timeout(timeout):
             await asyncio.wait([self._reader])
         code: int | None = self.socket.close_code
@@ -140,16 +147,19 @@ class Page:
             self._arrived.notify_all()
 
     def _hear(self, message: dict[str, Any]) -> None:
-        """For subclasses that keep a record."""
+        """Note a message. Subclasses override this."""
 
     # Messages
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """A JSON message, as it is. Raises ``ConnectionError`` if the connection has ended."""
+        """Send a JSON message. Raises ``ConnectionError`` if the connection has ended."""
         await self.send_raw(json.dumps(message))
 
     async def send_raw(self, message: str | bytes) -> None:
-        """A WebSocket message, text or binary, whatever is in it."""
+        """Send a WebSocket message, text or binary, with any content.
+
+        Raises ``ConnectionError`` if the connection has ended.
+        """
         from websockets.exceptions import ConnectionClosed
 
         try:
@@ -158,9 +168,10 @@ class Page:
             raise ConnectionError(f"the connection has ended: {exc}") from exc
 
     async def wait_for(self, timeout: float = 10.0, /, **expected: Any) -> dict[str, Any]:
-        """The first message, past or to come, that has all these keys with these values.
+        """Wait for a message that has all these keys with these values, and return it.
 
-        Raises ``TimeoutError`` after ``timeout`` seconds, with what did arrive.
+        If there was such a message before, the first one is returned. Raises ``TimeoutError`` after
+        ``timeout`` seconds, and ``ConnectionError`` if the connection ends before.
         """
 
         def found() -> dict[str, Any] | None:
@@ -171,9 +182,10 @@ class Page:
         return await self._until(found, timeout, str(expected))
 
     async def _until(self, condition: Callable[[], T | None], timeout: float, what: str) -> T:
-        """What ``condition()`` returns when it is true; asked after each message.
+        """Call ``condition()`` after each message until its result is true, and return the result.
 
-        Raises ``TimeoutError``, or ``ConnectionError`` if the connection ends before.
+        ``what`` describes it for errors. Raises ``TimeoutError`` after ``timeout`` seconds, and
+        ``ConnectionError`` if the connection ends before.
         """
         try:
             async with asyncio.timeout(timeout), self._arrived:
@@ -186,12 +198,15 @@ class Page:
         return result
 
     async def mounted(self) -> dict[str, Any]:
-        """The upload configs, once the server has sent them."""
+        """Wait for the mount message, and return the options of the slots in it."""
         await self.wait_for(type="mount")
         return self.upload_configs
 
     async def event(self, name: str, /, **params: Any) -> dict[str, Any]:
-        """Call an event handler, and return the server's answer."""
+        """Call an event handler with ``params``, and return the server's answer.
+
+        Raises ``TimeoutError`` after 10 seconds.
+        """
         self._event_ref += 1
         await self.send({"type": "event", "event": name, "params": params, "ref": self._event_ref})
         return await self.wait_for(ref=self._event_ref)

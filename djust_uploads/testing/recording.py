@@ -1,4 +1,4 @@
-"""A sink that remembers."""
+"""``RecordingSink``: a sink that records the calls to it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from ..sinks.memory import MemorySink, MemoryWriter
 
 
 class RecordingSink(MemorySink):
-    """A memory sink that remembers what was done to it; ``delay`` seconds for each write.
+    """A memory sink that records the calls to it and to its writers.
 
-    ``calls`` lists ``("open", info)``, ``("write", size)``, ``("finish",)``, ``("abort",)``,
-    ``("flush",)`` and ``("release",)``. ``files`` are the finished ones. ``fail`` maps a call's
-    name to an exception to raise.
+    * ``calls``: the calls in order, as ``("open", info)``, ``("write", size)``, ``("finish",)``,
+      ``("abort",)``, ``("flush",)`` and ``("release",)``.
+    * ``files``: the finished files, each a :class:`~djust_uploads.MemoryFile`.
+    * ``delay``: how many seconds each write takes.
+    * ``fail``: the names of calls that must fail, each with the exception to raise.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class RecordingSink(MemorySink):
         self.files: list[MemoryFile] = []
 
     def record(self, name: str, *details: Any) -> None:
+        """Add a call to ``calls``, and raise its exception if it must fail."""
         self.calls.append((name, *details))
         if name in self.fail:
             raise self.fail[name]

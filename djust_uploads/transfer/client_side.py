@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ..slots.entry import UploadEntry
     from .reports import Reports
 
-#: Bytes of a long frame that the sink is given at once. Sinks that copy what they are given do so on
-#: the event loop.
+#: Bytes of a long frame that the sink is given at once. Some sinks copy what they are given, on the
+#: event loop.
 PIECE = 1024 * 1024
 
 #: Seconds between two progress messages of one upload. A client that is about to run out of its
@@ -62,7 +62,8 @@ class ClientSide:
         self._fed = asyncio.Event()
         #: Set when the connection may read on, or has something new to look at.
         self._drained = asyncio.Event()
-        #: Set when all that arrived is saved as far as it will be, or another connection has it.
+        #: Set when the bytes that have arrived are saved, as far as that is possible, or when
+        #: another connection has the upload.
         self._settled = asyncio.Event()
 
     # The connection calls these.
@@ -80,8 +81,23 @@ class ClientSide:
         except UploadError as error:
             self.stop(error)
             return
-        if repeated:
-            data = data[repeated:]
+        self._take(data[repeated:] if repeated else data)
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Take the next bytes of a client that counts bytes instead of chunks, and never wait.
+
+        Bytes beyond the declared size end the transfer. What arrives after that is dropped.
+        """
+        if self.stopped:
+            return
+        try:
+            self._entry.accept_bytes(len(data))
+        except UploadError as error:
+            self.stop(error)
+            return
+        self._take(data)
+
+    def _take(self, data: bytes | memoryview) -> None:
         self._frames.append(data)
         self.window.feed(len(data), self._entry.received)
         self._fed.set()
@@ -100,10 +116,10 @@ class ClientSide:
         return self._entry.received > self.window.limit
 
     async def room(self, *, slows: bool = True) -> None:
-        """Return when the next frame of a client that :attr:`overstepped` may be read.
+        """Wait until the next frame of a client that has :attr:`overstepped` may be read.
 
         A client that ignores its limit can only be slowed down by not reading its socket. ``slows``
-        says whether the server stops reading when we do.
+        says whether the server stops reading the socket when we do.
         """
         if slows:
             await self._slow_down()
@@ -127,6 +143,19 @@ class ClientSide:
                 # A message is the only way to find out whether the client has gone: its end is not
                 # noticed while its socket is not read.
                 await self._reports.progress()
+
+    async def drained(self) -> None:
+        """Return when the client no longer oversteps its limit, or another connection has it.
+
+        Meanwhile nobody reads the client's socket, so TCP slows the client down. Unlike
+        :meth:`room`, this waits for as long as the sink takes: an HTTP client knows no limit.
+        """
+        recipient = self._reports.recipient
+        while self.overstepped and not (self.stopped or self._closed):
+            if self._reports.recipient is not recipient:
+                return
+            self._drained.clear()
+            await self._drained.wait()
 
     def stop(self, error: UploadError) -> None:
         """Ask the transfer's task to end with ``error``. The first error counts."""
@@ -156,8 +185,10 @@ class ClientSide:
         self._fed.set()
 
     async def wait_settled(self) -> None:
-        """Return when all that arrived is saved for another process, as far as it will be, or when
-        another connection has taken the upload."""
+        """Wait until the bytes that have arrived are saved for another process.
+
+        Returns as well if no more of them can be saved, or if another connection takes the upload.
+        """
         await self._settled.wait()
 
     # The transfer's task calls these.
@@ -179,7 +210,7 @@ class ClientSide:
         return bool(self._frames)
 
     def pop(self) -> bytes | memoryview:
-        """Return the next bytes and remove them from the buffer: a frame, or a part of a long one."""
+        """Return the next bytes and remove them from the buffer: a frame, or part of a long one."""
         frame, most = self._frames.popleft(), max(PIECE, self._entry.chunk_size)
         self._in_frame = len(frame) > most
         if not self._in_frame:
@@ -189,7 +220,7 @@ class ClientSide:
         return view[:most]
 
     async def wait(self) -> None:
-        """Return when the client has sent something, or something else has changed.
+        """Wait until the client has sent something, or something else has changed.
 
         Raises the error that :meth:`stop` was given, :class:`UploadExpired` if nothing comes for
         ``IDLE_TIMEOUT``, and :class:`Abandoned` if nobody resumes an upload without a connection.
@@ -201,7 +232,9 @@ class ClientSide:
             raise Abandoned("its owner has too many of them")
         self._abandoned = False
         in_line = attached and window.waits
-        seconds = upload_settings().idle_timeout if attached else PARKED_SECONDS
+        settings = upload_settings()
+        parked = min(PARKED_SECONDS, settings.resume_ttl)
+        seconds = settings.idle_timeout if attached else parked
         if not self.stopped:
             try:
                 with self._deadline.within(TURN_TIMEOUT if in_line else seconds):
@@ -223,8 +256,7 @@ class ClientSide:
             raise self.stopped
 
     def took(self, size: int) -> bool:
-        """Note that the sink has taken ``size`` bytes. Return whether the client must hear of it
-        now."""
+        """Note that the sink has taken ``size`` bytes. Return whether to tell the client now."""
         entry, window = self._entry, self.window
         self._taken_of_frame += size
         # What is left in the buffer of a frame keeps all of it in memory.
@@ -237,8 +269,11 @@ class ClientSide:
         return window.must_tell(entry.received) or time.monotonic() >= due
 
     def window_moved(self) -> None:
-        """Note that the window's turn has come. A client that waits for its turn must be told, and
-        a client that overstepped its limit may have room now."""
+        """Note that the window's turn has come, so that its limit has moved.
+
+        A client that waits for its turn must be told. A client that has overstepped its limit may
+        have room now.
+        """
         self._drained.set()
         if self._reports.attached:
             self._fed.set()

@@ -7,7 +7,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..exceptions import NotResumable, SinkError, SinkTimeout, UploadCancelled, UploadError
+from ..exceptions import (
+    NotResumable,
+    SinkError,
+    SinkTimeout,
+    UploadCancelled,
+    UploadError,
+    UploadLocked,
+)
 from ..resuming.checkpoints import Checkpoints
 from ..settings import upload_settings
 
@@ -41,30 +48,44 @@ class SinkSide:
         upload_id: str | None,
         deadline: Deadline,
         is_stopped: Callable[[], bool],
+        announced: Checkpoints | None = None,
     ) -> None:
         #: ``None`` for an upload that no other process can resume.
-        self.checkpoints: Checkpoints | None = None
+        self.checkpoints: Checkpoints | None = announced
         self._entry = entry
         self._upload_id = upload_id
         self._deadline = deadline
         self._is_stopped = is_stopped
         self._writer: SinkWriter | None = None
+        #: What the writer's ``finish()`` returned. From then on there is a file to delete, and
+        #: nothing to abort.
+        self._stored: SinkFile | None = None
         #: The status in the saved checkpoint: ``"complete"`` once ``on_complete`` has returned.
         self._saved_status = "uploading"
 
-    async def open(self, slot: UploadSlot, *, resumable: bool) -> Sink:
-        """Open a writer in the sink that ``slot`` chooses for the entry, and return the sink.
-
-        ``resumable`` says whether another process could go on with what was done so far.
-        """
+    async def open(self, slot: UploadSlot) -> Sink:
+        """Open a writer in the sink that ``slot`` chooses for the entry, and return the sink."""
         sink = slot.resolve_sink(self._entry)
         info = self._entry.info()
         self._writer = writer = await self._retried(lambda: sink.open(info))
-        if self._upload_id and resumable:
-            self.checkpoints = await Checkpoints.begin(
-                self._upload_id, self._entry.to_save(info.key, slot.sink_name(sink)), writer
-            )
+        saved = self._entry.to_save(info.key, slot.sink_name(sink))
+        if self.checkpoints:
+            await self._open_announced(self.checkpoints, saved)
+        elif self._upload_id:
+            self.checkpoints = await Checkpoints.begin(self._upload_id, saved, writer)
         return sink
+
+    async def _open_announced(self, announced: Checkpoints, saved: SavedUpload) -> None:
+        """Save the first checkpoint of an upload that every process knows already."""
+        assert self._writer
+        try:
+            if not await announced.opened(saved, self._writer):
+                self.checkpoints = None
+                await announced.end()
+        except UploadLocked:
+            # The other process stores the upload under another key: this writer is nobody's.
+            await self._bounded(self._writer.abort())
+            raise
 
     async def resume(self, slot: UploadSlot, lease: Lease, saved: SavedUpload) -> Sink:
         """Go on with what another process has saved, and return the sink.
@@ -121,10 +142,11 @@ class SinkSide:
         if self.checkpoints:
             # This also asks whether the upload is still ours: only one process may finish it.
             await self.checkpoints.save(writer, self._saved_status)
-        return await self._retried(writer.finish)
+        self._stored = await self._retried(writer.finish)
+        return self._stored
 
     async def check_ours(self) -> None:
-        """Raises :class:`UploadLocked` if another process has taken the upload over."""
+        """Raise :class:`UploadLocked` if another process has taken the upload over."""
         if self.checkpoints:
             await self.checkpoints.check()
 
@@ -137,7 +159,18 @@ class SinkSide:
         self._saved_status = "complete"
         if self.checkpoints:
             assert self._writer
-            await self.checkpoints.save(self._writer, self._saved_status)
+            await self.checkpoints.save(
+                self._writer,
+                self._saved_status,
+                content_type=self._entry.content_type,
+                sha256=self._entry.sha256 or "",
+            )
+
+    async def save_notes(self) -> None:
+        """Save what the door keeps with a complete upload."""
+        if self.checkpoints:
+            assert self._writer
+            await self.checkpoints.save(self._writer, self._saved_status, notes=self._entry.notes)
 
     async def save(self) -> None:
         """Save what another process needs to go on, and as many bytes as can be made durable.
@@ -146,7 +179,7 @@ class SinkSide:
         """
         if not self.checkpoints or not self._writer:
             return
-        if self._entry.complete:
+        if self._stored:
             # The file is stored, and the client has not been told yet. A process that resumes the
             # upload finds the file.
             await self.checkpoints.save(self._writer, self._saved_status)
@@ -170,8 +203,8 @@ class SinkSide:
     async def undo(self) -> None:
         """Leave nothing in the store: delete the file if there is one, else abort the writer."""
         try:
-            if self._entry.complete:
-                await self._bounded(self._entry.file.adelete())
+            if self._stored:
+                await self._bounded(self._stored.adelete())
             elif self._writer:
                 await self._bounded(self._writer.abort())
         except Exception:
@@ -181,7 +214,7 @@ class SinkSide:
         """Free what the writer holds, and leave the store alone."""
         try:
             # A writer that has finished holds nothing.
-            if self._writer and not self._entry.complete:
+            if self._writer and not self._stored:
                 await self._bounded(self._writer.release())
         except Exception:
             logger.exception("%r: its writer could not be released", self._entry)

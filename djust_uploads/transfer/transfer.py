@@ -19,26 +19,25 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from asgiref.sync import sync_to_async
 
 from ..exceptions import SinkError, UploadCancelled, UploadError
 from ..flow.deadline import Deadline
-from ..flow.threads import in_thread
 from ..flow.window import Window
+from ..resuming.checkpoints import Checkpoints
 from ..settings import upload_settings
-from ..slots.acceptance import HEAD_SIZE, check_content, run_validators, xml_guard
+from ..slots.acceptance import HEAD_SIZE
 from ..slots.status import Status
 from .client_side import Abandoned, ClientSide
 from .endings import Endings
 from .hashing import RunningHash, sha256_of
+from .inspection import Inspection
 from .reports import Recipient, Reports
 from .sink_side import SinkSide
 
 if TYPE_CHECKING:
-    from ..content.xml import XMLGuard
     from ..resuming.leases import Lease
     from ..resuming.saved import SavedUpload
     from ..sinks.base import Sink
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
     from ..slots.slot import UploadSlot
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
-
-_validating = ThreadPoolExecutor(thread_name_prefix="upload-validator")
 
 
 class Listener(Recipient, Protocol):
@@ -70,7 +67,8 @@ class Transfer:
     """Runs from registration until the entry is complete, failed, cancelled or suspended.
 
     ``upload_id`` is the upload's name for connections that resume it, or ``None`` if nobody may.
-    ``resumed`` is what another process saved, if this transfer goes on from there.
+    ``resumed`` is what was saved of the upload: by another process, if this transfer goes on from
+    there, or by this process, when it announced an upload whose sink is not open yet.
     """
 
     def __init__(
@@ -87,20 +85,32 @@ class Transfer:
         self.upload_id = upload_id
         #: Whether the transfer is about to be suspended: no connection can attach itself any more.
         self.suspending: bool = False
-        # The sink is opened when the head is there, so the client must be allowed to send the head.
+        # The sink is opened when the head has arrived. So the first limit must cover the head.
         least = max(slot.chunk_size, HEAD_SIZE)
         window = Window(least, entry.client_size, entry.taken, moved=self._window_moved)
         self._deadline = Deadline()
         self._reports = Reports(entry, window, listener, self._lost)
         self.client: ClientSide = ClientSide(entry, window, self._reports, self._deadline)
+        goes_on = resumed is not None and resumed[1].has_begun
         self._sink = SinkSide(
-            entry, upload_id, self._deadline, lambda: self.client.stopped is not None
+            entry,
+            upload_id,
+            self._deadline,
+            lambda: self.client.stopped is not None,
+            Checkpoints(*resumed) if resumed and not goes_on else None,
         )
         self._endings = Endings(entry, self.client, self._sink, self._reports, self._ended)
-        self._hash = RunningHash() if upload_settings().sha256 and not resumed else None
-        self._task = asyncio.create_task(self._run(resumed), name=f"upload {entry.ref}")
+        self._inspection = Inspection(slot, entry)
+        self._hash = RunningHash() if self._needs_sha256 and not goes_on else None
+        self._task = asyncio.create_task(
+            self._run(resumed if goes_on else None), name=f"upload {entry.ref}"
+        )
         # A task that is cancelled before it begins does not get to its own ``finally``.
         self._task.add_done_callback(lambda _: self.client.close())
+
+    @property
+    def _needs_sha256(self) -> bool:
+        return upload_settings().sha256 or bool(self.entry.expected_sha256)
 
     def _window_moved(self) -> None:
         self.client.window_moved()
@@ -131,7 +141,7 @@ class Transfer:
         return self.slot.max_entries
 
     def stop(self, error: UploadError) -> None:
-        """Ask for the end. :meth:`wait_ended` returns when nothing is left behind."""
+        """Ask the task to end the upload with ``error``. :meth:`wait_ended` waits until it has."""
         self.client.stop(error)
 
     async def wait_ended(self) -> None:
@@ -144,8 +154,10 @@ class Transfer:
         self.client.connection_changed()
 
     async def wait_settled(self) -> None:
-        """Return when all that arrived is saved for another process, as far as it will be, or when
-        another connection has taken the upload."""
+        """Wait until the bytes that have arrived are saved for another process.
+
+        Returns as well if no more of them can be saved, or if another connection takes the upload.
+        """
         await self.client.wait_settled()
 
     def abandon(self) -> None:
@@ -156,10 +168,17 @@ class Transfer:
         """Delete the file of a complete upload that nobody consumed, if it is still ours."""
         await self._sink.discard()
 
-    async def consumed(self) -> None:
-        """Save that the application has the file."""
-        if self._sink.checkpoints:
-            await self._sink.checkpoints.consume()
+    async def consumed(self) -> bool:
+        """Save that the application has the file. Return whether it was certainly still ours."""
+        return not self._sink.checkpoints or await self._sink.checkpoints.consume()
+
+    async def note(self, **notes: Any) -> None:
+        """Keep what a door wants to know of the complete upload later, in any process.
+
+        The values are JSON. Raises :class:`UploadLocked` if another process has the upload.
+        """
+        self.entry.notes.update(notes)
+        await self._sink.save_notes()
 
     async def superseded(self) -> bool:
         """Return whether another process has taken the upload over."""
@@ -205,6 +224,7 @@ class Transfer:
         finally:
             self._deadline.close()
             self.client.close()
+            await self._inspection.close()
 
     async def _suspend(self, reason: str) -> None:
         self.suspending = True
@@ -213,11 +233,12 @@ class Transfer:
     async def _begin(self) -> Sink:
         """Look at the first bytes, open the sink, and write all bytes to it."""
         head = await self.client.head(min(HEAD_SIZE, self.entry.client_size))
-        await self._check_content(head)
-        guard = xml_guard(self.slot, self.entry, head)
-        # A parser that has seen the first half of a file cannot be taken to another process.
-        sink = await self._sink.open(self.slot, resumable=guard is None)
-        await self._write_all(guard)
+        await self._inspection.check_head(head)
+        sink = await self._sink.open(self.slot)
+        inspected = self._inspection.reads_all
+        await self._write_all(inspected=inspected)
+        if inspected:
+            await self._inspection.check_end()
         return sink
 
     async def _resume(self, lease: Lease, saved: SavedUpload) -> Sink:
@@ -225,31 +246,22 @@ class Transfer:
         sink = await self._sink.resume(self.slot, lease, saved)
         self.client.window.start_at(self.entry.taken)
         await self._reports.tell(self.answer_resume())
-        await self._write_all(None)
+        # Only a part of the file passes here, so the whole file is inspected when it is stored.
+        await self._write_all(inspected=False)
         return sink
 
-    async def _check_content(self, head: bytes) -> None:
-        await in_thread(check_content, self.slot, self.entry, head)
-        if self.slot.validators:
-            # The application's validators may be slow. They have threads of their own, so that only
-            # uploads with validators wait for them.
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(_validating, run_validators, self.slot, self.entry, head)
-
-    async def _write_all(self, guard: XMLGuard | None) -> None:
+    async def _write_all(self, *, inspected: bool) -> None:
         while (chunk := await self._next_chunk()) is not None:
-            if guard:
-                await in_thread(guard.feed, bytes(chunk))
+            if inspected:
+                await self._inspection.check_chunk(chunk)
             if self._hash:
                 await self._hash.update(chunk)
             await self._sink.write(chunk)
             if self.client.took(len(chunk)):
                 await self._reports.progress()
-            # While the loop waits for the next chunk, nobody counts the bytes of this one. It must
-            # not be kept alive until then.
+            # The budget does not count the bytes of this chunk any more. It must not stay in memory
+            # while the loop waits for the next one.
             del chunk
-        if guard:
-            await in_thread(guard.feed, b"", True)
 
     async def _next_chunk(self) -> bytes | memoryview | None:
         """Wait for a chunk and return it, or ``None`` when the client has sent all chunks and all
@@ -267,10 +279,13 @@ class Transfer:
         entry.finalize()
         await self._reports.progress()
         file = await self._sink.finish()
-        if upload_settings().sha256:
+        if self._needs_sha256 and not entry.sha256:
             entry.sha256 = await (self._hash.hexdigest() if self._hash else sha256_of(file))
-        # All that may have taken long. Of the processes that finish an upload, one tells the
-        # application and the client.
+        entry.check_sha256()
+        if not self._sink.is_known_complete:
+            await self._inspection.check_file(file)
+        # All this may have taken long, and another process may have resumed the upload meanwhile.
+        # Only one process may tell the application and the client.
         await self._sink.check_ours()
         entry.store(file, keeps_file=sink.keeps_files)
         if not self._sink.is_known_complete:
@@ -279,8 +294,8 @@ class Transfer:
             # complete stays complete.
             await self._sink.save_complete()
         self.client.raise_stopped()
-        # This comes last, because from here on the application may consume the entry, and its file
-        # may go with that.
+        # This comes last. From here on the application may consume the entry, which may delete the
+        # file.
         entry.finish()
 
     async def _call_on_complete(self) -> None:

@@ -1,9 +1,16 @@
-"""Chromium, as Debian packages it, driven by Playwright."""
+"""Chromium, as Debian packages it, driven by Playwright.
+
+With ``HEADED=1`` in the environment, tests open a window, and wait half a second before each
+action. With ``TRACES=directory``, each page leaves a trace of its test there. The command
+``playwright show-trace`` shows what the page looked like at each action.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +20,8 @@ from playwright.async_api import Browser, BrowserContext, ElementHandle, Page
 
 #: Playwright's own build can't be had everywhere; Debian's package can.
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 
 #: Records what the client says of uploads, reads of files, preview URLs and sockets, for the tests
 #: to ask.
@@ -51,9 +60,12 @@ def executable() -> str:
 
 
 async def launch(playwright: Any) -> Browser:
+    headed = bool(os.environ.get("HEADED"))
     return await playwright.chromium.launch(
         executable_path=executable(),
-        args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"],
+        headless=not headed,
+        slow_mo=500 if headed else 0,
+        args=ARGUMENTS,
     )
 
 
@@ -62,12 +74,31 @@ async def open_page(browser: Browser | BrowserContext, url: str) -> Page:
     ``page.complaints`` collects what the console reports as an error: failures of ours, and
     violations of the security policy."""
     page = await browser.new_page()
+    await trace(page.context)
     page.complaints = []
     page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     await page.add_init_script(RECORDER)
     await page.goto(url)
     return page
+
+
+async def trace(context: BrowserContext) -> None:
+    """Record what the pages of the context do until the context is closed, if ``TRACES`` is set."""
+    directory = os.environ.get("TRACES")
+    if not directory or hasattr(context, "traced"):
+        return
+    context.traced = True
+    test = os.environ["PYTEST_CURRENT_TEST"].removesuffix(" (setup)").removesuffix(" (call)")
+    path = Path(directory) / f"{re.sub('[^A-Za-z0-9.]+', '-', test).strip('-')}-{id(context):x}.zip"
+    close = context.close
+
+    async def save_and_close(**options: Any) -> None:
+        await context.tracing.stop(path=path)
+        await close(**options)
+
+    await context.tracing.start(screenshots=True, snapshots=True)
+    context.close = save_and_close
 
 
 async def recorded(page: Page) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.async_api import async_playwright
 
 from tests.browser import fake_server
-from tests.browser.chromium import launch
+from tests.browser.chromium import launch, trace
 
 MB = 1_000_000
 BIG = 200 * MB
@@ -26,6 +26,7 @@ async def browser():
 @pytest_asyncio.fixture(loop_scope="module")
 async def fake_context(browser):
     async with fake_server.new_context(browser) as context:
+        await trace(context)
         yield context
 
 

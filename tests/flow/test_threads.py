@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import threading
-import time
 import weakref
 
 import pytest
@@ -97,17 +96,26 @@ async def test_errors_leave_no_cycles():
         gc.enable()
 
 
+def is_gone(reference):
+    """Return whether the threads of a loop are collected. The frame of the last call refers to
+    them, and ends a moment after the call."""
+    gc.collect()
+    return reference() is None
+
+
 def test_loop_that_is_closed_before_the_result():
     going = threading.Event()
 
     async def leave():
-        asyncio.get_running_loop().call_soon(going.set)
-        task = asyncio.create_task(in_thread(lambda: (going.wait(), time.sleep(0.05))))
-        await asyncio.sleep(0)
+        task = asyncio.create_task(in_thread(going.wait))
+        await asyncio.sleep(0.01)
         task.cancel()
+        return weakref.ref(threads._threads[asyncio.get_running_loop()])
 
-    asyncio.run(leave())
+    left = asyncio.run(leave())
+    going.set()
     assert asyncio.run(in_thread(abs, -1)) == 1
+    assert asyncio.run(wait_until(lambda: is_gone(left)))
 
 
 def test_each_loop_has_its_own_and_takes_them_along():
@@ -116,5 +124,4 @@ def test_each_loop_has_its_own_and_takes_them_along():
         return weakref.ref(threads._threads[asyncio.get_running_loop()])
 
     kept = asyncio.run(look())
-    gc.collect()
-    assert kept() is None
+    assert asyncio.run(wait_until(lambda: is_gone(kept)))

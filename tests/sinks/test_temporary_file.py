@@ -21,7 +21,7 @@ from PIL import Image
 
 from djust_uploads import MemorySink, TemporaryFileSink, UploadInfo
 from djust_uploads.exceptions import SinkError, SinkFull, SinkMisconfigured
-from djust_uploads.sinks import reserving, temporary_file
+from djust_uploads.sinks import disk, reserving, temporary_file
 from tests.support import content
 from tests.support.servers import ROOT
 
@@ -189,7 +189,7 @@ async def test_writes_are_not_too_large(sink, monkeypatch, sizes):
         written.append(sum(map(len, buffers)))
         return os.pwritev(fd, buffers, offset)
 
-    monkeypatch.setattr(temporary_file, "_pwritev", pwritev)
+    monkeypatch.setattr(disk, "_pwritev", pwritev)
     data = os.urandom(sum(sizes))
     writer, start = await sink.open(info(len(data))), 0
     for size in sizes:
@@ -197,7 +197,7 @@ async def test_writes_are_not_too_large(sink, monkeypatch, sizes):
         start += size
     file = await writer.finish()
     assert await file.aread() == data
-    assert max(written) <= temporary_file._WRITE
+    assert max(written) <= disk.WRITE_SIZE
     await file.adelete()
 
 
@@ -238,8 +238,8 @@ def test_short_writes(chunks, data):
         return taken
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(temporary_file, "_pwritev", pwritev)
-        temporary_file._write_at(0, chunks, len(b"before"))
+        patch.setattr(disk, "_pwritev", pwritev)
+        disk.write_at(0, chunks, len(b"before"))
     assert stored == b"before" + b"".join(chunks)
 
 
@@ -247,14 +247,14 @@ def test_pwritev_of_systems_without_one(tmp_path):
     path = tmp_path / "file"
     with path.open("wb", buffering=0) as file:
         views = [memoryview(b"abc"), memoryview(b"def")]
-        assert temporary_file._write_and_seek(file.fileno(), views, 2) == 6
+        assert disk._write_and_seek(file.fileno(), views, 2) == 6
     assert path.read_bytes() == b"\0\0abcdef"
 
 
 def test_more_buffers_than_one_call_takes(tmp_path):
-    chunks = [bytes([n % 256]) for n in range(3 * temporary_file._IOV_MAX)]
+    chunks = [bytes([n % 256]) for n in range(3 * disk._IOV_MAX)]
     with (tmp_path / "file").open("wb", buffering=0) as file:
-        temporary_file._write_at(file.fileno(), chunks, 0)
+        disk.write_at(file.fileno(), chunks, 0)
     assert (tmp_path / "file").read_bytes() == b"".join(chunks)
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from djust_uploads import TemporaryFileSink, UploadInfo
 from djust_uploads.exceptions import NotResumable, SinkError
-from djust_uploads.sinks import temporary_file
+from djust_uploads.sinks import disk, temporary_file
 from djust_uploads.sinks.temporary_file import GATHER, PREFIX
 from tests.support.servers import ROOT
 
@@ -206,14 +206,14 @@ async def test_what_is_being_written_is_waited_for(sink, directory, monkeypatch)
     """And counts, though its process never heard that it was written."""
     checkpoint, late = await suspended(sink)
     reached, go_on = threading.Event(), threading.Event()
-    pwritev = temporary_file._pwritev
+    pwritev = disk._pwritev
 
     def slow(fd, views, offset):
         reached.set()
         go_on.wait(10)
         return pwritev(fd, views, offset)
 
-    monkeypatch.setattr(temporary_file, "_pwritev", slow)
+    monkeypatch.setattr(disk, "_pwritev", slow)
     writing = asyncio.create_task(late.write(b"b" * GATHER))
     await asyncio.to_thread(reached.wait, 10)
     resuming = asyncio.create_task(sink.resume(INFO, checkpoint))

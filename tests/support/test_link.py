@@ -140,6 +140,32 @@ async def test_reset_after_so_many_bytes(size):
         assert await passes(link)
 
 
+async def test_reset_again_after_so_many_bytes_more():
+    async with linked() as (link, echo):
+        link.reset_after(100_000, 5)
+        for connections in (1, 2):
+            async with connected(link) as (reader, writer):
+                with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                    await asyncio.gather(reader.readexactly(SIZE), send(writer, bytes(SIZE)))
+                assert await wait_until(lambda: len(echo.ended) == connections)  # noqa: B023
+        assert echo.ended == ["reset"] * 2
+        assert echo.received == 100_005
+        assert await passes(link)
+
+
+async def test_hold_after_so_many_bytes():
+    async with linked() as (link, echo), connected(link) as (reader, writer):
+        link.hold_after(200_000)
+        sending = asyncio.create_task(send(writer, bytes(SIZE)))
+        assert await wait_until(lambda: echo.received > 100_000)
+        # Another connection is not held.
+        assert await passes(link)
+        assert echo.received <= 200_000 + len(b"ping")
+        link.flow()
+        assert await reader.readexactly(SIZE) == bytes(SIZE)
+        await sending
+
+
 async def test_target_that_is_down_resets():
     async with linked() as (link, _echo):
         link.targets = [1]

@@ -14,7 +14,7 @@ from djust_uploads import MemorySink, TemporaryFileSink, exceptions
 from djust_uploads.exceptions import SinkFull, SinkMisconfigured, SinkUnavailable, ValidationFailed
 from djust_uploads.flow.budget import budget
 from djust_uploads.flow.window import START_WINDOW
-from djust_uploads.sinks import temporary_file
+from djust_uploads.sinks import disk, temporary_file
 from djust_uploads.sinks.memory import MemoryWriter
 from djust_uploads.sinks.temporary_file import TemporaryFileWriter
 from djust_uploads.testing import RecordingSink
@@ -207,7 +207,7 @@ async def test_close_waits_for_the_call_in_hand():
 async def test_write_that_timed_out_keeps_its_descriptor(tmp_path, monkeypatch):
     """Its thread can't be stopped. A file opened meanwhile must not get what it still writes."""
     release, inodes = threading.Event(), []
-    pwritev, abort = temporary_file._pwritev, TemporaryFileWriter.abort
+    pwritev, abort = disk._pwritev, TemporaryFileWriter.abort
 
     def hanging_pwritev(fd, views, offset):
         inodes.append(os.fstat(fd).st_ino)
@@ -219,7 +219,7 @@ async def test_write_that_timed_out_keeps_its_descriptor(tmp_path, monkeypatch):
         asyncio.get_running_loop().call_later(0.01, release.set)
         await abort(self)
 
-    monkeypatch.setattr(temporary_file, "_pwritev", hanging_pwritev)
+    monkeypatch.setattr(disk, "_pwritev", hanging_pwritev)
     monkeypatch.setattr(TemporaryFileWriter, "abort", releasing_abort)
     with override_settings(DJUST_UPLOADS={"SINK_TIMEOUT": 0.3}):
         async with Connection(sink=TemporaryFileSink(tmp_path)) as page:

@@ -1,4 +1,4 @@
-"""``manage.py sweep_uploads --older-than 24h``: delete what crashed processes left in the sinks."""
+"""``manage.py sweep_uploads --older-than 24h`` deletes what crashed processes have left behind."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def duration(text: str) -> timedelta:
-    """``90m``, ``24h`` or ``7d``. Raises ``ArgumentTypeError`` with what is accepted."""
+    """Return the duration that a text such as ``90m``, ``24h`` or ``7d`` means.
+
+    Raises ``ArgumentTypeError`` for any other text.
+    """
     match = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if not match:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no duration: a number and s, m, h or d, as in 90m, 24h, 7d."
+            f"{text!r} is not a duration. Give a number and s, m, h or d, as in 90m, 24h, 7d."
         )
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 class Command(BaseCommand):
     help = (
-        "Deletes what crashed processes left unfinished or unconsumed in every sink of "
-        "DJUST_UPLOADS['SINKS']. Choose an age that no upload, paused ones included, reaches."
+        "Deletes the uploads that crashed processes have left unfinished or unconsumed in the "
+        "sinks of DJUST_UPLOADS['SINKS']. Choose an age that no running or paused upload reaches."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -40,18 +43,18 @@ class Command(BaseCommand):
             help="For example 90m, 24h or 7d.",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="List what would be deleted, delete nothing."
+            "--dry-run", action="store_true", help="List what would be deleted. Delete nothing."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         failed = [alias for alias in sinks if not self._sweep(alias, **options)]
         if failed:
-            raise CommandError(f"Not swept: {', '.join(failed)}.")
+            raise CommandError(f"These sinks could not be swept: {', '.join(failed)}.")
 
     def _sweep(
         self, alias: str, *, older_than: timedelta, dry_run: bool, verbosity: int, **options: Any
     ) -> bool:
-        """Whether it worked; a sink that fails does not keep the others from being swept."""
+        """Sweep one sink, and return whether that worked. The others are swept in any case."""
         try:
             names = asyncio.run(_swept(alias, older_than, dry_run))
         except Exception as exc:
@@ -61,7 +64,7 @@ class Command(BaseCommand):
         if verbosity:
             for name in names:
                 self.stdout.write(f"{alias}: {verb} {name}")
-            self.stdout.write(f"{alias}: {verb} {len(names)} abandoned")
+            self.stdout.write(f"{alias}: {verb} {len(names)} in total")
         return True
 
 

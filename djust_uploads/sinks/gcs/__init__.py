@@ -1,6 +1,7 @@
-"""Uploads into a Google Cloud Storage bucket by Google's SDK. Importing this package needs no SDK.
+"""Uploads into a Google Cloud Storage bucket by Google's SDK.
 
-The files import each other in this order: ``sink`` has the options and the sweep, ``writer`` one
-file on its way, ``file`` the stored object, ``bucket`` its threads and what is said of objects,
-``api`` the requests, and ``client`` the SDK's client. ``errors`` translates what can go wrong.
+This package can be imported without the SDK. The files import each other in this order: ``sink``
+has the options and the sweep, ``writer`` writes one file, ``file`` is the stored object, ``bucket``
+has the threads and describes objects, ``api`` makes the requests, and ``client`` creates the SDK's
+client. ``errors`` translates errors.
 """

@@ -1,4 +1,4 @@
-"""The requests of the JSON API that the sink needs, for one bucket. They block.
+"""The requests to the JSON API for one bucket. They block.
 
 Resumable uploads: https://cloud.google.com/storage/docs/performing-resumable-uploads
 """
@@ -15,33 +15,33 @@ from urllib.parse import quote
 from .errors import GONE, refusal, translated
 from .sdk import google_crc32c, requests
 
-#: The length of every chunk except the last one is a multiple of this many bytes. So is what the
-#: store keeps of a chunk:
+#: Each request except the last one must carry a multiple of this many bytes. If a request breaks
+#: off, the store keeps a multiple of this many bytes:
 #: https://cloud.google.com/storage/docs/performing-resumable-uploads#chunked-upload
 GRANULE = 256 * 1024
 
-#: Seconds to connect, and seconds between two bytes of an answer.
+#: The most seconds to connect, and between two bytes of an answer.
 TIMEOUT = (10, 60)
 
 Chunks = Sequence[bytes | memoryview]
 
-#: What the sink wants to know of an object.
+#: The fields of an object that the sink asks for.
 FIELDS = "name,generation,metageneration,size,crc32c,metadata,timeCreated"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a session has: the first ``stored`` bytes, or the whole ``object``."""
+    """What a session has: the first ``stored`` bytes, or the finished ``object``."""
 
     stored: int
     object: dict[str, Any] | None = None
 
 
 class Body:
-    """A request's body over the chunks as they came, without a copy.
+    """The body of a request, which reads the chunks without copying them.
 
-    Every iteration begins at the first chunk: the SDK sends a request again when it has renewed its
-    token.
+    Every iteration begins at the first chunk, because the SDK sends a request again when it has
+    renewed its token.
     """
 
     def __init__(self, chunks: Chunks) -> None:
@@ -67,7 +67,7 @@ def pieces(chunks: Chunks, start: int, end: int) -> list[memoryview]:
 def crc32c(chunks: Chunks, crc: int = 0) -> int:
     """Return the CRC32C of bytes whose CRC32C is ``crc``, followed by the chunks."""
     for chunk in chunks:
-        # The function is written in C, and takes no views.
+        # The function is written in C, and does not take views.
         crc = google_crc32c.extend(crc, bytes(chunk))
     return crc
 
@@ -83,7 +83,7 @@ def decoded(crc: str) -> int:
 
 
 class Api:
-    """``connect`` returns a session that signs requests, and the base URL."""
+    """Makes the requests. ``connect`` returns a session that signs requests, and the base URL."""
 
     def __init__(
         self, bucket: str, where: str, connect: Callable[[], tuple[requests.Session, str]]
@@ -101,10 +101,10 @@ class Api:
         fine: Sequence[int] = (200, 201, 204),
         **kwargs: Any,
     ) -> requests.Response:
-        """Make a request. Raises a :class:`SinkError` for a status that is not ``fine``."""
+        """Make a request. Raises a :class:`SinkError` if its status is not in ``fine``."""
         with translated(self._where, operation):
             http, base = self._connect()
-            # The URI of a session is a whole URL.
+            # The URI of a session is a complete URL.
             url = path if path.startswith("http") else base + path
             response = http.request(method, url, timeout=TIMEOUT, allow_redirects=False, **kwargs)
         if response.status_code not in fine:
@@ -116,7 +116,10 @@ class Api:
     def begin(
         self, key: str, size: int, resource: Mapping[str, Any], params: Mapping[str, Any]
     ) -> str:
-        """Begin a session and return its URI. The session lasts a week."""
+        """Begin a session for an object of ``size`` bytes, and return its URI.
+
+        ``resource`` describes the object. A session ends after a week.
+        """
         response = self._call(
             "begin",
             "POST",
@@ -131,10 +134,11 @@ class Api:
         return str(response.headers["Location"])
 
     def put(self, session: str, chunks: Chunks, start: int, size: int, crc: int | None) -> Answer:
-        """Send bytes of an object of ``size`` bytes, from ``start`` on.
+        """Send bytes of an object, from the byte ``start`` on.
 
-        ``crc`` is the CRC32C of the whole object. It goes with the last bytes, and the store
-        answers 400 if it does not fit ("JSON API resumable uploads"):
+        ``size`` is the size of the whole object in bytes. ``crc`` is the CRC32C of the whole
+        object, and is sent with its last bytes. The store answers 400 if the CRC32C is wrong ("JSON
+        API resumable uploads"):
         https://cloud.google.com/storage/docs/data-validation#server-validation
         """
         body = Body(chunks)
@@ -145,7 +149,7 @@ class Api:
         return self._ask("put", session, headers, body if len(body) else b"")
 
     def query(self, session: str, size: int) -> Answer:
-        """Ask what the session has.
+        """Return what the session has.
 
         https://cloud.google.com/storage/docs/performing-resumable-uploads#status-check
         """
@@ -163,9 +167,9 @@ class Api:
         return Answer(_stored(response.headers.get("Range", "")))
 
     def cancel(self, session: str) -> None:
-        """End a session. The store answers 499.
+        """End a session. The store answers 499 if it has done so.
 
-        It is no error if the session is gone or complete, or if an emulator cannot cancel (501).
+        It is no error if the session is gone or complete, or if an emulator cannot cancel (501):
         https://cloud.google.com/storage/docs/performing-resumable-uploads#cancel-upload
         """
         self._call("cancel", "DELETE", session, fine=(200, 204, *GONE, 501), data=b"")
@@ -176,9 +180,9 @@ class Api:
         return f"{self._bucket}/o/{quote(key, safe='')}"
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """Return what the store says of an object, or ``None`` if there is none.
+        """Return the fields of an object, or ``None`` if there is no such object.
 
-        Without the permission to list, the answer for a free key is 403.
+        If the credentials may not list the bucket, the answer for a free key is 403.
         """
         response = self._call(
             "get", "GET", self._path(key), fine=(200, 403, 404), params={"fields": FIELDS}
@@ -193,8 +197,10 @@ class Api:
         )
 
     def delete(self, key: str, generation: str, metageneration: str | None = None) -> None:
-        """Delete an object. It is no error if the object is gone or was replaced, or, with
-        ``metageneration``, if it has changed."""
+        """Delete an object, if it still has this generation and ``metageneration``.
+
+        It is no error if the object is gone, was replaced or has changed.
+        """
         params = {"ifGenerationMatch": generation, "ifMetagenerationMatch": metageneration}
         self._call("delete", "DELETE", self._path(key), fine=(200, 204, 404, 412), params=params)
 
@@ -206,7 +212,7 @@ class Api:
             self._path(key),
             fine=(200, 206),
             params={"alt": "media", "generation": generation},
-            # An object that is compressed on the way has other ranges.
+            # The ranges of a compressed answer would be different.
             headers={"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"},
         )
         content: bytes = response.content
@@ -220,18 +226,21 @@ class Api:
         return page.get("items", []), page.get("nextPageToken")
 
     def permissions(self, wanted: Sequence[str]) -> set[str]:
-        """Return which of the permissions we have. This request needs no permission."""
+        """Return those of the ``wanted`` permissions that the credentials have.
+
+        The request itself needs no permission.
+        """
         path = f"{self._bucket}/iam/testPermissions"
         answer = self._call("permissions", "GET", path, params={"permissions": list(wanted)})
         return set(answer.json().get("permissions", ()))
 
 
 def _stored(range_: str) -> int:
-    """Return how many bytes the ``Range`` of an answer 308 tells of. Without a range there are
-    none.
+    """Return how many bytes a session has, by the header ``Range`` of an answer 308.
 
-    The number is rounded down to whole granules. The store skips bytes that it has already, and an
-    emulator says ``bytes=0-0`` where there are none.
+    Without the header, it has none. The number is rounded down to a multiple of ``GRANULE``. That
+    does no harm, because the store skips bytes that it has already. It is needed for an emulator
+    that says ``bytes=0-0`` if there are none.
     """
     found = re.fullmatch(r"bytes=0-(\d+)", range_.strip())
     stored = int(found[1]) + 1 if found else 0

@@ -1,4 +1,4 @@
-"""One bucket: its requests, the threads that make them, and what is said of its objects."""
+"""One bucket: its threads, its requests, and the description of its objects."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from .errors import translated
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: How often a request is sent. Before it is repeated, there is a random pause of up to 1, 2, 4 and
-#: 8 times ``PAUSE`` seconds:
+#: The most times that a request is sent. In between, there are random pauses of up to 1, 2, 4 and 8
+#: times ``PAUSE`` seconds:
 #: https://cloud.google.com/storage/docs/retry-strategy#exponential-backoff
 ATTEMPTS = 5
 PAUSE = 1.0
@@ -33,8 +33,8 @@ PAUSE = 1.0
 #: The custom metadata of an object that nobody has consumed yet.
 UNCONSUMED = "djust-upload-unconsumed"
 
-#: The custom time of an object that was consumed. A custom time cannot be removed, only moved on,
-#: so this is a time that no rule reaches:
+#: The custom time of an object that was consumed. A custom time cannot be removed. It can only be
+#: replaced by a later one, and no lifecycle rule applies before this one:
 #: https://cloud.google.com/storage/docs/metadata#custom-time
 NEVER = "9999-12-31T00:00:00Z"
 
@@ -45,7 +45,7 @@ class BucketOptions:
 
     #: Bytes of a request.
     chunk_size: int
-    #: How many requests may be on their way at once.
+    #: How many requests may run at once.
     threads: int
     kms_key_name: str | None = None
     predefined_acl: str | None = None
@@ -59,7 +59,7 @@ class BucketOptions:
     custom_domain: str | None = None
     #: Whether objects are marked until they are consumed.
     mark_unconsumed: bool = True
-    #: Whether they also have a custom time.
+    #: Whether objects have a custom time until they are consumed.
     custom_time: bool = False
 
 
@@ -77,12 +77,12 @@ class Bucket:
         self._executor: ThreadPoolExecutor | None = None
 
     async def aclose(self) -> None:
-        """End what is on its way, and close the connections."""
+        """Cancel the tasks that send, wait for the requests, and close the connections."""
         await self.sending.aclose()
         with self._lock:
             executor, self._executor = self._executor, None
         if executor:
-            # This waits for the requests that are on their way.
+            # This waits for the requests that are running.
             await asyncio.to_thread(executor.shutdown)
         await asyncio.to_thread(self._client.close)
 
@@ -96,9 +96,10 @@ class Bucket:
             return self._executor.submit(function, *args, **kwargs)
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``function`` in a thread, and again while the store is unavailable.
+        """Run ``function`` in a thread, and return what it returns.
 
-        The function must be one that may be repeated.
+        While it raises :class:`SinkUnavailable`, it is called again, at most ``ATTEMPTS`` times in
+        all. So it must be a function that may be repeated.
         """
         failures = 0
         while True:
@@ -110,7 +111,7 @@ class Bucket:
                     raise
 
     async def pause_after(self, failures: int) -> bool:
-        """Wait before a request is repeated. Return whether to repeat it at all."""
+        """Wait before a request is repeated. Return whether it should be repeated at all."""
         if failures >= ATTEMPTS:
             return False
         await asyncio.sleep(random.uniform(0, PAUSE * 2 ** (failures - 1)))
@@ -119,7 +120,10 @@ class Bucket:
     # Objects
 
     def resource(self, upload: UploadInfo, owner: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what the store is told of a new object, and the parameters of its session."""
+        """Return the description of a new object, and the parameters of its session.
+
+        ``owner`` is stored with the object, so that the upload recognises it.
+        """
         options = self.options
         resource: dict[str, Any] = {
             "contentType": upload.content_type or "application/octet-stream",
@@ -143,8 +147,8 @@ class Bucket:
         return resource, params
 
     async def keep(self, key: str, generation: str) -> None:
-        """Remove the mark of objects that nobody has consumed."""
-        # ``None`` removes a key and leaves the others:
+        """Remove an object's mark, because the application has consumed the object."""
+        # ``None`` removes a key of the metadata and leaves the others:
         # https://cloud.google.com/storage/docs/json_api/v1/how-tos/performance#patch
         marked = self.options.mark_unconsumed
         kept: dict[str, Any] = {"metadata": {UNCONSUMED: None}} if marked else {}
@@ -154,7 +158,10 @@ class Bucket:
             await self.call(self.api.patch, key, generation, kept)
 
     def url(self, key: str) -> str:
-        """Return the URL of an object: plain if it is public, else signed."""
+        """Return the URL of an object.
+
+        It is signed, unless there is a ``custom_domain`` or everybody may read the object.
+        """
         if self.options.custom_domain:
             return public_url(self.options.custom_domain, key)
         if self.options.predefined_acl == "publicRead":

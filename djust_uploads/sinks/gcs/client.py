@@ -11,7 +11,7 @@ from .sdk import auth, requests, service_account, storage
 
 
 class Client:
-    """Creates the SDK's client when it is first used. The client is for all threads."""
+    """Creates the SDK's client when it is first used. All threads share the client."""
 
     def __init__(
         self, project: str | None, credentials: Any, api_endpoint: str | None, threads: int
@@ -24,7 +24,9 @@ class Client:
         self._client: Any = None
 
     def get(self) -> Any:
-        """Return the SDK's client. The first call reads the SDK's files or asks for credentials.
+        """Return the SDK's client.
+
+        The first call blocks: it reads files or asks the environment for credentials.
 
         Raises :class:`SinkMisconfigured` if there are no credentials.
         """
@@ -41,7 +43,7 @@ class Client:
         if isinstance(credentials, str):
             credentials = service_account.Credentials.from_service_account_file(credentials)
         options = {"api_endpoint": self._api_endpoint} if self._api_endpoint else None
-        # Given ``None`` for the project, the SDK does not look for one. Uploads need none.
+        # Given ``None`` for the project, the SDK does not look for a project. Uploads need none.
         client = storage.Client(self._project, credentials, client_options=options)
         http = client._http
         if not getattr(http, "is_mtls", False):
@@ -78,8 +80,8 @@ class Client:
             )
         except AttributeError as exc:
             raise SinkMisconfigured(
-                "These credentials can't sign URLs. Check credentials: a service account's key "
-                "can; or set custom_domain, or predefined_acl to 'publicRead'."
+                "These credentials can't sign URLs. Check credentials: a service account's key can "
+                "sign. Or set custom_domain, or set predefined_acl to 'publicRead'."
             ) from exc
         return url
 

@@ -1,7 +1,8 @@
-"""What Google Cloud Storage and its SDK say went wrong, as our errors.
+"""Translates the errors of Google Cloud Storage and of its SDK into ours.
 
-Statuses: https://cloud.google.com/storage/docs/json_api/v1/status-codes. No error of ours, and no
-cause of one, has a session URI in it: whoever reads that may write to the bucket.
+Statuses: https://cloud.google.com/storage/docs/json_api/v1/status-codes. The URI of a session is a
+secret, because it allows anybody to write to the bucket. So no error of ours contains one, and no
+cause of an error does.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from .sdk import auth, requests
 
 _SECRET = re.compile(r"upload_id=[^&\s\"'<>)]*")
 
-#: Reasons of a 403 that are not about permissions.
+#: The reasons of a 403 which mean that there were too many requests.
 _THROTTLED = {"rateLimitExceeded", "userRateLimitExceeded"}
 
-#: Of a session: unknown, terminated, cancelled.
+#: The statuses which mean that a session does not exist, has ended, or was cancelled:
 #: https://cloud.google.com/storage/docs/performing-resumable-uploads ("Handle errors", "Cancel")
 GONE = {404, 410, 499}
 
 
 class Refused(Exception):
-    """The store's answer, where it was an error."""
+    """The store has answered with an error."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(" ".join(filter(None, (str(status), reason, message))))
@@ -35,16 +36,18 @@ class Refused(Exception):
 
 
 def status_of(error: BaseException) -> int:
-    """The HTTP status behind an error of ours, or 0."""
+    """Return the HTTP status that caused an error of ours, or 0 if there was no answer."""
     cause = error.__cause__
     return cause.status if isinstance(cause, Refused) else 0
 
 
 def without_secret(text: str) -> str:
+    """Return the text without the secret part of session URIs."""
     return _SECRET.sub("upload_id=…", text)
 
 
 def _redacted(record: logging.LogRecord) -> bool:
+    """Remove session URIs from a log record. Returns ``True``, so that the record is logged."""
     if isinstance(record.args, tuple):
         record.args = tuple(without_secret(a) if isinstance(a, str) else a for a in record.args)
     if request := getattr(record, "httpRequest", None):
@@ -52,14 +55,17 @@ def _redacted(record: logging.LogRecord) -> bool:
     return True
 
 
-# At the level DEBUG, they log the URL of each request.
+# At the level DEBUG, these loggers log the URL of each request.
 for _name in ("urllib3.connectionpool", "google.auth.transport.requests"):
     logging.getLogger(_name).addFilter(_redacted)
 
 
 @contextlib.contextmanager
 def translated(where: str, operation: str) -> Iterator[None]:
-    """The SDK's errors as ours. ``where`` names the bucket for the log."""
+    """Raise errors of the SDK as a :class:`SinkError` or one of its subclasses.
+
+    ``where`` names the bucket for the log, and ``operation`` the request.
+    """
     try:
         yield
     except requests.Timeout as exc:
@@ -78,13 +84,13 @@ def _detail(where: str, operation: str, exc: Exception) -> str:
 
 
 def _clean(exc: Exception) -> Exception:
-    """``exc``, or if it tells the session URI, another one that doesn't."""
+    """Return ``exc``, or another exception without the session URI if ``exc`` contains one."""
     text = without_secret(str(exc))
     return exc if text == str(exc) else ConnectionError(text)
 
 
 def refusal(where: str, operation: str, response: requests.Response) -> SinkError:
-    """The error that a response means; its cause is :class:`Refused`."""
+    """Return the error that a response means. Its cause is a :class:`Refused`."""
     reason, message = _explained(response)
     refused = Refused(response.status_code, reason, without_secret(message))
     error = _from_status(refused, f"{operation} at {where}: {refused}".rstrip("."), operation)
@@ -95,7 +101,7 @@ def refusal(where: str, operation: str, response: requests.Response) -> SinkErro
 def _from_status(refused: Refused, detail: str, operation: str) -> SinkError:
     status = refused.status
     if status in (408, 429) or status >= 500 or refused.reason in _THROTTLED:
-        # 501 is said by emulators only, and will be said again.
+        # Only emulators answer 501. To repeat the request would not help.
         return SinkUnavailable(detail) if status != 501 else SinkError(detail)
     if status == 401:
         return SinkMisconfigured(f"{detail}. Check credentials.")
@@ -112,12 +118,16 @@ def _from_status(refused: Refused, detail: str, operation: str) -> SinkError:
     return SinkError(detail)
 
 
-#: What is asked of the bucket: a 404 is about it, and a 400 about the sink's options.
+#: Requests about the bucket. A 404 means that there is no such bucket, and a 400 means that an
+#: option of the sink is wrong.
 BUCKET_OPERATIONS = {"begin", "list", "permissions"}
 
 
 def _explained(response: requests.Response) -> tuple[str, str]:
-    """Reason and message: https://cloud.google.com/storage/docs/json_api/v1/status-codes"""
+    """Return the reason and the message of an error, or ``""`` for what the response lacks.
+
+    https://cloud.google.com/storage/docs/json_api/v1/status-codes
+    """
     try:
         error: Any = response.json()["error"]
         reasons = [one.get("reason", "") for one in error.get("errors") or ()]

@@ -1,4 +1,4 @@
-"""An object in a Google Cloud Storage bucket as the application's file."""
+"""``GCSFile``: an object in a Google Cloud Storage bucket, as the application gets it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class GCSFile(SinkFile):
     ) -> None:
         self.key = key
         self._bucket = bucket
-        # If the object is replaced meanwhile, its ranges do not fit those that were read.
+        # If the object is replaced, new ranges would not fit those that were read before. The store
+        # refuses to read another generation.
         self._generation = str(stored["generation"])
         metadata = {
             "bucket": bucket.name,
@@ -43,8 +44,8 @@ class GCSFile(SinkFile):
     def url(self) -> str:
         """The URL of the object.
 
-        It is plain under ``custom_domain`` and for objects that everybody may read. Else it is
-        signed for ``url_expires`` seconds. No request is made for it.
+        It is not signed if there is a ``custom_domain``, or if everybody may read the object.
+        Otherwise it is signed, and valid for ``url_expires`` seconds. No request is made for it.
         """
         return self._bucket.url(self.key)
 

@@ -1,4 +1,7 @@
-"""Google's SDK, or the error that says how to install it. Its only importer."""
+"""The names of Google's SDK that this package uses. No other module imports the SDK.
+
+If the SDK is missing, importing this module raises an error that says how to install it.
+"""
 
 from __future__ import annotations
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
-from django.core.checks import CheckMessage, Error
-
-from ...exceptions import NotResumable, SinkError, SinkMisconfigured
-from ..base import Sink, UploadInfo
-from ..keys import UploadTo, check_upload_to, literal_prefix, object_key
+from ...exceptions import NotResumable, SinkMisconfigured
+from ..base import UploadInfo
+from ..bucket_sink import BucketSink
+from ..keys import UploadTo, check_upload_to, literal_prefix
 from ..options import DISPOSITIONS, MAX_URL_EXPIRES, is_text, refuse_wrong
 from ..parts import MIB
 from .api import GRANULE
@@ -30,32 +28,39 @@ ACLS = (
 PERMISSIONS = {"create", "delete", "get", "list", "update"}
 
 
-class GCSSink(Sink):
-    """Streams each upload into ``bucket``, and keeps it there when it was consumed.
+class GCSSink(BucketSink):
+    """Streams each upload into a bucket of Google Cloud Storage.
 
-    =======================  ===================================================================
-    ``upload_to``            a prefix for ``strftime()``, or a callable ``(UploadInfo) -> key``
-    ``project``              of the client; uploads need none
-    ``credentials``          the path of a service account's JSON key, or a ``Credentials``;
-                             default is what the SDK finds
-    ``chunk_size``           bytes of a request, a multiple of 256 KiB
-    ``kms_key_name``         ``"projects/…/cryptoKeys/…"``
-    ``predefined_acl``       ``"publicRead"``, ``"private"``, …
-    ``cache_control``        and ``metadata`` (strings): for every object
-    ``content_disposition``  ``"attachment"`` or ``"inline"``, with the client's file name
-    ``if_generation_match``  0: never overwrite; ``None``: the bucket decides
-    ``url_expires``          seconds that a signed ``file.url`` is good for
-    ``custom_domain``        a public host; ``file.url`` is then unsigned
-    ``mark_unconsumed``      whether objects are marked until they are consumed
-    ``custom_time``          whether they also have a custom time, for a lifecycle rule
-    ``api_endpoint``         ``"https://…"`` of a private endpoint or an emulator
-    ``threads``              how many requests may be on their way at once
-    =======================  ===================================================================
+    The object stays in the bucket when the application has consumed it. Uploads can be resumed in
+    any process.
 
-    Raises ``ValueError`` for an option that can't be.
+    :param bucket: The name of the bucket. It must exist.
+    :param upload_to: A prefix of the keys, in which ``strftime()`` replaces codes such as ``%Y``,
+        or a callable that takes an :class:`~djust_uploads.UploadInfo` and returns the key.
+    :param project: The project of the SDK's client. Uploads do not need one.
+    :param credentials: The path of a service account's JSON key, or a ``Credentials`` object of
+        the SDK. By default, the SDK looks for credentials in the environment.
+    :param chunk_size: Bytes of one request, a multiple of 256 KiB:
+        https://cloud.google.com/storage/docs/performing-resumable-uploads#chunked-upload
+    :param kms_key_name: The key that encrypts the objects, ``"projects/…/cryptoKeys/…"``.
+    :param predefined_acl: The access control list of the objects, such as ``"publicRead"``.
+    :param cache_control: The ``Cache-Control`` of every object.
+    :param metadata: Custom metadata of every object: a dictionary of strings.
+    :param content_disposition: Makes browsers save the object (``"attachment"``) or show it
+        (``"inline"``), with the client's file name.
+    :param if_generation_match: With ``0``, an existing object is never overwritten. With ``None``,
+        the bucket's settings decide what happens to an existing object.
+    :param url_expires: Seconds for which a signed ``file.url`` is valid, at most a week.
+    :param custom_domain: A public host of the bucket. Then ``file.url`` is not signed.
+    :param mark_unconsumed: Whether objects are marked until they are consumed. Without the mark, a
+        sweep cannot find objects that nobody has consumed.
+    :param custom_time: Whether objects also have a custom time until they are consumed, for a
+        lifecycle rule of the bucket.
+    :param api_endpoint: The URL of a private endpoint or of an emulator.
+    :param threads: How many requests of this sink may run at once.
+
+    Raises ``ValueError`` for an option that is not accepted.
     """
-
-    keeps_files = True
 
     def __init__(
         self,
@@ -122,13 +127,11 @@ class GCSSink(Sink):
     # The contract
 
     async def open(self, upload: UploadInfo) -> GCSWriter:
-        # The thread is for an upload_to that is an application's callable. Nothing is sent before
-        # there are bytes that have passed the validators.
-        key = await asyncio.to_thread(object_key, self.upload_to, upload)
-        return GCSWriter(self._bucket, upload, key)
+        # Nothing is sent yet. That begins with the first bytes that have passed the validators.
+        return GCSWriter(self._bucket, upload, await self._key_of(upload))
 
     async def resume(self, upload: UploadInfo, checkpoint: Mapping[str, Any]) -> GCSWriter:
-        """Go on from a checkpoint, with its session or with the finished object.
+        """Return a writer that goes on with the checkpoint's session, or with the finished object.
 
         Raises :class:`NotResumable` if the store has neither, and for a checkpoint of another sink.
         """
@@ -142,9 +145,10 @@ class GCSSink(Sink):
     async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
         """Delete objects that nobody has consumed, and return their keys.
 
-        They are still marked as unconsumed, and were stored longer than ``older_than`` ago. With
-        ``dry_run``, nothing is deleted. The sweep looks below the literal part of ``upload_to``.
-        Sessions need no sweep, because they end after a week:
+        Those objects are still marked as unconsumed, and were stored longer than ``older_than``
+        ago. With ``dry_run``, nothing is deleted. The sweep only looks at keys that begin with the
+        part of ``upload_to`` before its first ``strftime()`` code. Sessions need no sweep, because
+        they end after a week:
         https://cloud.google.com/storage/docs/resumable-uploads#session-uris
         """
         before = datetime.datetime.now(datetime.UTC) - older_than
@@ -155,26 +159,23 @@ class GCSSink(Sink):
             for stored in filter(partial(_is_stale, before), page):
                 swept.append(stored["name"])
                 if not dry_run:
-                    # The metageneration protects an object that is consumed at this moment.
+                    # If the object is consumed at this moment, its metageneration changes, and it
+                    # is not deleted.
                     seen = str(stored["generation"]), str(stored["metageneration"])
                     await bucket.call(bucket.api.delete, stored["name"], *seen)
             if not token:
                 return swept
 
-    def check_store(self) -> Sequence[CheckMessage]:
-        """Return an error unless the bucket is there and lets us in. Blocks."""
+    def _ask_store(self) -> None:
         options = self._bucket.options
         updates = options.mark_unconsumed or options.custom_time
         names = PERMISSIONS if updates else PERMISSIONS - {"update"}
-        where = self._bucket.where
         wanted = sorted(f"storage.objects.{name}" for name in names)
-        try:
-            missing = sorted(set(wanted) - self._bucket.api.permissions(wanted))
-            if missing:
-                raise SinkMisconfigured(f"credentials lack {', '.join(missing)} in {where}")
-        except SinkError as error:
-            return [Error(f"{error}", id="djust_uploads.E006")]
-        return []
+        missing = sorted(set(wanted) - self._bucket.api.permissions(wanted))
+        if missing:
+            raise SinkMisconfigured(
+                f"credentials lack {', '.join(missing)} in {self._bucket.where}"
+            )
 
     async def aclose(self) -> None:
         await self._bucket.aclose()

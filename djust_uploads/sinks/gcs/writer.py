@@ -1,4 +1,4 @@
-"""One file on its way into a bucket, by a resumable session.
+"""``GCSWriter``: writes one file into a bucket, by a resumable session.
 
 https://cloud.google.com/storage/docs/performing-resumable-uploads
 """
@@ -27,20 +27,24 @@ T = TypeVar("T")
 
 
 class SessionLost(SinkError):
-    """The session is gone, with the bytes that it had. Only a new upload helps."""
+    """The session is gone, and so are the bytes that it had. The upload must begin again."""
 
 
 class GCSWriter(BucketWriter[GCSFile]):
-    """Holds at most two parts of ``chunk_size``: one that is sent and one that is gathered.
+    """Gathers one part of ``chunk_size`` bytes while it sends another one.
 
-    If another process has taken the upload over, a request of this process may arrive late. The
-    session takes no byte twice (…/performing-resumable-uploads#considerations), so late bytes are
-    the bytes that we would have sent, or they are skipped. If the client sent other bytes to each
-    process, the CRC32C of the whole file differs. It goes with our last bytes and is compared again
-    with the object's, so there is no file then. A session that has ended takes nothing more. A
-    session that the late process has begun itself cannot complete where our object is. Only if
-    ``if_generation_match`` is ``None`` it replaces our object, and a file that is read meanwhile
-    fails by its generation.
+    If another process has resumed the upload, a request of the process before may arrive late at
+    the store. It cannot damage the file:
+
+    * A session takes no byte twice (…/performing-resumable-uploads#considerations). Late bytes are
+      skipped, or they are stored in place of the same bytes from us.
+    * If the client has sent different bytes to the two processes, the CRC32C of the whole file is
+      wrong. We send it with the last bytes, and compare it with the object's. So there is no file
+      then.
+    * A session that has ended takes no more bytes.
+    * If the late process has begun a session of its own, that session cannot create an object where
+      ours is. Only if ``if_generation_match`` is ``None``, it replaces our object. A file that is
+      being read then has another generation, and the read fails.
     """
 
     takes_views = True
@@ -59,16 +63,16 @@ class GCSWriter(BucketWriter[GCSFile]):
             upload, key, PartGatherer(upload.size, bucket.options.chunk_size, self.offset)
         )
         self._bucket = bucket
-        #: The same for all writers of one upload. It is stored with the object.
+        #: The owner that is stored with the object. All writers of one upload have the same one.
         self._owner: str = resumed.get("owner", upload.key)
-        #: The session's URI. It is a secret: whoever knows it may write.
+        #: The session's URI. It is a secret, because it allows anybody to write.
         self._session: str | None = resumed.get("session")
         #: The CRC32C of the first ``offset`` bytes.
         self._crc: int = resumed.get("crc32c", 0)
-        #: Bytes that the session has, as far as we heard. After a resume it may be ahead of
-        #: ``offset``, whose CRC32C is known.
+        #: Bytes that the session has, by the last answer. After a resume there may be more than
+        #: ``offset``, because the CRC32C is known only up to ``offset``.
         self._stored = self.offset
-        #: Whether the session may have more bytes than we heard.
+        #: Whether the session may have more bytes than that.
         self._doubt = False
         self._task: asyncio.Task[None] | None = None
         self._requests = OneAtATime()
@@ -85,7 +89,7 @@ class GCSWriter(BucketWriter[GCSFile]):
             if self._task is None:
                 self._task = self._bucket.sending.start(self._send_first())
             elif len(self._unsent) == 1 and not self._task.done():
-                # The next part is gathered while this one is being sent.
+                # The next part can be gathered while this one is being sent.
                 return
             else:
                 await self._landed()
@@ -93,7 +97,7 @@ class GCSWriter(BucketWriter[GCSFile]):
                     raise self._error
 
     def _sendable(self) -> bool:
-        # The last part makes the object appear. finish() sends it.
+        # The last part creates the object, so finish() sends it.
         return bool(self._unsent) and not self._is_last(self._unsent[0])
 
     def _is_last(self, part: Part) -> bool:
@@ -117,9 +121,10 @@ class GCSWriter(BucketWriter[GCSFile]):
             self._error.__cause__ = exc
 
     async def flush(self) -> None:
-        """Send everything that the store keeps of an upload that goes on.
+        """Send as many bytes as the store keeps of an unfinished upload.
 
-        That is whole granules, without the last byte of the file, which would end the upload.
+        That is a multiple of ``GRANULE``. The last byte of the file is not sent, because it would
+        finish the upload.
         """
         await self._landed()
         if self._error:
@@ -149,8 +154,8 @@ class GCSWriter(BucketWriter[GCSFile]):
                 await self._advance(part)
                 if self.offset >= part.offset + part.size and not self._is_last(part):
                     return None
-                # Failures count anew only when there is progress. Sessions that begin again and
-                # again make none.
+                # Failures are counted from 0 again only if there was progress. A session that
+                # begins again is no progress.
                 if self._stored > best:
                     failures, best = 0, self._stored
             except SinkUnavailable:
@@ -224,14 +229,15 @@ class GCSWriter(BucketWriter[GCSFile]):
             self.offset = end
 
     async def _explain(self, error: SinkError, part: Part) -> Answer:
-        """Find out what an answer means that ends the session.
+        """Find out why the session has ended, and return what the store has.
 
-        The object may be in the store and ours. Another writer of the upload may have finished it.
+        Another writer of this upload may have finished the object. If there is no object and no
+        byte is lost, raises :class:`SinkUnavailable`, and the caller begins a new session.
         """
         taken = status_of(error) == 412
         found = None
         if self._committing or taken:
-            # This request is made once. The caller, which sends the part, tries again.
+            # This request is not repeated here, because the caller repeats all of it.
             found = await self._call(self._bucket.api.get, self.key)
         if ours := self._if_ours(found):
             return Answer(self._upload.size, ours)
@@ -239,7 +245,7 @@ class GCSWriter(BucketWriter[GCSFile]):
             raise key_taken(self.key) from error.__cause__
         if part.offset > 0:
             raise SessionLost(f"{self.key}: its session is gone. {error}") from error.__cause__
-        # All bytes that the session had are still here.
+        # The session had no bytes but those of this part, which are still here.
         self._session = None
         raise SinkUnavailable(str(error)) from error.__cause__
 
@@ -256,7 +262,7 @@ class GCSWriter(BucketWriter[GCSFile]):
 
     async def _finish(self) -> GCSFile:
         await self._landed()
-        # A part that failed before gets another chance.
+        # A part that failed before is sent again.
         self._error = None
         await self._send_whole_parts()
         last = self._unsent[0] if self._unsent else Part(1, self.offset, 0, [])
@@ -273,7 +279,7 @@ class GCSWriter(BucketWriter[GCSFile]):
         )
 
     async def _verify(self, stored: Mapping[str, Any], last: Part) -> None:
-        """Compare the object with what we were given, and delete an object that is wrong."""
+        """Compare the object's size and CRC32C with ours, and delete the object if it is wrong."""
         crc = await self._call(self._crc_until, last, self._upload.size)
         if (int(stored["size"]), stored["crc32c"]) == (self._upload.size, encoded(crc)):
             self._crc, self.offset = crc, self._upload.size
@@ -286,7 +292,7 @@ class GCSWriter(BucketWriter[GCSFile]):
         )
 
     async def _ours(self) -> dict[str, Any] | None:
-        """Return the object, if it is in the store and this upload wrote it."""
+        """Return the object if this upload wrote it, or ``None``."""
         return self._if_ours(await self._bucket.call(self._bucket.api.get, self.key))
 
     def _if_ours(self, stored: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -301,7 +307,7 @@ class GCSWriter(BucketWriter[GCSFile]):
 
     async def abort(self) -> None:
         await self.release()
-        # A request on its way could make the object appear after we have looked for it.
+        # A request that still runs could create the object after we have looked for it.
         await self._requests.quiet()
         api = self._bucket.api
         if self._session:
@@ -333,12 +339,13 @@ class GCSWriter(BucketWriter[GCSFile]):
         """
         known = int(checkpoint["offset"]), int(checkpoint["crc32c"]), str(checkpoint["owner"])
         if checkpoint["size"] != self._upload.size or not 0 <= known[0] <= self._upload.size:
-            raise ValueError(f"not of a file of {self._upload.size} bytes")
+            raise ValueError(f"not the checkpoint of a file of {self._upload.size} bytes")
         answer = await self._session_has()
         if answer is not None and answer.object is None:
             if answer.stored < self.offset:
-                raise NotResumable(f"{self.key}: {answer.stored} bytes of {self.offset} are left")
-            # The known CRC32C is that of ``offset`` bytes. The bytes after them must come again.
+                raise NotResumable(f"{self.key}: {answer.stored} of {self.offset} bytes are left")
+            # We know the CRC32C of the first ``offset`` bytes only. The client sends the bytes
+            # after them again.
             self._stored = answer.stored
         elif ours := await self._ours():
             self._take_over(ours)

@@ -1,6 +1,7 @@
-"""Uploads into a bucket of S3, Google or Azure by obstore. Importing this package needs no SDK.
+"""Uploads into a bucket of S3, Google or Azure by obstore.
 
-The files import each other in this order: ``sink`` has the options and the sweep, ``writer`` one
-file on its way, ``stream`` its multipart upload, ``file`` the stored object, ``bucket`` the
-requests, and ``client`` what differs between the stores. ``errors`` translates what can go wrong.
+This package can be imported without obstore. The files import each other in this order: ``sink``
+has the options and the sweep, ``writer`` writes one file, ``stream`` feeds its multipart upload,
+``file`` is the stored object, ``bucket`` makes the requests, and ``client`` knows the differences
+between the providers. ``errors`` translates errors.
 """

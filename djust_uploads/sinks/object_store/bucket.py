@@ -1,4 +1,4 @@
-"""One bucket: its requests, its marks, and what is said of its objects."""
+"""One bucket: its requests, its marks, and the description of its objects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class BucketOptions:
 
     #: Bytes of a part.
     part_size: int
-    #: How many parts of one upload may be on their way at once.
+    #: How many parts of one upload may be sent at once.
     max_concurrency: int
     #: The attributes of every object, as obstore names them.
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -58,13 +58,13 @@ class Bucket:
     async def start(self, operation: str, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
         """Begin a request and return its future.
 
-        A caller that waits for it with :func:`asyncio.wait` may be cancelled, and the request goes
-        on. Do not cancel the future: nobody would know then what the store made of the request.
+        Wait for it with :func:`asyncio.wait`. If the waiter is cancelled, the request goes on. Do
+        not cancel the future, because then nobody would know what the store has done.
         """
         store = await self.client.aget()
         with self.translated(operation):
             future: asyncio.Future[Any] = getattr(obstore, operation)(store, *args, **kwargs)
-        # An error that nobody waits for any more must not be reported as never retrieved.
+        # If the waiter is cancelled, nobody looks at the error. asyncio must not report that.
         future.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         return future
 
@@ -77,7 +77,7 @@ class Bucket:
     # Objects
 
     def attributes(self, upload: UploadInfo) -> dict[str, str]:
-        """Return what the store is told of a new object."""
+        """Return the attributes of a new object, as obstore takes them."""
         attributes = {
             **self.options.attributes,
             "Content-Type": upload.content_type or "application/octet-stream",
@@ -95,7 +95,7 @@ class Bucket:
             return bytes(obstore.get(self.client.get(), key, options=options).bytes())
 
     def url(self, key: str) -> str:
-        """Return the URL of an object: plain under ``custom_domain``, else signed."""
+        """Return the URL of an object. It is signed, unless there is a ``custom_domain``."""
         if self.options.custom_domain:
             return public_url(self.options.custom_domain, key)
         expires_in = datetime.timedelta(seconds=self.options.url_expires)

@@ -1,4 +1,4 @@
-"""Which store a URL means, what obstore calls its options, and obstore's store itself."""
+"""The provider that a URL means, the provider's options, and obstore's store."""
 
 from __future__ import annotations
 
@@ -23,25 +23,28 @@ STYLES = ("auto", "path", "virtual")
 
 _URL = re.compile(r"(s3|gs|az)://([^/@:?#]+)/?")
 
-#: How often a request is sent, with a pause of up to 0.5, 1, 2 and 4 seconds before it is repeated.
+#: The most times that a request is sent. obstore waits up to 0.5, 1, 2 and 4 seconds in between.
 ATTEMPTS = 5
 PAUSE = 0.5
 
-#: Seconds for a connection, and for a request with its body and its answer.
+#: The most seconds to connect, and for a request with its body and its answer.
 CONNECT_TIMEOUT = 10
 TIMEOUT = 60
 
 
 @dataclass(frozen=True)
 class Provider:
+    """S3, Google or Azure."""
+
+    #: obstore's class for the provider's stores.
     store: Any
-    #: The options that have the credentials, for messages.
+    #: The names of the options with the credentials, for error messages.
     credentials: str
-    #: What obstore calls the options that are this provider's own.
+    #: The options that this provider has, and what obstore calls them.
     options: Mapping[str, str]
-    #: Metadata of every object that we write.
+    #: The name of the metadata by which an upload recognises its object.
     owner: str = OWNER
-    #: Whether blocks stay when a multipart upload is aborted.
+    #: Whether the parts stay in the store when a multipart upload is aborted.
     keeps_blocks: bool = False
 
 
@@ -64,10 +67,10 @@ PROVIDERS = {
         "credentials",
         {"credentials": "service_account", "endpoint_url": "base_url"},
     ),
-    # It wants identifiers for metadata: https://learn.microsoft.com/rest/api/storageservices/
-    # naming-and-referencing-containers--blobs--and-metadata. And it knows of no multipart uploads:
-    # blocks stay for a week, or until something else is stored under their key,
-    # https://learn.microsoft.com/rest/api/storageservices/put-block#remarks
+    # The names of metadata must be identifiers: https://learn.microsoft.com/rest/api/
+    # storageservices/naming-and-referencing-containers--blobs--and-metadata. Azure has blocks
+    # instead of multipart uploads. They stay for a week, or until something else is stored under
+    # their key: https://learn.microsoft.com/rest/api/storageservices/put-block#remarks
     "az": Provider(
         stores.AzureStore,
         "account_name and account_key",
@@ -83,7 +86,10 @@ PROVIDERS = {
 
 
 def split(url: str) -> tuple[str, str]:
-    """The scheme and the bucket. Raises ``ValueError`` for what is no URL of a bucket."""
+    """Return the scheme and the bucket of a URL.
+
+    Raises ``ValueError`` if it is not the URL of a bucket.
+    """
     found = _URL.fullmatch(url)
     refuse_wrong(("url", url, found, "s3://bucket, gs://bucket or az://container, without a path"))
     assert found
@@ -91,14 +97,14 @@ def split(url: str) -> tuple[str, str]:
 
 
 def foreign(scheme: str, options: Mapping[str, Any]) -> list[str]:
-    """Those that were given, and are another provider's."""
+    """Return the names of the given options that belong to another provider."""
     defaults = (None, CHECKSUMS[0], STYLES[0])
     ours = PROVIDERS[scheme].options
     return [name for name, value in options.items() if name not in ours and value not in defaults]
 
 
 def config_of(scheme: str, bucket: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as obstore has them."""
+    """Return the provider's options, under the names that obstore gives them."""
     named = {theirs: options[ours] for ours, theirs in PROVIDERS[scheme].options.items()}
     if scheme == "s3":
         named |= _s3_config(bucket, options)
@@ -108,25 +114,29 @@ def config_of(scheme: str, bucket: str, options: Mapping[str, Any]) -> dict[str,
 def _s3_config(bucket: str, options: Mapping[str, Any]) -> dict[str, Any]:
     endpoint_url = options["endpoint_url"]
     is_plain = (endpoint_url or "").startswith("http://")
-    # As the SDK chooses: a certificate for *.s3.amazonaws.com is none for a.b.s3.amazonaws.com.
+    # AWS's SDK decides in the same way: if the bucket's name has a dot, AWS's certificate for
+    # *.s3.amazonaws.com does not cover the host.
     auto = not endpoint_url and "." not in bucket
     virtual = {"auto": auto, "path": False, "virtual": True}[options["addressing_style"]]
     if virtual and endpoint_url:
-        # obstore adds the bucket to AWS's own endpoint only.
+        # obstore puts the bucket into the host only for AWS's own endpoint.
         url = urlsplit(endpoint_url)
         endpoint_url = url._replace(netloc=f"{bucket}.{url.netloc}").geturl()
     return {
         "endpoint": endpoint_url,
         "virtual_hosted_style_request": virtual,
-        # A signature hashes the body, with SHA-256. TLS or a checksum keep it whole for less.
+        # To sign the body means to hash it with SHA-256. TLS and checksums protect it for less.
         "unsigned_payload": bool(options["checksum"]) or not is_plain,
-        # Otherwise it is a request for many objects, which some stores don't know.
+        # To delete one object, obstore would send a request for many, which some stores lack.
         "disable_bulk_delete": True,
     }
 
 
 class Client:
-    """obstore's store, made when it is first used. It is for all threads and event loops."""
+    """Creates obstore's store when it is first used.
+
+    All threads and event loops share the store.
+    """
 
     def __init__(
         self,
@@ -143,14 +153,17 @@ class Client:
         self._store: Any = None
 
     def made(self) -> Any:
-        """A new one. Reads files: certificates, credentials. Raises :class:`SinkMisconfigured`."""
+        """Create and return a store. Blocks, because it reads certificates and credentials.
+
+        Raises :class:`SinkMisconfigured` if an option or a file is wrong.
+        """
         timeouts = {"connect_timeout": f"{CONNECT_TIMEOUT}s", "timeout": f"{TIMEOUT}s"}
         backoff = {"init_backoff": datetime.timedelta(seconds=PAUSE)}
         try:
             return self._class(
                 self._bucket,
                 config=self._config,
-                # Who gives an endpoint_url without TLS means it; the sink's check() warns.
+                # An endpoint_url without TLS is allowed. The sink's check() warns of it.
                 client_options={"allow_http": True, **timeouts, **self._client_options},
                 retry_config={"max_retries": ATTEMPTS - 1, "backoff": backoff},
             )
@@ -161,14 +174,16 @@ class Client:
             ) from exc
 
     def get(self) -> Any:
-        """For any thread. Blocks for the files the first time."""
+        """Return the store. The first call blocks."""
         with self._lock:
             if self._store is None:
                 self._store = self.made()
             return self._store
 
     async def aget(self) -> Any:
+        """Return the store, which is created in a thread."""
         return self._store or await asyncio.to_thread(self.get)
 
     def forget(self) -> None:
+        """Drop the store. The next call creates a new one."""
         self._store = None

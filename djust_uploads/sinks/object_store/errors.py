@@ -1,7 +1,7 @@
-"""What stores say through obstore, as our errors.
+"""Translates the errors of obstore into ours.
 
-obstore tells the status and the store's code in the text of its exceptions only, before an account
-of where in its layers the error was: https://developmentseed.org/obstore/latest/api/exceptions/
+An exception of obstore has the status and the store's error code only in its text. A description of
+obstore's layers follows them: https://developmentseed.org/obstore/latest/api/exceptions/
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from obstore import exceptions as sdk
 from ...exceptions import SinkError, SinkFull, SinkMisconfigured, SinkTimeout, SinkUnavailable
 from ..s3.rules import DENIED, FULL, SETTINGS, TRANSIENT
 
-#: Code → the option to look at. Google's XML API has the codes of S3; Azure's are listed at
-#: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
+#: Error code to the option that is probably wrong. Google's XML API has the codes of S3. Azure's
+#: are listed here: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
 _SETTINGS = {
     **{code: option for code, option in SETTINGS.items() if "extra_args" not in option},
     "AuthenticationFailed": "account_name and account_key",
@@ -34,10 +34,11 @@ _SETTINGS = {
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([\w.]+)</Code>")
 
-#: Connect, Timeout, …: there was no answer.
+#: The kind of an error without an answer, such as "Connect" or "Timeout".
 _KIND = re.compile(r"HttpError \{\s*kind: (\w+)")
 
-#: Asking for credentials, of the machine or of whoever issues tokens.
+#: What the text contains if the request for credentials has failed: a request to the machine's
+#: metadata service, or for a token.
 _CREDENTIALS = re.compile(r"169\.254\.169\.254|token request|/latest/(api|meta-data)/")
 
 
@@ -49,24 +50,27 @@ def _found(pattern: re.Pattern[str], error: BaseException | None) -> str:
 
 
 def status_of(error: BaseException) -> int:
-    """The HTTP status behind an error of ours or of obstore, or 0."""
+    """Return the HTTP status that caused an error of ours or of obstore, or 0 if there is none."""
     return int(_found(_STATUS, error) or 0)
 
 
 def is_missing(error: SinkError) -> bool:
-    """Whether the object is not there. The bucket is."""
+    """Return whether the object does not exist, though the bucket does."""
     return isinstance(error.__cause__, FileNotFoundError) and _found(_CODE, error) not in _SETTINGS
 
 
 def is_taken(error: SinkError) -> bool:
-    """Whether there is an object already."""
+    """Return whether there is already an object under the key."""
     return isinstance(error.__cause__, sdk.AlreadyExistsError)
 
 
 @contextlib.contextmanager
 def translated(where: str, operation: str, credentials: str = "credentials") -> Iterator[None]:
-    """obstore's errors as ours. ``where`` names the bucket and the endpoint for the log, and
-    ``credentials`` the options that have them."""
+    """Raise errors of obstore as a :class:`SinkError` or one of its subclasses.
+
+    ``where`` names the bucket and the endpoint for the log, ``operation`` the request, and
+    ``credentials`` the options with the credentials.
+    """
     try:
         yield
     except (sdk.BaseError, OSError, ValueError) as exc:
@@ -78,15 +82,17 @@ def translated(where: str, operation: str, credentials: str = "credentials") -> 
 def _from_answer(exc: Exception, detail: str, credentials: str) -> SinkError | None:
     code, status = _found(_CODE, exc), status_of(exc)
     if _CREDENTIALS.search(detail):
-        return SinkMisconfigured(f"{detail}. Check {credentials}: the environment has none either.")
+        return SinkMisconfigured(
+            f"{detail}. Check {credentials}: the environment has no credentials either."
+        )
     if code in _SETTINGS:
         return SinkMisconfigured(f"{detail}. Check {_SETTINGS[code]}.")
     if code in FULL or status == 507:
         return SinkFull(detail)
     if code in DENIED or status in (401, 403):
         return SinkMisconfigured(
-            f"{detail}. Check the permissions of {credentials}, or of what the environment has, "
-            f"and the bucket's policy."
+            f"{detail}. Check the permissions of {credentials}, or of the credentials in the "
+            f"environment, and the bucket's policy."
         )
     if "redirect without LOCATION" in detail:
         return SinkMisconfigured(f"{detail}. Check region_name.")
@@ -104,7 +110,7 @@ def _without_answer(exc: Exception, detail: str) -> SinkError:
     kind = _found(_KIND, exc)
     if "InvalidCertificate" in str(exc):
         return SinkMisconfigured(
-            f"{detail}. The store's certificate is of nobody known: check endpoint_url, and "
+            f"{detail}. Nobody known has signed the store's certificate. Check endpoint_url, and "
             f"client_options['root_certificate']."
         )
     if kind == "Timeout":

@@ -1,4 +1,4 @@
-"""An object that obstore stored as the application's file."""
+"""``ObjectStoreFile``: an object that obstore has stored, as the application gets it."""
 
 from __future__ import annotations
 
@@ -31,16 +31,17 @@ class ObjectStoreFile(SinkFile):
         return cast(BinaryIO, RangeReader(self.size, self._fetch))
 
     def _fetch(self, start: int, end: int) -> bytes:
-        # If the object was replaced meanwhile, its ranges do not fit those that were read, and its
-        # ETag is another one.
+        # If the object was replaced, new ranges would not fit those that were read before. The
+        # store refuses them, because the ETag has changed.
         return self._bucket.fetch(self.key, self._etag, start, end)
 
     @property
     def url(self) -> str:
-        """The URL of the object: under ``custom_domain``, else signed for ``url_expires`` seconds.
+        """The URL of the object.
 
-        No request is made for it where the sink has a key to sign with. Without a key, Google or
-        Azure is asked, which blocks.
+        It is not signed if there is a ``custom_domain``. Otherwise it is signed, and valid for
+        ``url_expires`` seconds. If the sink has no key to sign with, Google or Azure is asked for a
+        signature, which blocks.
         """
         return self._bucket.url(self.key)
 

@@ -1,25 +1,23 @@
-"""``ObjectStoreSink``: uploads as objects in S3, Google Cloud Storage or Azure, by a library in
-Rust."""
+"""``ObjectStoreSink``: uploads as objects in S3, Google Cloud Storage or Azure, by obstore."""
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import posixpath
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Error
 
 from ...exceptions import InvalidSink, SinkError, SinkMisconfigured
-from ..base import Sink, UploadInfo
-from ..keys import UploadTo, check_upload_to, object_key
+from ..base import UploadInfo
+from ..bucket_sink import BucketSink, unencrypted
+from ..keys import UploadTo, check_upload_to
 from ..marks import name_in
 from ..options import (
     DISPOSITIONS,
     MAX_URL_EXPIRES,
-    is_encrypted,
     is_endpoint,
     is_text,
     refuse_wrong,
@@ -40,34 +38,47 @@ from .errors import is_missing
 from .writer import ObjectStoreWriter
 
 
-class ObjectStoreSink(Sink):
-    """Streams each upload into a bucket, and keeps it there when it was consumed.
+class ObjectStoreSink(BucketSink):
+    """Streams each upload into a bucket of S3 or Google Cloud Storage, or a container of Azure.
 
-    =======================  ===================================================================
-    ``url``                  ``"s3://bucket"``, ``"gs://bucket"`` or ``"az://container"``
-    ``upload_to``            a prefix for ``strftime()``, or a callable ``(UploadInfo) -> key``
-    ``endpoint_url``         of a store other than the provider's own
-    ``region_name``          and ``aws_access_key_id``, ``aws_secret_access_key``,
-                             ``aws_session_token``: of S3; default is what obstore finds
-    ``credentials``          of Google: the path of a service account's JSON key
-    ``account_name``         and ``account_key``: of Azure
-    ``part_size``            bytes, 5 MiB to 5 GiB; grows where a file would need over 10,000 parts
-    ``max_concurrency``      parts of one upload on their way at once
-    ``checksum``             that S3 verifies: ``"CRC64NVME"``, ``"SHA256"`` or ``None``
-    ``addressing_style``     of S3: ``"auto"``, ``"path"`` or ``"virtual"``
-    ``cache_control``        and ``storage_class``, ``metadata`` (strings): for every object
-    ``content_disposition``  ``"attachment"`` or ``"inline"``, with the client's file name
-    ``url_expires``          seconds that a signed ``file.url`` is good for
-    ``custom_domain``        a public host; ``file.url`` is then unsigned
-    ``marks``                a folder for the marks of objects that nobody consumed yet, or ``None``
-    ``config``               what else obstore's ``S3Store``, ``GCSStore`` or ``AzureStore`` takes
-    ``client_options``       and its HTTP client: ``proxy_url``, ``root_certificate``, ``timeout``
-    =======================  ===================================================================
+    The requests are made by obstore, a library in Rust. The object stays in the bucket when the
+    application has consumed it. Uploads can be resumed in the same process only.
 
-    Raises ``ValueError`` for an option that can't be.
+    :param url: ``"s3://bucket"``, ``"gs://bucket"`` or ``"az://container"``. It must exist.
+    :param upload_to: A prefix of the keys, in which ``strftime()`` replaces codes such as ``%Y``,
+        or a callable that takes an :class:`~djust_uploads.UploadInfo` and returns the key.
+    :param endpoint_url: The URL of a store other than the provider's own.
+    :param region_name: For S3: the region of the bucket. By default, obstore looks for it in the
+        environment. This holds for all credentials too.
+    :param aws_access_key_id: For S3: the id of the access key.
+    :param aws_secret_access_key: For S3: the secret of the access key.
+    :param aws_session_token: For S3: the token of temporary credentials.
+    :param credentials: For Google: the path of a service account's JSON key.
+    :param account_name: For Azure: the name of the storage account.
+    :param account_key: For Azure: the key of the storage account.
+    :param part_size: Bytes of a part, from 5 MiB to 5 GiB. Parts are larger if a file would need
+        more than 10,000 of them.
+    :param max_concurrency: How many parts of one upload are sent at once.
+    :param checksum: The checksum that S3 verifies: ``"CRC64NVME"``, ``"SHA256"`` or ``None``.
+    :param addressing_style: For S3: whether the bucket is part of the host (``"virtual"``) or of
+        the path (``"path"``). With ``"auto"``, it is part of the host on AWS, unless its name has a
+        dot.
+    :param cache_control: The ``Cache-Control`` of every object.
+    :param storage_class: The storage class of every object.
+    :param metadata: Custom metadata of every object: a dictionary of strings.
+    :param content_disposition: Makes browsers save the object (``"attachment"``) or show it
+        (``"inline"``), with the client's file name.
+    :param url_expires: Seconds for which a signed ``file.url`` is valid, at most a week.
+    :param custom_domain: A public host of the bucket. Then ``file.url`` is not signed.
+    :param marks: The folder in the bucket for marks, by which a sweep recognises objects that
+        nobody has consumed. With ``None`` there are no marks.
+    :param config: Other options of obstore's ``S3Store``, ``GCSStore`` or ``AzureStore``:
+        https://developmentseed.org/obstore/latest/
+    :param client_options: Options of obstore's HTTP client, such as ``proxy_url``,
+        ``root_certificate`` and ``timeout``.
+
+    Raises ``ValueError`` for an option that is not accepted.
     """
-
-    keeps_files = True
 
     def __init__(
         self,
@@ -154,20 +165,19 @@ class ObjectStoreSink(Sink):
     # The contract
 
     async def open(self, upload: UploadInfo) -> ObjectStoreWriter:
-        # The thread is for an upload_to that is an application's callable. Nothing is sent before
-        # there are bytes that have passed the validators.
-        key = await asyncio.to_thread(object_key, self.upload_to, upload)
+        # Nothing is sent yet. That begins with the first bytes that have passed the validators.
+        key = await self._key_of(upload)
         if posixpath.normpath(key) != key:
-            # obstore refuses "a//b", and takes "a/" for "a".
-            raise SinkMisconfigured(f"upload_to gave {key!r}, which must be without empty names")
+            # obstore refuses "a//b", and stores "a/" under "a".
+            raise SinkMisconfigured(f"upload_to gave {key!r}, which has an empty component")
         return ObjectStoreWriter(self._bucket, upload, key)
 
     async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
         """Delete objects that nobody has consumed, and return their keys.
 
-        They are still marked as unconsumed, and began longer than ``older_than`` ago. With
-        ``dry_run``, nothing is deleted. obstore cannot find multipart uploads that a crash left. A
-        rule of the bucket must delete those.
+        Those objects still have a mark, and their uploads began longer than ``older_than`` ago.
+        With ``dry_run``, nothing is deleted. obstore cannot list multipart uploads, so a lifecycle
+        rule of the bucket must abort those that a crash has left behind.
         """
         bucket, marks = self._bucket, self._bucket.options.marks
         if marks is None:
@@ -183,34 +193,21 @@ class ObjectStoreSink(Sink):
         return swept
 
     def check(self) -> Sequence[CheckMessage]:
-        messages: list[CheckMessage] = []
-        if not is_encrypted(self._endpoint_url):
-            messages.append(
-                Warning(
-                    f"The sink for {self._bucket.where} sends files unencrypted.",
-                    hint="Use an https:// endpoint_url.",
-                    id="djust_uploads.W006",
-                )
-            )
+        messages = unencrypted(self._bucket.where, self._endpoint_url)
         try:
             self._bucket.client.made()
         except SinkMisconfigured as error:
             messages.append(Error(f"{error}", id="djust_uploads.E001"))
         return messages
 
-    def check_store(self) -> Sequence[CheckMessage]:
-        """Return an error unless the bucket is there and lets us in. Blocks."""
+    def _ask_store(self) -> None:
         bucket = self._bucket
-        try:
-            with bucket.translated("list"):
-                listing = obstore.list(bucket.client.get(), bucket.options.marks, chunk_size=1)
-                next(iter(listing), None)
-        except SinkError as error:
-            return [Error(f"{error}", id="djust_uploads.E006")]
-        return []
+        with bucket.translated("list"):
+            listing = obstore.list(bucket.client.get(), bucket.options.marks, chunk_size=1)
+            next(iter(listing), None)
 
     async def aclose(self) -> None:
-        # Requests that are on their way keep the store until they end.
+        # Requests that are running hold a reference to the store until they end.
         self._bucket.client.forget()
 
     # The sweep

@@ -1,4 +1,4 @@
-"""A multipart upload on its way, as obstore reads it."""
+"""``Stream``: the bytes of a multipart upload, as obstore reads them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from ...flow.budget import budget
 
 
 class Aborted(Exception):
-    """Ends a multipart upload. obstore aborts it, and raises what its iterable has raised."""
+    """Ends a multipart upload.
+
+    When the stream raises an exception, obstore aborts the multipart upload and raises the
+    exception.
+    """
 
 
 class Stream:
-    """The asynchronous iterable of pieces that obstore reads.
+    """The asynchronous iterable from which obstore reads the pieces of a file.
 
-    obstore begins a part whenever it has read enough pieces. While ``max_concurrency`` parts are on
-    their way, it reads none. At most one piece waits here.
+    obstore sends a part whenever it has read enough pieces. While it is sending ``max_concurrency``
+    parts, it reads no more pieces. At most one piece waits here.
     """
 
     def __init__(self) -> None:
-        #: The outcome of the upload. Do not cancel it: obstore would drop its requests and leave
-        #: the multipart upload in the store.
+        #: The outcome of the upload. Do not cancel this future, because obstore would drop its
+        #: requests and leave the multipart upload in the store.
         self.outcome: asyncio.Future[dict[str, str | None]]
         self._piece: bytes | memoryview | None = None
         self._ending = self._aborting = False
@@ -29,15 +33,18 @@ class Stream:
         self._taken.set()
 
     def watch(self, outcome: asyncio.Future[dict[str, str | None]], held: int) -> None:
-        """Note the upload's outcome, and that it may have ``held`` bytes on its way."""
+        """Note the upload's outcome, and count the ``held`` bytes that obstore may hold for it."""
         self.outcome = outcome
         budget.hold(held)
         outcome.add_done_callback(lambda _: budget.release(held))
-        # After its end, obstore asks for no more pieces.
+        # When the upload has ended, obstore reads no more pieces, so give() must not wait.
         outcome.add_done_callback(lambda _: self._taken.set())
 
     async def give(self, piece: bytes | memoryview) -> None:
-        """Give obstore a piece. Waits until it has taken the one before, or the upload failed."""
+        """Give obstore a piece.
+
+        Waits until obstore has taken the piece before this one, or the upload has failed.
+        """
         await self._taken.wait()
         if not self.outcome.done():
             self._piece = piece

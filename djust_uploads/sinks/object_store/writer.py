@@ -1,5 +1,7 @@
-"""One file on its way into a bucket by obstore: one request if it fits in a part, else a multipart
-upload."""
+"""``ObjectStoreWriter``: writes one file into a bucket by obstore.
+
+A file that fits in one part is stored with one request, and any other file by a multipart upload.
+"""
 
 from __future__ import annotations
 
@@ -26,28 +28,29 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
 
-#: Bytes of a part to hand over to obstore at once.
+#: Bytes that are handed over to obstore at once.
 PIECE = 1024 * 1024
 
 
 class ObjectStoreWriter(BucketWriter[ObjectStoreFile]):
-    """Holds at most ``max_concurrency`` parts that are sent or gathered, and three pieces.
+    """Writes one file, and holds at most ``max_concurrency`` parts and three pieces of it.
 
-    There are fewer parts where they do not fit in the budget of all uploads. Of the pieces, one is
-    gathered here, one waits in the stream, and obstore keeps one while it has enough.
+    obstore gathers and sends the parts. There are fewer of them if they do not fit in the budget.
+    One piece is gathered here, one waits in the stream, and obstore may hold one while it has
+    enough parts.
 
-    The ``offset`` is 0 until the writer finishes, because obstore does not say which parts have
-    landed. For the same reason a multipart upload that failed cannot go on. obstore has aborted it
-    then.
+    The ``offset`` is 0 until the writer has finished, because obstore does not say which parts are
+    stored. For the same reason a multipart upload that has failed cannot go on. obstore has aborted
+    it.
     """
 
     def __init__(self, bucket: Bucket, upload: UploadInfo, key: str) -> None:
         self._bucket = bucket
         self._part_size = part_size_for(upload.size, bucket.options.part_size, MAX_PARTS)
         self._is_multipart = upload.size > self._part_size
-        # Each piece of a multipart upload costs a hop between obstore's threads and the event loop,
-        # which costs more than to join a few chunks. A file that is one request is handed over as
-        # it came.
+        # For each piece of a multipart upload, obstore's threads call the event loop. That costs
+        # more than to join a few chunks. A file that is stored with one request is one piece, and
+        # its chunks are not joined.
         gathered = PIECE if self._is_multipart else self._part_size
         super().__init__(upload, key, PartGatherer(upload.size, gathered))
         self._stream: Stream | None = None
@@ -91,9 +94,10 @@ class ObjectStoreWriter(BucketWriter[ObjectStoreFile]):
         return self._stream
 
     def _concurrency(self) -> int:
-        """Return how many parts fit in the budget now. obstore cannot be told later.
+        """Return how many parts obstore may send at once, by the room in the budget.
 
-        One part may always be sent, so this upload never waits for the parts of other uploads.
+        The number cannot be changed later. One part may be sent even without room, so no upload has
+        to wait for another upload.
         """
         parts = math.ceil(self._upload.size / self._part_size)
         most = min(self._bucket.options.max_concurrency, parts)
@@ -106,7 +110,7 @@ class ObjectStoreWriter(BucketWriter[ObjectStoreFile]):
         return self._upload.key in self.key
 
     async def _mark(self) -> None:
-        """Mark the object as one that nobody has consumed."""
+        """Store the mark by which a sweep recognises an object that nobody has consumed."""
         if mark := self._bucket.mark(self._upload.key):
             self._marked = True
             try:
@@ -116,9 +120,10 @@ class ObjectStoreWriter(BucketWriter[ObjectStoreFile]):
                 raise
 
     async def _claim(self) -> None:
-        """Store an empty object under a key that other people may use.
+        """Reserve a key that other people may use too, by storing an empty object under it.
 
-        It keeps the place, because obstore's multipart uploads overwrite what is there.
+        A multipart upload of obstore overwrites an existing object. This request does not. It fails
+        if there is one.
         """
         try:
             await self._put([], "create")
@@ -152,8 +157,8 @@ class ObjectStoreWriter(BucketWriter[ObjectStoreFile]):
 
     async def _put_all(self) -> str:
         await self._mark()
-        # obstore does not repeat a request that never overwrites when its connection breaks. It
-        # does repeat one that may overwrite.
+        # When its connection breaks, obstore repeats a request that may overwrite. It does not
+        # repeat a request that never overwrites.
         mode = "overwrite" if self._is_unguessable else "create"
         return await self._put(self._unsent[0].chunks if self._unsent else [], mode)
 
@@ -176,11 +181,11 @@ class ObjectStoreWriter(BucketWriter[ObjectStoreFile]):
         return str(stored["e_tag"] or "") if stored and stored["size"] == size else None
 
     async def _stored(self) -> dict[str, Any] | None:
-        """Return what the store says of the object, if it is there and this upload wrote it."""
+        """Return the object's metadata if this upload wrote it, or ``None``."""
         try:
             result = await self._call("get_async", self.key, options={"head": True})
         except SinkError as error:
-            # Without the permission to list the bucket, S3's answer for a free key is 403.
+            # If the credentials may not list the bucket, S3's answer for a free key is 403.
             if is_missing(error) or status_of(error) == 403:
                 return None
             raise
@@ -188,7 +193,7 @@ class ObjectStoreWriter(BucketWriter[ObjectStoreFile]):
         return dict(result.meta) if ours else None
 
     async def _call(self, operation: str, *args: Any, **kwargs: Any) -> Any:
-        """Make a request, after the one before it has ended."""
+        """Make a request when the request before it has ended, and return the answer."""
         begin = partial(self._bucket.start, operation, *args, **kwargs)
         return self._result(await self._requests.run(begin))
 
@@ -200,7 +205,7 @@ class ObjectStoreWriter(BucketWriter[ObjectStoreFile]):
         if self._stream:
             await self._abort_stream(self._stream)
             self._stream = None
-        # A request on its way could make the object appear after we have looked for it.
+        # A request that still runs could create the object after we have looked for it.
         await self._requests.quiet()
         self._drop()
         if self._committing:

@@ -1,7 +1,8 @@
-"""Uploads into an S3 bucket by the AWS SDK. Importing this package needs no SDK.
+"""Uploads into an S3 bucket by the AWS SDK. This package can be imported without the SDK.
 
-The files import each other in this order: ``sink`` has the options and the sweep, ``writer`` one
-file on its way, ``file`` the stored object, ``bucket`` the requests, and ``clients`` the SDK's
-clients. ``checksums``, ``copying`` and ``errors`` are for one question each. ``rules`` says what S3
-asks, whichever library speaks to it.
+The files import each other in this order: ``sink`` has the options and the sweep, ``writer`` writes
+one file, ``file`` is the stored object, ``bucket`` makes the requests, and ``clients`` creates the
+SDK's clients. ``checksums`` computes and compares checksums, ``copying`` copies objects within S3,
+and ``errors`` translates errors. ``rules`` has S3's limits and error codes, for every library that
+speaks to S3.
 """

@@ -23,11 +23,11 @@ class BucketOptions:
 
     #: Bytes of a part.
     part_size: int
-    #: How many parts of one upload may be on their way at once.
+    #: How many parts of one upload may be sent at once.
     max_concurrency: int
     #: The checksum that S3 verifies, one of :data:`.checksums.CHECKSUMS`, or ``None``.
     checksum: str | None
-    #: What is said of every object, as in ``PutObject``.
+    #: Parameters of ``PutObject`` for every object.
     extra_args: Mapping[str, Any] = field(default_factory=dict)
     content_disposition: str | None = None
     #: Seconds for which a signed URL is valid.
@@ -38,9 +38,9 @@ class BucketOptions:
 
 
 class Bucket:
-    """A bucket of S3, or of a store that speaks S3. ``where`` names it in messages for the log."""
+    """A bucket of S3, or of a store that speaks S3. ``where`` names it in the log."""
 
-    #: Whether the store knows ``If-None-Match`` on writes. The first write finds out.
+    #: Whether the store knows ``If-None-Match`` on writes. The first write finds that out.
     conditional_writes = True
 
     def __init__(self, name: str, where: str, clients: Clients, options: BucketOptions) -> None:
@@ -51,21 +51,24 @@ class Bucket:
         self._clients = clients
 
     async def aclose(self) -> None:
-        """End what is on its way, and close the connections of the running event loop."""
+        """Cancel the requests of the running event loop, and close its connections."""
         await self.sending.aclose()
         await self._clients.aclose()
 
     # Requests
 
     async def call(self, operation: str, **params: Any) -> dict[str, Any]:
-        """Make a request about this bucket and return the answer. Raises a :class:`SinkError`."""
+        """Make a request about this bucket and return the answer.
+
+        ``operation`` is the name of a method of the SDK's client. Raises a :class:`SinkError`.
+        """
         with translated(self.where, operation):
             client = await self._clients.get()
             answer: dict[str, Any] = await getattr(client, operation)(Bucket=self.name, **params)
             return answer
 
     def call_blocking(self, operation: str, **params: Any) -> dict[str, Any]:
-        """Do what :meth:`call` does, in a thread."""
+        """Do what :meth:`call` does, and block. Call it in a thread."""
         with translated(self.where, operation):
             client = self._clients.blocking()
             answer: dict[str, Any] = getattr(client, operation)(Bucket=self.name, **params)
@@ -112,7 +115,10 @@ class Bucket:
     # Objects
 
     def object_params(self, upload: UploadInfo, owner: str) -> dict[str, Any]:
-        """Return what PutObject and CreateMultipartUpload are told of a new object."""
+        """Return the parameters of PutObject and CreateMultipartUpload that describe an object.
+
+        ``owner`` is stored with the object, so that the upload recognises it.
+        """
         extra_args = self.options.extra_args
         params = {
             **extra_args,
@@ -128,7 +134,7 @@ class Bucket:
         return params
 
     async def head(self, key: str) -> dict[str, Any] | None:
-        """Return what the store says of an object, or ``None`` if there is none."""
+        """Return the answer to HeadObject, or ``None`` if there is no such object."""
         try:
             return await self.call("head_object", Key=key)
         except SinkError as error:
@@ -147,11 +153,11 @@ class Bucket:
             return content
 
     def s3_object(self, key: str, etag: str) -> S3Object:
-        """Return an object as the source of a copy. Blocks."""
+        """Return an object as the source of a copy. Blocks when it creates the client."""
         return S3Object(self._clients.blocking(), self.name, key, etag)
 
     def url(self, key: str) -> str:
-        """Return the URL of an object: plain under ``custom_domain``, else signed."""
+        """Return the URL of an object. It is signed, unless there is a ``custom_domain``."""
         if self.options.custom_domain:
             return public_url(self.options.custom_domain, key)
         with translated(self.where, "signing a URL"):

@@ -1,4 +1,4 @@
-"""What S3 wants to know of a part: its checksum, and its ETag. No I/O."""
+"""Computes and compares the checksums and the ETags of parts. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ CHECKSUMS = ("CRC32", "CRC32C", "SHA256")
 
 
 def load_checksum(name: str | None) -> Callable[[Chunks], bytes]:
-    """The function for one of :data:`CHECKSUMS`. Raises :class:`InvalidSink` if it is not there."""
+    """Return the function that computes the checksum ``name``, one of :data:`CHECKSUMS`.
+
+    Raises :class:`InvalidSink` if the package that it needs is not installed.
+    """
     if name == "CRC32C":
         try:
             from awscrt.checksums import crc32c
@@ -43,13 +46,18 @@ def _sha256(chunks: Chunks) -> bytes:
 def landed_part(
     stored: Mapping[str, Any], known: Mapping[str, str] | None, size: int, checksum: str | None
 ) -> dict[str, str] | None:
-    """What to say, at the end of the upload, of a part that ListParts tells of: its ETag, and the
-    checksum if there are any. ``None`` if it has not ``size`` bytes, or is not what is ``known`` of
-    it: the ETag that it got when it was sent, or at least its checksum.
+    """Return what CompleteMultipartUpload must say of a part that is in the store.
 
-    AWS lists checksums, https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html; other
-    stores may not. A part that another process sent is then ``None`` too: the upload can't be ended
-    without its checksum.
+    That is its ETag, and its checksum if the upload has checksums. ``stored`` is what ListParts
+    says of the part. ``known`` is the ETag and the checksum that the part had when it was sent, or
+    ``None`` if that is not known.
+
+    Returns ``None`` if the part does not have ``size`` bytes, or if neither its ETag nor its
+    checksum is the known one. The part must be sent again then.
+
+    AWS lists the checksums of parts, and other stores may not:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html. If a checksum is not known
+    either, ``None`` is returned, because the upload could not be completed without it.
     """
     if stored.get("Size") != size:
         return None

@@ -1,4 +1,4 @@
-"""The clients of the AWS SDK. The only importer of aioboto3 and boto3."""
+"""The clients of the AWS SDK. No other module imports aioboto3 or boto3."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ try:
 except ImportError as _exc:
     raise InvalidSink(f"S3Sink needs aioboto3: pip install 'djust-uploads[s3]' ({_exc})") from _exc
 
-#: How often a request is sent, with a pause of up to 1, 2, 4 and 8 seconds before it is repeated:
+#: The most times that a request is sent. The SDK waits up to 1, 2, 4 and 8 seconds in between:
 #: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html ("standard")
 ATTEMPTS = 5
 
@@ -47,8 +47,8 @@ class Clients:
                 self._sdk = botocore.session.get_session()
                 session = boto3.session.Session(botocore_session=self._sdk, **self._credentials)
                 self._blocking = session.client("s3", **self._options)
-                # This reads the files that a paginator needs. An event loop would otherwise wait
-                # for them.
+                # This reads the files that a paginator needs, here in a thread instead of on an
+                # event loop later.
                 self._blocking.can_paginate("list_parts")
             return self._blocking
 
@@ -58,8 +58,8 @@ class Clients:
         ours = self._of_loops.setdefault(loop, _OfLoop())
         async with ours.lock:
             if ours.client is None:
-                # After this the SDK's files are in memory for both clients. What is left to do on
-                # the event loop takes about 10 ms, once.
+                # After this, the SDK's files are in memory. To create a client on the event loop
+                # then takes about 10 ms, once.
                 await asyncio.to_thread(self.blocking)
                 ours.life = self._live(loop)
                 ours.client = await anext(ours.life)
@@ -68,8 +68,8 @@ class Clients:
     async def _live(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[Any, None]:
         """Open a client, yield it, and close it.
 
-        An event loop that ends closes the generators that began on it (``shutdown_asyncgens()``),
-        and in this way the client.
+        When an event loop ends, it closes its generators (``shutdown_asyncgens()``). This generator
+        closes the client then.
         """
         assert self._sdk
         session = aiobotocore.session.get_session()
@@ -99,10 +99,10 @@ class _OfLoop:
 
 
 def _without_expect(request: Any, **kwargs: Any) -> None:
-    """Send a part without asking the store first whether it wants it.
+    """Remove the header ``Expect``, so that a part is sent without asking the store first.
 
-    To ask would cost a round trip for each part. CreateMultipartUpload has asked already: the
-    bucket and the credentials are right.
+    The question would cost a round trip for each part. The bucket and the credentials are known to
+    be right, because CreateMultipartUpload has succeeded.
     """
     del request.headers["Expect"]
 
@@ -113,13 +113,13 @@ def config(addressing_style: str, max_concurrency: int) -> AioConfig:
         signature_version="s3v4",
         connect_timeout=10,
         read_timeout=60,
-        # This is for a few uploads at once. More uploads wait for each other's connections.
+        # This suffices for a few uploads at once. More uploads wait for each other's connections.
         max_pool_connections=max(64, 8 * max_concurrency),
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         # We send the checksum in a header. Otherwise the SDK sends it as a trailer of a chunked
         # body, which several stores refuse with 411.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        # With the two options above alone, the SDK would compute the SHA-256 of each body again.
+        # Without payload_signing_enabled=False, the SDK would hash each body with SHA-256 too.
         s3={"payload_signing_enabled": False, "addressing_style": addressing_style},
     )

@@ -1,4 +1,4 @@
-"""What S3 and its SDK say went wrong, as our errors."""
+"""Translates the errors of S3 and of its SDK into ours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from .rules import DENIED, FULL, SETTINGS, TRANSIENT
 
 
 def _answer(error: BaseException | None) -> Mapping[str, Any]:
-    """The store's answer behind an error of ours or the SDK's; empty if it gave none."""
+    """Return the store's answer that caused an error of ours or of the SDK.
+
+    The answer is empty if the store gave none.
+    """
     for cause in (error, getattr(error, "__cause__", None)):
         if isinstance(cause, sdk.ClientError):
             answer: Mapping[str, Any] = cause.response
@@ -22,23 +25,26 @@ def _answer(error: BaseException | None) -> Mapping[str, Any]:
 
 
 def code_of(error: BaseException | None) -> str:
-    """The provider's code, or ``""``."""
+    """Return the provider's error code, or ``""`` if there was no answer."""
     return str(_answer(error).get("Error", {}).get("Code", ""))
 
 
 def status_of(error: BaseException | None) -> int:
-    """The HTTP status, or 0."""
+    """Return the HTTP status of the answer, or 0 if there was no answer."""
     return int(_answer(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def is_missing(error: BaseException) -> bool:
-    """Whether the object or the multipart upload is not there. The bucket is."""
+    """Return whether the object or the multipart upload does not exist, though the bucket does."""
     return status_of(error) == 404 and code_of(error) != "NoSuchBucket"
 
 
 @contextlib.contextmanager
 def translated(where: str, operation: str) -> Iterator[None]:
-    """The SDK's errors as ours. ``where`` names the bucket and the endpoint for the log."""
+    """Raise errors of the SDK as a :class:`SinkError` or one of its subclasses.
+
+    ``where`` names the bucket and the endpoint for the log, and ``operation`` the request.
+    """
     try:
         yield
     except sdk.ClientError as exc:

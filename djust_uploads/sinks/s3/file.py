@@ -1,4 +1,4 @@
-"""An object in a bucket as the application's file."""
+"""``S3File``: an object in a bucket, as the application gets it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class S3File(SinkFile):
         self.key = key
         self._bucket = bucket
         self._etag = etag
-        # If the object is overwritten meanwhile, its ranges do not fit those that were read.
+        # If the object is overwritten, new ranges would not fit those that were read before. With
+        # this condition, the store refuses them.
         self._condition = {"IfMatch": etag} if etag else {}
 
     def open_stored(self) -> BinaryIO:
@@ -50,10 +51,11 @@ class S3File(SinkFile):
 
     @property
     def url(self) -> str:
-        """The URL of the object: under ``custom_domain``, else signed for ``url_expires`` seconds.
+        """The URL of the object.
 
-        No request is made for it, unless the SDK's credentials have expired: then the SDK asks the
-        service that issues them.
+        It is not signed if there is a ``custom_domain``. Otherwise it is signed, and valid for
+        ``url_expires`` seconds. No request is made for it, unless the SDK's credentials have
+        expired. Then the SDK asks the service that issues them, which blocks.
         """
         return self._bucket.url(self.key)
 

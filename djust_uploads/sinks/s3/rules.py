@@ -1,20 +1,20 @@
-"""What S3 asks and answers, whichever library speaks to it.
+"""The limits and the error codes of S3, for every library that speaks to it.
 
-Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList. A HEAD
-request has no body, so its errors have the HTTP status for a code.
+Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList. The answer
+to a HEAD request has no body, so its code is the HTTP status.
 """
 
 from __future__ import annotations
 
 from ..parts import MIB
 
-#: Bytes of a part but the last one, and how many parts there may be:
+#: The bytes that a part must have, except the last one, and how many parts there may be:
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 MIN_PART = 5 * MIB
 MAX_PART = 5 * 1024 * MIB
 MAX_PARTS = 10_000
 
-#: Code → the setting to look at.
+#: Error code to the setting that is probably wrong.
 SETTINGS = {
     "AccessControlListNotSupported": "extra_args['ACL'] (the bucket takes no ACLs)",
     "AccountProblem": "the account of the credentials",
@@ -36,10 +36,13 @@ SETTINGS = {
     "SignatureDoesNotMatch": "aws_secret_access_key, or the SDK's credentials",
     "301": "region_name or endpoint_url",
 }
+#: The credentials may not do what was requested.
 DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403"}
+
+#: There is no space left.
 FULL = {"QuotaExceeded", "ServiceQuotaExceededException", "XMinioStorageFull"}
 
-#: Damaged on its way, throttled or busy: worth another try.
+#: The request may succeed if it is repeated: its bytes were damaged, or the store is busy.
 TRANSIENT = {
     "BadDigest",
     "ConditionalRequestConflict",

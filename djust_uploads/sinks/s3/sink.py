@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage
 
 from ...exceptions import NotResumable, SinkError
-from ..base import Sink, UploadInfo
-from ..keys import UploadTo, check_upload_to, literal_prefix, object_key
-from ..options import DISPOSITIONS, MAX_URL_EXPIRES, is_encrypted, is_endpoint, refuse_wrong
+from ..base import UploadInfo
+from ..bucket_sink import BucketSink, unencrypted
+from ..keys import UploadTo, check_upload_to, literal_prefix
+from ..options import DISPOSITIONS, MAX_URL_EXPIRES, is_endpoint, refuse_wrong
 from ..parts import MIB
 from .bucket import Bucket, BucketOptions
 from .checksums import CHECKSUMS, load_checksum
@@ -25,8 +25,9 @@ from .writer import S3Writer
 
 STYLES = ("auto", "path", "virtual")
 
-#: The ``extra_args`` that may be given for every object. The sink sets the others itself. See
-#: PutObject and CreateMultipartUpload in https://docs.aws.amazon.com/AmazonS3/latest/API
+#: The keys that ``extra_args`` may have. The sink sets the other parameters of an object itself:
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
 EXTRA_ARGS = {
     *("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP"),
     *("BucketKeyEnabled", "ServerSideEncryption", "SSEKMSEncryptionContext", "SSEKMSKeyId"),
@@ -34,33 +35,47 @@ EXTRA_ARGS = {
     *("Metadata", "StorageClass", "Tagging", "WebsiteRedirectLocation"),
 }
 
-#: What our keys look like where ``upload_to`` is a prefix; see :func:`~..keys.object_key`.
+#: Matches the keys that :func:`~..keys.object_key` returns if ``upload_to`` is a prefix.
 _OUR_KEY = re.compile(r"(?:^|/)[0-9a-f]{32}-[^/]+$")
 
 
-class S3Sink(Sink):
-    """Streams each upload into ``bucket``, and keeps it there when it was consumed.
+class S3Sink(BucketSink):
+    """Streams each upload into a bucket of S3, or of a store that speaks S3.
 
-    ======================  ====================================================================
-    ``upload_to``           a prefix for ``strftime()``, or a callable ``(UploadInfo) -> key``
-    ``endpoint_url``        of a store other than AWS
-    ``region_name``         and ``aws_access_key_id``, ``aws_secret_access_key``,
-                            ``aws_session_token``, ``profile_name``: default is what the SDK finds
-    ``part_size``           bytes, 5 MiB to 5 GiB; grows where a file would need over 10,000 parts
-    ``max_concurrency``     parts of one upload on their way at once
-    ``extra_args``          for every object: ``ACL``, ``ServerSideEncryption``, ``StorageClass``, …
-    ``content_disposition`` ``"attachment"`` or ``"inline"``, with the client's file name
-    ``checksum``            that S3 verifies: ``"CRC32"``, ``"CRC32C"``, ``"SHA256"`` or ``None``
-    ``url_expires``         seconds that a signed ``file.url`` is good for
-    ``custom_domain``       a public host; ``file.url`` is then unsigned
-    ``addressing_style``    ``"auto"``, ``"path"`` or ``"virtual"``
-    ``unconsumed_tag``      ``"key=value"`` on objects that nobody consumed yet, or ``None``
-    ======================  ====================================================================
+    The object stays in the bucket when the application has consumed it. Uploads can be resumed in
+    any process.
 
-    Raises ``ValueError`` for an option that can't be.
+    :param bucket: The name of the bucket. It must exist.
+    :param upload_to: A prefix of the keys, in which ``strftime()`` replaces codes such as ``%Y``,
+        or a callable that takes an :class:`~djust_uploads.UploadInfo` and returns the key.
+    :param endpoint_url: The URL of a store other than AWS.
+    :param region_name: The region of the bucket. By default, the SDK looks for it in the
+        environment and in its configuration files. This holds for the next four parameters too.
+    :param aws_access_key_id: The id of the access key.
+    :param aws_secret_access_key: The secret of the access key.
+    :param aws_session_token: The token of temporary credentials.
+    :param profile_name: A profile in the SDK's configuration files.
+    :param part_size: Bytes of a part, from 5 MiB to 5 GiB. Parts are larger if a file would need
+        more than 10,000 of them:
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+    :param max_concurrency: How many parts of one upload are sent at once.
+    :param extra_args: Parameters of PutObject for every object, such as ``ACL``,
+        ``ServerSideEncryption`` and ``StorageClass``.
+    :param content_disposition: Makes browsers save the object (``"attachment"``) or show it
+        (``"inline"``), with the client's file name.
+    :param checksum: The checksum that is sent with each part, and that S3 verifies: ``"CRC32"``,
+        ``"CRC32C"`` (needs ``awscrt``), ``"SHA256"`` or ``None``.
+    :param url_expires: Seconds for which a signed ``file.url`` is valid, at most a week.
+    :param custom_domain: A public host of the bucket. Then ``file.url`` is not signed.
+    :param addressing_style: Whether the bucket is part of the host (``"virtual"``) or of the path
+        (``"path"``). With ``"auto"``, the SDK decides.
+    :param unconsumed_tag: The tag ``"key=value"`` of objects that nobody has consumed yet, or
+        ``None``. Without it, a sweep cannot find such objects.
+
+    Raises ``ValueError`` for an option that is not accepted, and
+    :class:`~djust_uploads.exceptions.InvalidSink` if ``checksum`` needs a package that is not
+    installed.
     """
-
-    keeps_files = True
 
     def __init__(
         self,
@@ -133,13 +148,11 @@ class S3Sink(Sink):
     # The contract
 
     async def open(self, upload: UploadInfo) -> S3Writer:
-        # The thread is for an upload_to that is an application's callable. Nothing is sent before
-        # there are bytes that have passed the validators.
-        key = await asyncio.to_thread(object_key, self.upload_to, upload)
-        return S3Writer(self._bucket, upload, key)
+        # Nothing is sent yet. That begins with the first bytes that have passed the validators.
+        return S3Writer(self._bucket, upload, await self._key_of(upload))
 
     async def resume(self, upload: UploadInfo, checkpoint: Mapping[str, Any]) -> S3Writer:
-        """Go on from a checkpoint, with the parts that the store has or with the finished object.
+        """Return a writer that goes on with the parts in the store, or with the finished object.
 
         Raises :class:`NotResumable` if the store has neither, and for a checkpoint of another sink.
         """
@@ -151,14 +164,16 @@ class S3Sink(Sink):
         return writer
 
     async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
-        """Delete what crashed processes left in the bucket, and return the keys.
+        """Delete what crashed processes have left in the bucket, and return the keys.
 
-        That is multipart uploads that began, and objects still tagged as unconsumed that were
-        stored, longer than ``older_than`` ago. With ``dry_run``, nothing is deleted.
+        This aborts multipart uploads that began longer than ``older_than`` ago, and deletes objects
+        that were stored longer ago and still have the ``unconsumed_tag``. With ``dry_run``, nothing
+        is deleted.
 
-        The sweep looks below the literal part of ``upload_to``. It leaves multipart uploads alone
-        whose keys do not look like ours. If ``upload_to`` is a callable, it cannot know the keys:
-        their multipart uploads are left to a lifecycle rule of the bucket.
+        The sweep only looks at keys that begin with the part of ``upload_to`` before its first
+        ``strftime()`` code. It leaves multipart uploads alone whose keys do not look like ours. If
+        ``upload_to`` is a callable, the sweep cannot recognise our keys, and aborts no multipart
+        uploads. A lifecycle rule of the bucket must do that.
         """
         before = datetime.datetime.now(datetime.UTC) - older_than
         swept = []
@@ -173,23 +188,10 @@ class S3Sink(Sink):
         return swept
 
     def check(self) -> Sequence[CheckMessage]:
-        if is_encrypted(self._endpoint_url):
-            return []
-        return [
-            Warning(
-                f"The S3 sink for {self._bucket.where} sends files unencrypted.",
-                hint="Use an https:// endpoint_url.",
-                id="djust_uploads.W006",
-            )
-        ]
+        return unencrypted(self._bucket.where, self._endpoint_url)
 
-    def check_store(self) -> Sequence[CheckMessage]:
-        """Return an error unless the bucket is there and lets us in. Blocks."""
-        try:
-            self._bucket.call_blocking("head_bucket")
-        except SinkError as error:
-            return [Error(f"{error}", id="djust_uploads.E006")]
-        return []
+    def _ask_store(self) -> None:
+        self._bucket.call_blocking("head_bucket")
 
     async def aclose(self) -> None:
         await self._bucket.aclose()

@@ -1,4 +1,7 @@
-"""One file on its way into a bucket: a PutObject if it fits in a part, else a multipart upload."""
+"""``S3Writer``: writes one file into a bucket.
+
+A file that fits in one part is stored by PutObject, and any other file by a multipart upload.
+"""
 
 from __future__ import annotations
 
@@ -27,23 +30,25 @@ logger: logging.Logger = logging.getLogger("djust_uploads")
 
 
 class S3Writer(BucketWriter[S3File]):
-    """Holds the part that is gathered and one that is sent, or more while the budget has room.
+    """Gathers a part while it sends others.
 
-    At most ``max_concurrency`` parts are sent at once.
+    One part is gathered and one is sent, or up to ``max_concurrency`` while the budget has room.
 
-    If another process has taken the upload over, requests of this process may arrive late:
+    If another process has resumed the upload, requests of the process before may arrive late at the
+    store. They cannot damage the file:
 
-    * A part has the bytes that the part has anyway, because the checkpoint sets the size of parts.
-    If
-      the client sent other bytes to each process, the ETags differ too. CompleteMultipartUpload
-      names all ETags, so the store refuses it.
-    * The end of the upload makes the object appear, whole and ours. Our own end then finds it: the
-      store refuses our request (``If-None-Match``), or the multipart upload is gone. A store that
-      cannot refuse writes the object twice. A file that is read meanwhile fails by its ETag, so it
-      never mixes the two.
-    * Anything that arrives after the end is refused, because its multipart upload is gone. Only a
-      part that the store was already taking when the upload was aborted can stay behind.
-      :meth:`abort` looks for it. The sweep, or a lifecycle rule, deletes what comes later still.
+    * A late part has the same bytes as ours, because the checkpoint fixes the size of parts. If the
+      client has sent different bytes to the two processes, the ETags of the parts differ. Then the
+      store refuses our CompleteMultipartUpload, which names all ETags.
+    * A late completion creates the object, which is complete and belongs to this upload. Our own
+      completion then finds that object: the store refuses our request (``If-None-Match``), or says
+      that there is no such multipart upload. A store without ``If-None-Match`` writes the object
+      twice. If the file is read at that moment, the ETag has changed, and the read fails. It never
+      returns a mix of both.
+    * A part that arrives after the end is refused, because the multipart upload does not exist any
+      more. Only a part that the store was receiving while the upload was aborted can stay behind.
+      :meth:`abort` looks for such a part. If it arrives even later, a sweep or a lifecycle rule
+      deletes it.
     """
 
     takes_views = True
@@ -62,10 +67,10 @@ class S3Writer(BucketWriter[S3File]):
             upload.size, options.part_size, MAX_PARTS
         )
         super().__init__(upload, key, PartGatherer(upload.size, self._part_size))
-        #: The same for all writers of one upload. It is stored with the object.
+        #: The owner that is stored with the object. All writers of one upload have the same one.
         self._owner: str = resumed.get("owner", upload.key)
         self._upload_id: str | None = resumed.get("upload_id")
-        #: The kind of checksum. A multipart upload keeps the one with which it began.
+        #: The kind of checksum. A multipart upload keeps the kind with which it began.
         self._checksum: str | None = resumed.get("checksum", options.checksum)
         #: Part number to what CompleteMultipartUpload must say of the part.
         self._landed: dict[int, dict[str, Any]] = {}
@@ -73,8 +78,8 @@ class S3Writer(BucketWriter[S3File]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(options.max_concurrency)
         self._error: UploadError | None = None
-        #: Whether there may be multipart uploads of the key whose ids we do not know. An answer may
-        #: have been lost, or the process that had it.
+        #: Whether there may be multipart uploads of the key whose ids we do not know. That happens
+        #: if an answer of the store was lost, or if the process that received it has ended.
         self._strays = checkpoint is not None and self._is_multipart
         self._committing = checkpoint is not None
         #: The ETag of the object, once the object is known to be in the store.
@@ -95,7 +100,10 @@ class S3Writer(BucketWriter[S3File]):
                     await self._send_parts()
 
     async def _send_parts(self) -> None:
-        """Start to send what is unsent. Waits while ``max_concurrency`` parts are being sent."""
+        """Start to send the parts that are unsent.
+
+        Waits while ``max_concurrency`` parts are being sent, or while the budget has no room.
+        """
         await self._begin()
         while self._unsent and self._etag is None:
             await self._places.acquire()
@@ -108,22 +116,26 @@ class S3Writer(BucketWriter[S3File]):
             budget.hold(part.size)
             task = self._bucket.sending.start(self._send(part))
             self._tasks.add(task)
-            task.add_done_callback(functools.partial(self._sent, part.size))
+            task.add_done_callback(functools.partial(self._sent, part))
 
     async def _wait_for_budget(self, size: int) -> None:
-        # One part may always be sent, so this upload never waits for the parts of other uploads.
+        # One part may be sent even without room, so no upload has to wait for another upload.
         while self._tasks and not budget.fits(size):
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
-    def _sent(self, size: int, task: asyncio.Task[None]) -> None:
+    def _sent(self, part: Part, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        budget.release(size)
+        self._places.release()
+        budget.release(part.size)
+        # Not in the task itself, because one that is cancelled before it begins runs no code.
+        if task.cancelled():
+            self._unsent.append(part)
 
     async def _raise_error(self) -> None:
-        """Raise the error of a part that failed, unless the file is stored all the same.
+        """Raise the error of a part that failed, unless the whole file is stored already.
 
-        The process before us may have asked for the end of the upload, and the store may have taken
-        its time for it.
+        The process before us may have completed the multipart upload, and the store may have needed
+        a while for that.
         """
         if self._error and is_missing(self._error):
             self._etag = await self._etag_if_ours()
@@ -131,7 +143,7 @@ class S3Writer(BucketWriter[S3File]):
             raise self._error
 
     async def _begin(self) -> None:
-        """Begin the multipart upload, unless it has begun."""
+        """Begin the multipart upload, if it has not begun yet."""
         if self._upload_id:
             return
         await self._check_key_free()
@@ -145,14 +157,15 @@ class S3Writer(BucketWriter[S3File]):
             self._strays = strays or not 400 <= status_of(error) < 500
             raise
         self._upload_id = answer["UploadId"]
-        # If the SDK repeated the request, the answer to the first one may have been lost.
+        # If the SDK has repeated the request, the answer to an earlier one may have been lost. Then
+        # there is a second multipart upload.
         self._strays = strays or answer["ResponseMetadata"].get("RetryAttempts", 0) > 0
 
     async def _check_key_free(self) -> None:
-        """Raise an error if the key can be guessed and an object has it.
+        """Raise an error if an object has the key already.
 
-        ``If-None-Match`` has the last word, but some stores ignore it. This check comes before a
-        gigabyte is sent.
+        Keys that nobody can guess are not checked. ``If-None-Match`` prevents overwriting at the
+        end of the upload, but some stores ignore it. This check fails before all bytes are sent.
         """
         if self._owner not in self.key:
             stored = await self._bucket.head(self.key)
@@ -173,26 +186,21 @@ class S3Writer(BucketWriter[S3File]):
             self._landed[part.number] = {"ETag": answer["ETag"], **checksum}
             self._prefix.land(part)
             self.offset = self._prefix.offset
-        except asyncio.CancelledError:
-            self._unsent.append(part)
-            raise
         except Exception as exc:
             self._unsent.append(part)
             unexpected = SinkError(f"part {part.number} of {self.key}: {exc!r}")
             unexpected.__cause__ = exc
             self._error = self._error or (exc if isinstance(exc, UploadError) else unexpected)
-        finally:
-            self._places.release()
 
     async def _checksum_of(self, part: Part) -> dict[str, str]:
-        """Return the parameter with the part's checksum. It is computed in a thread."""
+        """Compute the part's checksum in a thread, and return it as a parameter of the request."""
         if not self._checksum:
             return {}
         digest = await asyncio.to_thread(load_checksum(self._checksum), part.chunks)
         return {f"Checksum{self._checksum}": base64.b64encode(digest).decode()}
 
     async def flush(self) -> None:
-        """Wait for the parts that are being sent. :meth:`finish` sends again those that failed."""
+        """Wait for the parts that are being sent. :meth:`finish` repeats those that failed."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -204,7 +212,9 @@ class S3Writer(BucketWriter[S3File]):
         try:
             await self._abort_strays()
         except SinkError as error:
-            logger.warning("%s is stored, but an upload of it may remain: %s", self.key, error)
+            logger.warning(
+                "%s is stored, but a multipart upload of it may remain: %s", self.key, error
+            )
         self._upload_id = None
         return S3File(
             self._bucket,
@@ -223,7 +233,7 @@ class S3Writer(BucketWriter[S3File]):
         return await self._commit("put_object", Body=part.body(), **params, **checksum)
 
     async def _complete(self) -> str:
-        # Parts that failed before get another chance.
+        # Parts that failed before are sent again.
         self._error = None
         await self._send_parts()
         await self.flush()
@@ -231,7 +241,7 @@ class S3Writer(BucketWriter[S3File]):
         if self._etag is not None:
             return self._etag
         if self._prefix.offset != self._upload.size:
-            raise SinkError(f"{self._prefix.offset} bytes landed of {self._upload.size}")
+            raise SinkError(f"{self._prefix.offset} of {self._upload.size} bytes are stored")
         try:
             return await self._commit_parts()
         except SinkError as error:
@@ -248,10 +258,10 @@ class S3Writer(BucketWriter[S3File]):
         )
 
     async def _commit(self, operation: str, **params: Any) -> str:
-        """Make the object appear, and return its ETag, which some stores leave empty.
+        """Make the request that creates the object, and return the ETag of the object.
 
-        Whatever the answer is, and even without an answer: the object counts as stored if it is in
-        the store and ours.
+        Some stores return no ETag, so it may be ``""``. If the request fails, the store is asked
+        whether it has the object. An object that this upload wrote counts as stored.
         """
         if self._committing and (etag := await self._etag_if_ours()) is not None:
             return etag
@@ -271,7 +281,7 @@ class S3Writer(BucketWriter[S3File]):
         return str(answer.get("ETag", ""))
 
     async def _etag_if_ours(self) -> str | None:
-        """Return the object's ETag if it is in the store, complete, and this upload wrote it."""
+        """Return the ETag of the object if this upload wrote it, or ``None``."""
         stored = await self._bucket.head(self.key)
         if stored is None or not self._is_ours(stored):
             return None
@@ -289,7 +299,7 @@ class S3Writer(BucketWriter[S3File]):
         self._drop()
 
     async def abort(self) -> None:
-        # A part that is being sent may land after the first abort:
+        # A part that is being sent may be stored after the first abort:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
         self._strays = self._strays or bool(self._tasks)
         await self.release()
@@ -306,7 +316,7 @@ class S3Writer(BucketWriter[S3File]):
         """Abort multipart uploads of this upload whose ids were lost."""
         if not self._strays:
             return
-        # Under a key that can be guessed, other people may be uploading.
+        # If the key can be guessed, other people may be uploading under it.
         only_ours = self._owner in self.key
         async for upload in self._bucket.uploads(self.key):
             if only_ours or upload["UploadId"] == self._upload_id:
@@ -316,7 +326,7 @@ class S3Writer(BucketWriter[S3File]):
     # Resuming
 
     async def checkpoint(self) -> dict[str, Any]:
-        """Return what landed without a gap. Parts beyond it are sent again after a resume."""
+        """Return the parts that are stored without a gap. After a resume, others are sent again."""
         numbers = range(1, self._prefix.parts + 1) if self._file is None else ()
         return {
             "key": self.key,
@@ -337,16 +347,16 @@ class S3Writer(BucketWriter[S3File]):
         """
         size, offset = checkpoint["size"], int(checkpoint["offset"])
         if size != self._upload.size:
-            raise ValueError(f"a file of {size} bytes, not {self._upload.size}")
+            raise ValueError(f"a file of {size} bytes instead of {self._upload.size}")
         stored = await self._listed()
         if stored is not None:
             self._count(stored, checkpoint["parts"])
         elif (etag := await self._etag_if_ours()) is not None:
             self._etag, self.offset = etag, size
         elif self._upload_id:
-            raise NotResumable(f"{self.key}: its upload is gone")
+            raise NotResumable(f"{self.key}: its multipart upload is gone")
         if self.offset < offset:
-            raise NotResumable(f"{self.key}: {self.offset} bytes of {offset} are left")
+            raise NotResumable(f"{self.key}: {self.offset} of {offset} bytes are left")
         self._gatherer = PartGatherer(size, self._part_size, self.offset)
 
     async def _listed(self) -> dict[int, dict[str, Any]] | None:
@@ -356,9 +366,9 @@ class S3Writer(BucketWriter[S3File]):
     def _count(
         self, stored: Mapping[int, Mapping[str, Any]], known: Sequence[Mapping[str, str]]
     ) -> None:
-        """Take over the parts that the store has, up to the first that is missing.
+        """Count the parts in the store, up to the first one that is missing.
 
-        Those are the parts that the checkpoint knows, and parts that landed after it.
+        ``known`` are the parts in the checkpoint. More parts may have been stored after it.
         """
         while self._prefix.offset < self._upload.size:
             offset, number = self._prefix.offset, self._prefix.parts + 1
@@ -372,10 +382,10 @@ class S3Writer(BucketWriter[S3File]):
         self.offset = self._prefix.offset
 
     async def _take_new_etags(self) -> bool:
-        """Return whether a part that landed has another ETag by now, with the same bytes.
+        """Look for parts whose ETag has changed, and return whether there are any.
 
-        That happens when a late request stores a part again and KMS encrypts the bucket:
-        https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html ("ETag").
+        If KMS encrypts the bucket, a part gets another ETag when a late request stores the same
+        bytes again: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html ("ETag").
         """
         before = dict(self._landed)
         stored = await self._listed() or {}

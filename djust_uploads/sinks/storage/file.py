@@ -1,4 +1,4 @@
-"""A file in a Django storage as the application's file."""
+"""``StorageFile``: a file in a Django storage, as the application gets it."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class StorageFile(SinkFile):
         self._place = place
         self._stored = stored
 
-    @async_unsafe("A storage may be far away: use aread(), achunks() or asave() in async code.")
+    @async_unsafe("Reading from a storage may block: use aread(), achunks() or asave().")
     def open_stored(self) -> BinaryIO:
         return cast(BinaryIO, self._place.storage.open(self._stored.name, "rb"))
 
-    @async_unsafe("A storage may be far away: use 'await entry.asave()' in async code.")
+    @async_unsafe("Saving to a storage may block: use 'await entry.asave()'.")
     def copy_to(self, storage: Storage, name: str) -> str | None:
         source, source_name = self._place.storage, self._stored.name
         saved = save_link(source, source_name, storage, name, self)

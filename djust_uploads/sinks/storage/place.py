@@ -1,4 +1,4 @@
-"""A Django storage as the sink uses it: its threads, its names, and how it takes files."""
+"""A Django storage as the sink uses it: the threads, the names, and how files are written."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from django.db import close_old_connections
 
 from ...exceptions import SinkError, UploadError
 from ..base import UploadInfo
+from ..disk import translated
 from ..keys import UploadTo, object_key
 from ..marks import Mark
-from ..temporary_file import translated
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: What storages raise for a mode that they do not have. Django's documentation names no exception.
+#: What storages raise for a mode of ``open()`` that they do not have. Django's documentation does
+#: not say which exception a storage must raise.
 _NO_SUCH_MODE = (NotImplementedError, ValueError, TypeError, AttributeError)
 
 
@@ -47,7 +48,7 @@ class Place:
         self._upload_to = upload_to
         self._threads = threads
         self._executor: ThreadPoolExecutor | None = None
-        #: Whether uploads must be spooled. ``None`` means that it was not tried yet.
+        #: Whether uploads must be spooled. ``None`` means that nobody has found out yet.
         self._spools: bool | None = spool or None
         self._trying = threading.Lock()
 
@@ -59,7 +60,10 @@ class Place:
     # Calls
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``function`` in a thread of this place. A storage's errors are raised as ours."""
+        """Run ``function`` in a thread of this place, and return what it returns.
+
+        Raises errors of the storage as a :class:`SinkError` or one of its subclasses.
+        """
         with _translated():
             return await asyncio.wrap_future(self.submit(function, *args, **kwargs))
 
@@ -71,7 +75,7 @@ class Place:
         return self._executor.submit(contextvars.copy_context().run, call)
 
     async def aclose(self) -> None:
-        """Wait for the calls on their way, and end the threads."""
+        """Wait for the calls that are running, and end the threads."""
         executor, self._executor = self._executor, None
         if executor:
             await asyncio.to_thread(executor.shutdown)
@@ -88,7 +92,7 @@ class Place:
         return key
 
     def free_name(self, wanted: str) -> str:
-        """Return ``wanted``, or a name like it that is not taken."""
+        """Return ``wanted`` if no file has that name, or else a similar name that no file has."""
         storage = self.storage
         name: str = storage.get_available_name(wanted)
         # Some storages call a name available although they would overwrite a file.
@@ -103,9 +107,10 @@ class Place:
         return bool(self._spools)
 
     def must_spool(self, name: str) -> bool:
-        """Find out whether uploads must be spooled, once, with a file of that name.
+        """Return whether uploads must be spooled.
 
-        Some storages refuse the mode ``"wb"``, and some return a file whose bytes go nowhere.
+        The first call finds that out by writing a file ``name`` and deleting it. Some storages
+        refuse the mode ``"wb"``, and some return a file whose bytes they do not store.
         """
         with self._trying:
             if self._spools is None:
@@ -135,7 +140,11 @@ def _call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
-    """Raise the system's errors as ours by their number, and a provider's as a SinkError."""
+    """Raise errors of a storage as ours.
+
+    An ``OSError`` becomes the subclass of :class:`SinkError` that its number means. Errors of an
+    SDK become a plain :class:`SinkError`.
+    """
     try:
         with translated("storage"):
             yield

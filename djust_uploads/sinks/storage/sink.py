@@ -20,24 +20,25 @@ from .writer import StorageWriter
 
 
 class StorageSink(Sink):
-    """Writes into a Django storage: a local one, one of django-storages, or your own.
+    """Writes uploads into a Django storage: a local one, one of django-storages, or your own.
 
-    * ``storage``: an alias of ``STORAGES``, or a ``Storage``.
-    * ``upload_to``: a prefix such as ``"photos/%Y/%m/"``, or a callable ``(upload) -> key``. A file
-      that is there already is never overwritten, whatever the key is.
-    * ``spool``: gather each upload in a temporary file and ``save()`` it at the end, instead of
-      writing with ``open(name, "wb")``. The sink finds out at the first upload if a storage cannot
-      be opened for writing.
-    * ``threads``: how many calls to the storage may run at once. The threads belong to this sink.
-    * ``marks``: the folder of marks by which a sweep knows files that nobody consumed. With
-    ``None``
-      there are no marks, and a crash leaves such files behind.
+    Files stay in the storage when they are consumed. ``entry.file.metadata["key"]`` is the name in
+    the storage. It can be assigned to a ``FileField``. Uploads can be resumed in the same process
+    only.
 
-    A crash may also leave what a storage keeps without a name, such as the parts of a multipart
-    upload that django-storages began. A lifecycle rule of the bucket must delete those.
+    :param storage: An alias of ``STORAGES``, or a ``Storage`` instance.
+    :param upload_to: A prefix such as ``"photos/%Y/%m/"``, in which ``strftime()`` replaces the
+        codes, or a callable that takes an :class:`~djust_uploads.UploadInfo` and returns the key. A
+        file that exists already is never overwritten, whatever the key is.
+    :param spool: Whether to gather each upload in a temporary file and ``save()`` it at the end,
+        instead of writing with ``open(name, "wb")``. If a storage cannot be opened for writing, the
+        sink notices at the first upload and spools.
+    :param threads: How many calls to the storage may run at once. The threads belong to this sink.
+    :param marks: The folder in the storage for marks, by which a sweep recognises files that nobody
+        has consumed. With ``None`` there are no marks, and files that a crash leaves behind stay.
 
-    Files stay when they are consumed. ``entry.file.metadata["key"]`` is the name in the storage, as
-    a ``FileField`` takes it.
+    A crash may also leave behind what a storage keeps without a name, such as the parts of a
+    multipart upload that django-storages began. A lifecycle rule of the bucket must delete those.
 
     Raises :class:`~djust_uploads.exceptions.InvalidSink` for an unknown alias, and ``ValueError``
     for an option that is not accepted.
@@ -75,10 +76,11 @@ class StorageSink(Sink):
         try:
             await place.call(stored.begin)
         except BaseException as exc:
-            # begin() may still run in its thread. delete() waits for it there.
+            # If this task was cancelled, begin() may still run in its thread. delete() waits there
+            # until begin() is done.
             deleting = place.submit(stored.delete)
             if isinstance(exc, Exception):
-                # The next attempt must not meet what this one has left.
+                # open() may be called again. What this call has left must be gone by then.
                 await asyncio.gather(asyncio.wrap_future(deleting), return_exceptions=True)
             raise
         return StorageWriter(place, stored)

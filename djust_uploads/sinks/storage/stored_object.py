@@ -24,7 +24,8 @@ _SPOOLED_IN_MEMORY = 1024 * 1024
 class StoredObject:
     """One upload's file in the storage, and its mark.
 
-    The methods wait for each other: a call whose waiter was cancelled goes on in its thread.
+    If the task that waits for a method is cancelled, the method goes on in its thread. A method
+    that is called then waits until it is done.
     """
 
     def __init__(self, place: Place, upload: UploadInfo) -> None:
@@ -36,7 +37,7 @@ class StoredObject:
         self._mark = place.mark(upload)
         self._target: IO[bytes] | None = None
         self._spool: IO[bytes] | None = None
-        #: Whether a write has failed. It may have left a part of its bytes.
+        #: Whether the last write has failed. It may have written a part of its bytes.
         self._torn = False
         self._finished = self._deleted = False
         self._lock = threading.Lock()
@@ -49,6 +50,7 @@ class StoredObject:
             yield
 
     def begin(self) -> None:
+        """Choose a name and create the file, or begin to spool."""
         with self._alone():
             self._key = self._place.key_for(self.upload)
             if not (self._place.spools or self._must_spool()):
@@ -70,8 +72,8 @@ class StoredObject:
     def _take_name(self) -> None:
         """Choose a free name, and point the mark to it.
 
-        Call it right before something is saved. Earlier, another upload could still take the same
-        name, and its file must not become ours to delete.
+        This must happen right before the file is saved. In the meantime another upload could save a
+        file under the name, and we would delete that file as if it were ours.
         """
         self.name = self._place.free_name(self._key)
         self._mark.point_to(self.name)
@@ -79,8 +81,8 @@ class StoredObject:
     def _reserve(self) -> None:
         """Save an empty file under the name.
 
-        ``save()`` creates the folder and sets the permissions from the settings. Where the storage
-        can, it takes no name that another file has just taken.
+        ``save()`` creates the folder, and sets the permissions that the settings name. If another
+        file has just taken the name, most storages choose another name.
         """
         self._moved_to(self._storage.save(self.name, ContentFile(b"")))
 
@@ -90,6 +92,7 @@ class StoredObject:
             self.name = name
 
     def write(self, chunks: Sequence[bytes], offset: int) -> None:
+        """Write the chunks at the byte ``offset``. May be called again after an error."""
         with self._alone():
             target = self._target or self._spool
             assert target
@@ -98,11 +101,12 @@ class StoredObject:
             self._torn = True
             for chunk in chunks:
                 target.write(chunk)
-            # The bytes are flushed now, because a close() that fails cannot be tried again.
+            # The bytes are flushed now. A flush that fails can be repeated, and a close() cannot.
             target.flush()
             self._torn = False
 
     def finish(self) -> None:
+        """Close the file, or save the spooled bytes. May be called again."""
         with self._alone():
             if self._finished:
                 return
@@ -128,19 +132,20 @@ class StoredObject:
         try:
             self._moved_to(self._storage.save(self.name, content))
         except Exception:
-            # The name was free, so what is there now is a part of our file. It would be in the way
-            # of the next attempt.
+            # The name was free, so a file of this name is now a part of ours. The next attempt
+            # would otherwise have to take another name.
             with contextlib.suppress(Exception):
                 self._remove()
             raise
         self._spool.close()
 
     def keep(self) -> None:
+        """Delete the mark, because the application has consumed the file."""
         with self._lock:
             self._mark.clear()
 
     def delete(self) -> None:
-        """Delete the file and its mark. May be called again, also after an error."""
+        """Delete the file and its mark. May be called again, even after an error."""
         with self._lock:
             self._deleted = True
             for file in (self._target, self._spool):

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class StorageWriter(SinkWriter):
-    """Gathers chunks and writes them in a thread.
+    """Gathers chunks and writes them into a storage in a thread.
 
-    The ``offset`` is 0 until the writer finishes, because a storage does not say what it has of an
-    open file.
+    The ``offset`` is 0 until the writer has finished, because a storage does not say how many bytes
+    of an open file are durable.
     """
 
     offset: int

@@ -7,11 +7,20 @@ import { Leftovers } from "./leftovers.js";
 import { isToShrink, shrunk } from "./pictures.js";
 import { Records } from "./records.js";
 import { Roster } from "./roster.js";
+import { secondsFor } from "./speed.js";
 import { Upload } from "./upload.js";
 import { Lessons } from "../wire/pace.js";
 
 // Files on their way at once; more would only share the same link.
 const CONCURRENCY = 3;
+
+// Of small files more are on their way, so that none waits for what the server says of the others:
+// so many, and so many bytes together.
+const MOST_AT_ONCE = 100;
+const SMALL_TOGETHER = 4 * 1024 * 1024;
+
+// What the user can pause. Of what the server is asked about, nobody knows where it stands.
+const PAUSABLE = new Set(["uploading", "queued", "waiting"]);
 
 const ENDINGS = new Set(["complete", "error", "cancelled"]);
 
@@ -73,13 +82,19 @@ export class Uploads extends EventTarget {
   /** What can be resumed waits where it is. The server forgot the rest, which is sent again. */
   #disconnected() {
     this.#ready = false;
-    for (const upload of inOrder([...this.#active(), ...this.#roster.in("complete", "queued")])) {
-      upload.stop();
-      if (upload.status === "queued") upload.status = "waiting"; // behind those that are sent again
-      else if (upload.resumable) this.#roster.move(upload, "waiting");
-      else upload.startOver();
-    }
+    const others = this.#roster.in("complete", "queued", "paused");
+    for (const upload of inOrder([...this.#active(), ...others])) this.#interrupt(upload);
     this.#roster.changed();
+  }
+
+  #interrupt(upload) {
+    const { status, announced } = upload;
+    upload.stop();
+    if (status === "queued") upload.status = "waiting"; // behind those that are sent again
+    else if (status === "paused" && !announced) return;
+    else if (!upload.resumable) upload.startOver();
+    else if (status !== "paused") this.#roster.move(upload, "waiting");
+    if (status === "paused") upload.status = "paused";
   }
 
   /** The view has these slots now; what is on its way goes on. */
@@ -119,7 +134,7 @@ export class Uploads extends EventTarget {
   /** Whether something is on its way or waits for the connection, and all of it can be resumed. */
   get resumable() {
     const interrupted = this.#roster.in("waiting").filter((upload) => upload.interrupted);
-    const begun = [...this.#active(), ...interrupted];
+    const begun = [...this.#begun(), ...interrupted];
     return begun.length > 0 && begun.every((upload) => upload.resumable);
   }
 
@@ -143,7 +158,32 @@ export class Uploads extends EventTarget {
 
   /** Whether something is on its way that would have to start over on another connection. */
   get fragile() {
-    return this.#active().some((upload) => !upload.resumable);
+    return this.#begun().some((upload) => !upload.resumable);
+  }
+
+  #begun() {
+    const paused = this.#roster.in("paused").filter((upload) => upload.announced);
+    return [...this.#active(), ...paused];
+  }
+
+  /**
+   * What a slot has altogether: the numbers of its files, of the complete and of the failed ones;
+   * its bytes, and those that are there; bytes a second, and the seconds that are left, or null.
+   */
+  total(uploadName) {
+    const all = this.of(uploadName);
+    const live = all.filter((upload) => upload.live);
+    const sum = (key) => live.reduce((sum, upload) => sum + upload[key], 0);
+    const [size, loaded, rate] = [sum("size"), sum("loaded"), this.#roster.speed(uploadName).rate];
+    return {
+      files: live.length,
+      complete: live.filter((upload) => upload.status === "complete").length,
+      failed: all.length - live.length,
+      size,
+      loaded,
+      rate,
+      secondsLeft: secondsFor(size - loaded, rate),
+    };
   }
 
   #active() {
@@ -191,33 +231,47 @@ export class Uploads extends EventTarget {
     this.#roster.changed();
   }
 
-  /** Let an upload rest. The server keeps what it has, as long as it waits for any client. */
+  /** Send no more of an upload, until resume(). */
   pause(ref) {
     const upload = this.#roster.find(ref);
-    if (!upload || upload.ended) return;
-    upload.paused = true;
+    if (!upload || !PAUSABLE.has(upload.status)) return;
     upload.transfer?.pause();
-    if (upload.status === "queued") upload.status = "paused";
+    this.#roster.move(upload, "paused");
     this.#startQueued();
-    this.#roster.changed();
   }
 
-  /** Let an upload that rests go on. */
+  /** Go on with a paused upload. */
   resume(ref) {
     const upload = this.#roster.find(ref);
     if (!upload?.paused) return;
-    upload.paused = false;
     upload.transfer?.goOn();
-    if (upload.status === "paused") upload.status = this.#ready ? "queued" : "waiting";
+    this.#roster.move(upload, upload.announced ? "uploading" : "waiting");
     this.#admitWaiting();
   }
 
-  /** Send a file that failed once more, from its beginning. */
+  /** Send a failed file again, from its beginning. */
   retry(ref) {
     const upload = this.#roster.find(ref);
     if (!upload?.error) return;
     upload.startOver();
+    this.#roster.move(upload, "waiting");
     this.#admitWaiting();
+  }
+
+  pauseAll(uploadName) {
+    for (const { ref } of this.of(uploadName)) this.pause(ref);
+  }
+
+  resumeAll(uploadName) {
+    for (const { ref } of this.of(uploadName)) this.resume(ref);
+  }
+
+  retryAll(uploadName) {
+    for (const { ref } of this.of(uploadName)) this.retry(ref);
+  }
+
+  cancelAll(uploadName) {
+    for (const { ref } of this.of(uploadName)) this.cancel(ref);
   }
 
   /** Send what waits for the form's submit. */
@@ -280,22 +334,28 @@ export class Uploads extends EventTarget {
 
   #startQueued() {
     if (!this.#ready || !this.#conversation.open) return;
-    let active = this.#active().filter(({ paused }) => !paused).length;
-    for (; active < CONCURRENCY; active += 1) {
+    for (;;) {
       const upload = this.#roster.first("queued");
-      if (!upload) return;
+      if (!upload || !this.#hasPlace(upload)) return;
       this.#begin(upload);
     }
   }
 
+  #hasPlace({ uploadName, size }) {
+    const active = this.#active();
+    if (active.length < CONCURRENCY) return true;
+    if (!this.slots[uploadName]?.early_limit || active.length >= MOST_AT_ONCE) return false;
+    return active.reduce((sum, upload) => sum + upload.size, size) <= SMALL_TOGETHER;
+  }
+
   #begin(upload) {
-    const resumable = this.slots[upload.uploadName]?.resumable === true;
-    const record = resumable && this.#records.match(upload, (ref) => this.#roster.find(ref));
+    const slot = this.slots[upload.uploadName];
+    const record = slot?.resumable === true && this.#records.match(upload, (ref) => this.#roster.find(ref));
     if (record) {
       upload.resumeAs(record.ref);
       this.#conversation.resume(upload);
     } else {
-      this.#conversation.register(upload, resumable);
+      this.#conversation.register(upload, slot);
     }
   }
 

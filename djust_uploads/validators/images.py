@@ -1,0 +1,81 @@
+"""``ImageValidator``: refuses images that are damaged or too large when they are decoded."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import ContentMismatch, ImageTooLarge
+from ..slots.entry import UploadEntry
+from ..slots.validators import Validator
+
+if TYPE_CHECKING:
+    from ..files import SinkFile
+
+
+class ImageValidator(Validator):
+    """Refuses images that are damaged, or that take too much memory to decode.
+
+    =================  =========================================================================
+    ``max_width``      pixels
+    ``max_height``     pixels
+    ``max_pixels``     width times height times frames. An image of a few kilobytes may have a
+                       billion: a decompression bomb
+    ``formats``        formats of Pillow that are accepted, such as ``["JPEG", "PNG"]``; ``None``
+                       accepts all
+    =================  =========================================================================
+
+    The file is judged by Pillow when it is stored, without decoding its pixels. Raises
+    :class:`~djust_uploads.exceptions.ImageTooLarge` and
+    :class:`~djust_uploads.exceptions.ContentMismatch`. It needs ``pip install pillow``.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_width: int | None = None,
+        max_height: int | None = None,
+        max_pixels: int = 50_000_000,
+        formats: Collection[str] | None = None,
+    ) -> None:
+        # A missing package is noticed where the validator is declared, and not by the first user.
+        import PIL.Image  # noqa: F401
+
+        self._max_width = max_width
+        self._max_height = max_height
+        self._max_pixels = max_pixels
+        self._formats = list(formats) if formats is not None else None
+
+    def check_file(self, entry: UploadEntry, file: SinkFile) -> None:
+        """Judge the stored image."""
+        from PIL import Image
+
+        try:
+            with warnings.catch_warnings():
+                # Our own limit counts. Pillow warns above its limit and raises above twice of that.
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                with Image.open(file, formats=self._formats) as image:
+                    self._check_size(entry, image)
+                    image.verify()
+        except Image.DecompressionBombError as exc:
+            raise ImageTooLarge(f"{entry!r}: {exc}") from exc
+        except ImageTooLarge:
+            raise
+        # Pillow's decoders raise nearly anything for a damaged file.
+        except Exception as exc:
+            raise ContentMismatch(
+                f"{entry!r}: {exc!r}",
+                message="The image is damaged, or of a type not accepted here.",
+            ) from exc
+
+    def _check_size(self, entry: UploadEntry, image: Any) -> None:
+        width, height, frames = image.width, image.height, getattr(image, "n_frames", 1)
+        if width > (self._max_width or width) or height > (self._max_height or height):
+            limits = f"{self._max_width or 'any'} by {self._max_height or 'any'}"
+            raise ImageTooLarge(
+                f"{entry!r} has {width} by {height} pixels",
+                message=f"The image is too large: at most {limits} pixels are accepted.",
+            )
+        if width * height * frames > self._max_pixels:
+            raise ImageTooLarge(f"{entry!r} has {width} by {height} pixels, {frames} times")
