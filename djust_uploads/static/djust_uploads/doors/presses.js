@@ -21,7 +21,7 @@ export class Presses {
     for (const [element, { again }] of this.#held) {
       this.#drop(element);
       if (element.isConnected) again();
-      else complain(gettext("The connection was lost."));
+      else complain();
     }
     // What was said of the lost connection holds no longer.
     window.dispatchEvent(new CustomEvent("djust:recovered"));
@@ -29,7 +29,7 @@ export class Presses {
 
   #giveUp(element) {
     this.#drop(element);
-    complain(gettext("The connection is lost. Please wait a moment."));
+    complain();
   }
 
   #drop(element) {
@@ -38,6 +38,7 @@ export class Presses {
   }
 }
 
-function complain(error) {
+function complain() {
+  const error = gettext("The connection was lost. Please try again.");
   window.dispatchEvent(new CustomEvent("djust:error", { detail: { event: null, error } }));
 }
