@@ -11,12 +11,12 @@ ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo install test bench bench-full lint package docs unit unit-wheel test-rounds libmagic azurite browser redis clamd clean
+.PHONY: messages demo install test bench bench-full lint package docs unit unit-wheel test-rounds libmagic azurite browser redis clamd clean
 
 demo: $(VENV)/installed libmagic
 	$(BIN)/python examples/demo.py $(PORT)
 
-install: $(VENV)/installed libmagic azurite browser redis
+install: $(VENV)/installed libmagic azurite npm browser redis
 
 test: lint package docs unit unit-wheel
 
@@ -36,7 +36,7 @@ docs: $(VENV)/installed
 
 # Most tests spend their time waiting for servers, so three files at once take little more than a
 # third of the time. Tests marked "alone" run afterwards, by themselves.
-unit: $(VENV)/installed libmagic azurite browser redis clamd
+unit: $(VENV)/installed libmagic azurite npm browser redis clamd
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	$(BIN)/pytest -m alone
 
@@ -47,6 +47,10 @@ unit-wheel: package libmagic redis clamd
 # Kills the server at a random moment and goes on with the upload, ROUNDS times.
 test-rounds: $(VENV)/installed libmagic redis
 	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/resuming/test_sigkill.py
+
+# New sentences come into the catalogues, without a translation yet.
+messages: $(VENV)/installed
+	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.support.messages
 
 bench: $(VENV)/installed libmagic npm browser
 	$(BIN)/python -m benchmarks
