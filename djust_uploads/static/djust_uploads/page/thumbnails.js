@@ -155,7 +155,9 @@ async function firstFrame(file) {
 function drawn(bitmap, canvas) {
   canvas.width = bitmap.width;
   canvas.height = bitmap.height;
-  canvas.getContext("bitmaprenderer").transferFromImageBitmap(bitmap);
+  // To transfer the bitmap would be cheaper, but Chromium then forgets to turn it.
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  bitmap.close();
   return canvas;
 }
 
