@@ -58,6 +58,8 @@ class Parking(Generic[P]):
     #: The parking is not attached to a client.
     attached = False
 
+    patience = 0.0
+
     def __init__(self) -> None:
         self._transfers: dict[str, P] = {}
         #: Owner to the ids of the owner's parked uploads, the longest parked first.

@@ -232,7 +232,8 @@ class ClientSide:
             raise Abandoned("its owner has too many of them")
         self._abandoned = False
         in_line = attached and window.waits
-        seconds = upload_settings().idle_timeout if attached else PARKED_SECONDS
+        patience = upload_settings().idle_timeout + self._reports.recipient.patience
+        seconds = patience if attached else PARKED_SECONDS
         if not self.stopped:
             try:
                 with self._deadline.within(TURN_TIMEOUT if in_line else seconds):

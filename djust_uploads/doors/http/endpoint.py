@@ -37,6 +37,9 @@ logger: logging.Logger = logging.getLogger("djust_uploads")
 #: The most bytes of one request's body on a server that buffers whole bodies, such as daphne.
 BUFFERED_APPEND = 8 * 1024 * 1024
 
+#: Seconds beyond ``IDLE_TIMEOUT`` that the core waits for bytes. The request ends before that.
+_PATIENCE = 30.0
+
 _METHODS = "OPTIONS, POST, PUT, HEAD, PATCH, DELETE, GET"
 
 
@@ -216,6 +219,8 @@ class UploadEndpoint:
         slots.clear()
         manager.configure(dataclasses.replace(slot, resumable=True))
         manager.configure(slot_for_parts(slot))
+        # A request that stands still is ended here, and its upload waits for another one.
+        manager.patience = _PATIENCE
         self._upload_manager = manager
         return address
 

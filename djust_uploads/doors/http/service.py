@@ -176,6 +176,8 @@ class Service:
                 await self._exchange.discard()
                 return self._protocol.cancelled()
             case "GET":
+                if self._entry.all_received:
+                    await self._exchange.finish()
                 return await stored_response(self._entry)
         raise MethodNotAllowed(request.method)
 

@@ -106,7 +106,7 @@ async def test_back_and_forth(uvicorn_site):
             assert (await client.patch(path, offset, DATA[offset:end])).status_code == 204
             answer = await page.resume(ref)
             assert answer["bytes_received"] <= end
-            await page.send_chunks(ref, DATA, until=end + 100_000)
+            await page.send_chunks(ref, DATA, until=min(end + 100_000, len(DATA)))
             await page.event("ping")
         offset = await client.offset(path)
         assert (await client.patch(path, offset, DATA[offset:])).status_code == 204
