@@ -1,6 +1,6 @@
 """Settings for ``tests.sites.resume``: what differs comes from the environment.
 
-``SINKS`` and ``CACHE`` are JSON, ``DATABASE`` is the path of an SQLite file.
+``SINKS``, ``CACHE`` and ``UPLOAD_SETTINGS`` are JSON, ``DATABASE`` is the path of an SQLite file.
 """
 
 import json

@@ -232,8 +232,10 @@ class ClientSide:
             raise Abandoned("its owner has too many of them")
         self._abandoned = False
         in_line = attached and window.waits
-        patience = upload_settings().idle_timeout + self._reports.recipient.patience
-        seconds = patience if attached else PARKED_SECONDS
+        settings = upload_settings()
+        parked = min(PARKED_SECONDS, settings.resume_ttl)
+        patience = settings.idle_timeout + self._reports.recipient.patience
+        seconds = patience if attached else parked
         if not self.stopped:
             try:
                 with self._deadline.within(TURN_TIMEOUT if in_line else seconds):

@@ -70,6 +70,7 @@ class Reports:
                 progress=entry.progress,
                 offset=entry.offset,
                 limit=self._window.tell(),
+                taken=entry.taken,
             )
         )
 

@@ -6,17 +6,22 @@ from pathlib import Path
 import pytest
 
 from djust_uploads.client import uploading
-from tests.support import npm
+from tests.support import endpoints
 from tests.support.endpoints import Endpoint
 
 
-@pytest.fixture(scope="session", params=["@tus/server"])
-def endpoint(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Endpoint]:
-    """Each server that speaks tus."""
-    with npm.tus_server(tmp_path_factory.mktemp("tus")) as server:
-        yield Endpoint(request.param, server, "/files")
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """Ours."""
+    with endpoints.ours(tmp_path_factory.mktemp("tus")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def another_author_s(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """@tus/server. On Node 20, a connection that breaks in the middle can end its process."""
+    with endpoints.another_author_s(tmp_path_factory.mktemp("other")) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ async def test_a_url_that_is_no_endpoint(run, path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_whoever_interrupts_it_is_told_how_to_go_on(run, environ, endpoint, path, number):
     async with Link([endpoint.server.port], rate=1_000_000) as link:
-        url = f"http://127.0.0.1:{link.port}{endpoint.path}"
+        url = link.http(endpoint.path)
         process = await asyncio.create_subprocess_exec(
             *(*COMMAND, "upload", str(path), url),
             cwd=ROOT,

@@ -8,11 +8,12 @@ It needs ``pip install httpx``, and nothing of Django. The protocol is at
 https://tus.io/protocols/resumable-upload. Each check is a sentence of it, or something that clients
 rely on although the protocol does not say it. In pytest::
 
-    from djust_uploads.testing.tus import Check, TusServer, checks
+    from djust_uploads.testing.tus import TusServer, checks
 
     @pytest.mark.parametrize("check", checks(), ids=str)
-    def test_tus(check: Check):
-        outcome = check.run(TusServer("http://localhost:8000/uploads/"))
+    def test_tus(check):
+        with TusServer("http://localhost:8000/uploads/") as server:
+            outcome = check.run(server)
         assert outcome.verdict != "failed", outcome.reason
 """
 

@@ -17,14 +17,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checklist, print what came of it, and return the exit status: 1 if the server breaks
     a MUST."""
     options = _parser().parse_args(arguments)
-    server = TusServer(
+    with TusServer(
         options.url,
         headers=dict(_pair(header, ":") for header in options.header),
         metadata=dict(_pair(item, "=") for item in options.metadata),
         patience=options.patience,
-    )
-    outcomes = list(_run(checks(options.only or SECTIONS), server))
-    server.close()
+    ) as server:
+        outcomes = list(_run(checks(options.only or SECTIONS), server))
     print(_summary(outcomes))
     broken = [o for o in outcomes if o.verdict == "failed" and o.check.level is Level.MUST]
     return 1 if broken else 0
@@ -66,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="how long to wait for an upload to expire; by default the check is left out",
+        help="wait so long, and expect that an upload has expired then; by default this check is "
+        "left out",
     )
     return parser
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -16,16 +17,17 @@ VERSION = "1.0.0"
 #: The only Content-Type that a PATCH may have.
 OFFSET_STREAM = "application/offset+octet-stream"
 
-#: Plain text, so that servers that look at content take it.
-TEXT = b"The quick brown fox jumps over the lazy dog. " * 20
+#: Plain text, so that servers that look at content take it. No two parts of it are the same.
+TEXT = b"".join(b"%d bottles of beer on the wall. " % number for number in range(30))
 
 
 class TusServer:
     """A server, by the URL at which it creates uploads.
 
     ``headers`` go with each request; a server may want an ``Authorization``. ``metadata`` goes with
-    each creation, by default ``{"filename": "checklist.txt"}``. ``patience`` says how many seconds
-    a check may wait until an upload expires.
+    each creation, by default ``{"filename": "checklist.txt"}``. ``patience`` says after how many
+    seconds an upload must have expired; 0 leaves that check out. ``client`` is used instead of a
+    new one.
     """
 
     def __init__(
@@ -35,12 +37,13 @@ class TusServer:
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
         patience: float = 0.0,
-        timeout: float = 10.0,
+        client: httpx.Client | None = None,
     ) -> None:
         self.url: str = url
         self.metadata: dict[str, str] = {"filename": "checklist.txt", **(metadata or {})}
         self.patience: float = patience
-        self._client = httpx.Client(headers=dict(headers or {}), timeout=timeout)
+        self._client = client or httpx.Client(timeout=10.0)
+        self._headers = dict(headers or {})
         self._created: list[Upload] = []
 
     def request(
@@ -54,7 +57,7 @@ class TusServer:
 
         A header that is ``None`` is left out. Raises :class:`httpx.HTTPError` without an answer.
         """
-        every = {"Tus-Resumable": VERSION, **(headers or {})}
+        every = {**self._headers, "Tus-Resumable": VERSION, **(headers or {})}
         sent = {name: value for name, value in every.items() if value is not None}
         return self._client.request(method, url or self.url, headers=sent, content=content)
 
@@ -63,7 +66,7 @@ class TusServer:
     @functools.cached_property
     def options(self) -> httpx.Response:
         """The answer to an OPTIONS request."""
-        return self._client.request("OPTIONS", self.url)
+        return self.request("OPTIONS", headers={"Tus-Resumable": None})
 
     @functools.cached_property
     def extensions(self) -> frozenset[str]:
@@ -108,13 +111,21 @@ class TusServer:
     def clean_up(self) -> None:
         """Terminate what was created, where the server lets clients do so."""
         created, self._created = self._created, []
-        if "termination" in self.extensions:
+        if created and "termination" in self.extensions:
             for upload in created:
-                upload.delete()
+                # A server that has just failed a check may have ended.
+                with contextlib.suppress(httpx.TransportError):
+                    upload.delete()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. ``with TusServer(…) as server:`` does it, too."""
         self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
 
 class Upload:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from urllib.parse import urljoin
 
@@ -245,6 +246,8 @@ def patch_of_a_complete_upload(server: TusServer) -> None:
 
 def cut_off(data: bytes) -> Iterator[bytes]:
     yield data
+    # ASGI servers drop what arrives together with the connection's end.
+    time.sleep(0.3)
     raise ConnectionAbortedError
 
 
@@ -252,6 +255,8 @@ def send_in_part(upload: Upload, data: bytes, until: int) -> None:
     """Announce all of ``data``, send it up to ``until``, and close the connection."""
     with contextlib.suppress(ConnectionAbortedError, httpx.TransportError):
         upload.patch(cut_off(data[:until]), headers={"Content-Length": str(len(data))})
+    # The server must learn that there is nothing more.
+    time.sleep(0.3)
 
 
 @check(SECTION, Level.SHOULD)
@@ -313,8 +318,8 @@ def method_override(server: TusServer) -> None:
 
 @check(SECTION, Level.MUST)
 def method_override_of_a_creation(server: TusServer) -> None:
-    """X-HTTP-Method-Override ignores the actual method: a PUT can create an upload."""
+    """X-HTTP-Method-Override ignores the actual method: a GET can create an upload."""
     if "creation" not in server.extensions:
         raise NotApplicable("The server does not announce creation.")
     headers = {"X-HTTP-Method-Override": "POST", "Upload-Length": "1"}
-    expect_status(server.post(headers, method="PUT"), 201)
+    expect_status(server.post(headers, method="GET"), 201)

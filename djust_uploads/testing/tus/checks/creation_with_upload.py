@@ -16,7 +16,7 @@ def headers(length: int = len(TEXT)) -> dict[str, str | None]:
 
 @check(SECTION, Level.MUST)
 def announced_with_creation(server: TusServer) -> None:
-    """creation-with-upload is announced together with creation only."""
+    """The extension is announced together with creation only."""
     if "creation" not in server.extensions:
         raise Violation("The server does not announce creation.")
 
