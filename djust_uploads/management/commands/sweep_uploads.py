@@ -11,6 +11,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...conf import sinks
+from ...doors.http.concatenation import ALIAS as PARTS
+from ...doors.http.concatenation import sink_for_parts
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
