@@ -37,7 +37,7 @@ docs: $(VENV)/installed
 # Most tests spend their time waiting for servers, so three files at once take little more than a
 # third of the time. Tests marked "alone" run afterwards, by themselves.
 unit: $(VENV)/installed libmagic azurite browser redis clamd
-	$(BIN)/pytest --numprocesses 3 --dist loadfile -m 'not alone'
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	$(BIN)/pytest -m alone
 
 # Runs the tests of the main job against the installed wheel.

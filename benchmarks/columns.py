@@ -1,4 +1,4 @@
-"""The columns of the tables and the panels of the plots, and how a work is named in them."""
+"""The columns of the tables and the panels of the plots, and the names of works in them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ COLUMNS = (
 
 
 def varying(works: Sequence[Work]) -> str:
-    """What distinguishes the works."""
+    """Return the name of the property in which the works differ."""
     if len({work.uploads for work in works}) > 1:
         return "at once"
     return "size" if len({work.size for work in works}) > 1 else "frames"
 
 
 def label(work: Work, works: Sequence[Work]) -> str:
-    """The work among the others."""
+    """Return the text by which a work is distinguished from the others."""
     frame = round(work.chunk_size / KIB)
     labels = {
         "at once": f"{work.uploads:,}",

@@ -1,4 +1,4 @@
-"""What the figures must be, and whether they are."""
+"""The figures that must be reached, and whether they are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .groups import DEFAULT
 from .measures import GB, MB, Measure, Results, Spread, Work
 from .sites import KIB
 
-#: By group.
+#: The results of all groups, by the name of the group.
 All = Mapping[str, Results]
 
 SMALL = Work(64 * KIB, 1, 200 * MB)
@@ -22,7 +22,7 @@ THOUSAND = Work(DEFAULT, 1000, GB)
 
 @dataclass(frozen=True)
 class Target:
-    """``figure`` raises ``LookupError`` where it was not measured."""
+    """A bound for a figure. ``figure`` raises ``LookupError`` if the figure was not measured."""
 
     text: str
     figure: Callable[[All], Spread]

@@ -12,7 +12,7 @@ import pytest
 from tests.support.servers import ROOT
 
 
-@pytest.mark.parametrize("example", ["custom_sink"])
+@pytest.mark.parametrize("example", ["custom_sink", "http_sink"])
 def test_example(example):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("DJANGO_SETTINGS_MODULE", None)

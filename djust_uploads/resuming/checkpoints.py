@@ -116,11 +116,11 @@ class Checkpoints:
         await self.save(writer)
 
     async def check(self) -> None:
-        """Raises :class:`UploadLocked` if the upload is certainly not ours any more."""
+        """Raise :class:`UploadLocked` if the upload certainly belongs to another process."""
         await self._try(self._lease.check())
 
     async def superseded(self) -> bool:
-        """Return whether the upload is certainly not ours any more."""
+        """Return whether the upload certainly belongs to another process."""
         try:
             await self.check()
         except UploadLocked:
@@ -136,7 +136,7 @@ class Checkpoints:
 
     async def end_with(self, error: UploadError) -> bool:
         """Let nobody go on with the upload. A client that tries to is told the error."""
-        saved = replace(self._saved, status="error", code=error.code, error=error.message)
+        saved = replace(self._saved, status="error", code=error.code, error=str(error.message))
         return await self._end(self._lease.save(saved))
 
     async def consume(self) -> bool:

@@ -6,9 +6,10 @@ process needs to go on, a :class:`~djust_uploads.resuming.saved.SavedUpload`. A 
 the upload supersedes the token. ``add()`` is atomic in Django's caches, so of several processes
 that try, one succeeds, and the others are told that the upload is locked.
 
-The process before may not know yet that it was superseded. It saves under its own token, which
-nobody reads any more, and finds out there, before it acknowledges a byte. It also asks before it
-creates or deletes anything.
+The process that had the upload before may not know yet that it was superseded. What it saves under
+its own token, nobody reads any more. It checks its token each time that it saves, before it
+acknowledges any bytes to its client. It also checks its token before it finishes or deletes
+anything.
 """
 
 from __future__ import annotations
@@ -105,8 +106,8 @@ class Lease:
         claim = self._names.claim(before)
         if not cache.add(claim, True, _CLAIM_TIMEOUT):
             raise UploadLocked("another connection resumes it at this moment")
-        # The record is read after the claim. What the process before saved earlier is in it. What
-        # that process saves from now on, it does not acknowledge to its client.
+        # The record is read after the claim. It contains everything that the process before has
+        # acknowledged. From now on, that process finds the claim and acknowledges nothing more.
         record = cache.get(self._names.saved(before))
         if record is None:
             # The upload has ended. Whoever asks next must be told the same, and not that it is
@@ -135,7 +136,7 @@ class Lease:
         self._check(cache)
 
     async def check(self) -> None:
-        """Raises :class:`UploadLocked` if the lease is superseded."""
+        """Raise :class:`UploadLocked` if the lease is superseded."""
         await _in_cache(self._check)
 
     def _check(self, cache: BaseCache) -> None:
@@ -150,12 +151,12 @@ class Lease:
 
     def _end(self, cache: BaseCache) -> None:
         self._check(cache)
-        # Claim the upload as a process does that supersedes the token. From here on nobody else
-        # can.
+        # Claim the upload as if to supersede our own token. From here on no other process can.
         claim = self._names.claim(self._token)
         if not cache.add(claim, True, _CLAIM_TIMEOUT):
             raise UploadLocked("another connection has resumed it")
-        # The token stays. Otherwise the process before us would believe that it has the upload.
+        # The token stays. Without it, the process before us would believe that its own token is
+        # still the valid one.
         cache.delete(self._names.saved(self._token))
         cache.delete(claim)
 

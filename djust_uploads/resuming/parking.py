@@ -1,6 +1,6 @@
-"""Where the resumable uploads of one process wait when their connection is gone.
+"""``Parking``: the resumable uploads of one process, which wait here if their connection is gone.
 
-A connection that resumes one of them takes it as it is, with all that its writer holds.
+A connection that resumes one of them takes it over with its task and its open writer.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from weakref import WeakValueDictionary
 
 from ..settings import upload_settings
 
-#: Seconds for which an upload waits for a connection to come back, with all that it holds.
+#: Seconds for which an unfinished upload is parked, with the memory that it holds.
 PARKED_SECONDS = 60.0
 
-#: How many uploads one owner may have parked, unless twice the places of the slot are more. Without
-#: this bound, a client that comes and goes would fill the memory.
+#: How many parked uploads one owner may have. If a slot has more than half as many places, twice
+#: its places are allowed. Without a bound, a client that connects again and again could fill the
+#: memory.
 PARKED_UPLOADS = 100
 
 
@@ -57,6 +58,8 @@ class Parking(Generic[P]):
 
     #: The parking is not attached to a client.
     attached = False
+
+    patience = 0.0
 
     def __init__(self) -> None:
         self._transfers: dict[str, P] = {}
@@ -104,7 +107,7 @@ class Parking(Generic[P]):
     # A transfer calls these on its listener.
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """Drop the message: nobody is there. A client that comes back asks."""
+        """Drop the message, because there is no client. A client that comes back asks."""
 
     def transfer_ended(self, transfer: P) -> None:
         """Keep a complete upload, and forget any other that has ended."""
@@ -114,7 +117,7 @@ class Parking(Generic[P]):
             self.forget(transfer)
 
     def lost(self, transfer: P) -> None:
-        """Do nothing: there was no connection."""
+        """Do nothing, because there was no connection."""
 
     def surrender(self, transfer: P) -> None:
         """Give the upload to a connection that resumes it."""

@@ -176,7 +176,7 @@ class UploadEntry:
     @property
     def error(self) -> str | None:
         """A sentence for the user if the upload failed, else ``None``."""
-        return self._error.message if self._error else None
+        return str(self._error.message) if self._error else None
 
     @property
     def error_code(self) -> str | None:

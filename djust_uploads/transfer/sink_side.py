@@ -146,7 +146,7 @@ class SinkSide:
         return self._stored
 
     async def check_ours(self) -> None:
-        """Raises :class:`UploadLocked` if another process has taken the upload over."""
+        """Raise :class:`UploadLocked` if another process has taken the upload over."""
         if self.checkpoints:
             await self.checkpoints.check()
 

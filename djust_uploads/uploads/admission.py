@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
 
+#: Files that are admitted before the event loop has its turn.
+_AT_ONCE = 20
+
 
 class Admission:
     """Answers ``upload_register``: admits the file to its slot, or refuses it with a typed error.
@@ -40,28 +44,40 @@ class Admission:
         self._listener = listener
 
     async def register(self, message: Mapping[str, Any]) -> None:
-        """Answer one ``upload_register`` message."""
+        """Answer one ``upload_register`` message: of one file, or with a list of files."""
+        files = message.get("uploads")
+        if not isinstance(files, list):
+            if answer := self._answer(message):
+                await self._connection.tell(answer)
+            return
+        self._connection.takes_lists = True
+        answers = []
+        for number, file in enumerate(files):
+            if isinstance(file, dict) and (answer := self._answer(file)):
+                answers.append(answer)
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                await asyncio.sleep(0)
+        await self._connection.tell(wire.together("upload_registered", answers))
+
+    def _answer(self, message: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Admit or refuse one file. Return the answer, unless the client is told otherwise."""
         try:
             registration = wire.Registration.parse(message)
         except InvalidMessage as error:
-            await self._refuse_message(message.get("ref"), error)
-            return
+            return self._refuse_message(message.get("ref"), error)
         try:
             entry, slot, upload_id = self._admit(registration)
         except UploadError as error:
-            await self._refuse(registration, error)
-            return
+            return self._refuse(registration, error)
         transfer = self._start(Transfer(entry, slot, self._listener, upload_id))
-        await self._connection.tell(
-            wire.registered(
-                registration.ref,
-                registration.upload_name,
-                offset=transfer.entry.offset,
-                limit=transfer.limit,
-                chunk_size=transfer.slot.chunk_size,
-                max_frame_size=transfer.entry.max_frame_size,
-                resumable=transfer.upload_id is not None,
-            )
+        return wire.registered(
+            registration.ref,
+            registration.upload_name,
+            offset=entry.offset,
+            limit=transfer.limit,
+            chunk_size=slot.chunk_size,
+            max_frame_size=entry.max_frame_size,
+            resumable=upload_id is not None,
         )
 
     async def admit(self, registration: wire.Registration) -> Transfer:
@@ -98,7 +114,7 @@ class Admission:
 
     def _checked(self, entry: UploadEntry, slot: UploadSlot) -> UploadEntry:
         try:
-            self._roster.check_places(slot)
+            self._roster.check_places(slot, entry.client_size)
             check_registration(slot, entry)
         except UploadError as error:
             entry.fail(error)
@@ -106,30 +122,36 @@ class Admission:
             raise
         return entry
 
-    async def _refuse(self, registration: wire.Registration, error: UploadError) -> None:
+    def _refuse(self, registration: wire.Registration, error: UploadError) -> dict[str, Any] | None:
         ref = registration.ref
         logger.warning("%s refused (%s): %s", ref, error.code, error, exc_info=error.__cause__)
-        # The client cannot tell two uploads of one ref apart, so neither may go on as if it were
-        # the only one. The transfer of the upload that is on its way tells the client.
+        # The client cannot distinguish two uploads with the same ref, so neither of them may go on.
+        # If one is on its way, its transfer ends and tells the client.
         if transfer := self._roster.transfers.get(ref):
             transfer.stop(error)
         elif not self._roster.ended.get(ref):
             self._roster.remember(ref)
-            await self._connection.tell(wire.failed(ref, error, registration.upload_name))
+            return wire.failed(ref, error, registration.upload_name)
+        return None
 
-    async def _refuse_message(self, ref: object, error: InvalidMessage) -> None:
+    def _refuse_message(self, ref: object, error: InvalidMessage) -> dict[str, Any] | None:
         try:
-            await self.refuse_frame(wire.parse_ref(ref), error)
+            return self._end(wire.parse_ref(ref), error)
         except InvalidMessage:
             logger.warning("upload_register: %s", error)
-            await self._connection.tell(wire.failed(str(ref)[:64], error))
+            return wire.failed(str(ref)[:64], error)
 
     async def refuse_frame(self, ref: str, error: ProtocolError) -> None:
         """End the upload that a wrong frame belongs to, and tell the client once."""
+        if answer := self._end(ref, error):
+            await self._connection.tell(answer)
+
+    def _end(self, ref: str, error: ProtocolError) -> dict[str, Any] | None:
         roster = self._roster
         if transfer := roster.transfers.get(ref):
             transfer.stop(error)
         elif not roster.knows(ref):
             roster.remember(ref)
-            logger.warning("frame refused (%s): %s", error.code, error)
-            await self._connection.tell(wire.failed(ref, error))
+            logger.warning("refused (%s): %s", error.code, error)
+            return wire.failed(ref, error)
+        return None

@@ -35,8 +35,8 @@ T = TypeVar("T")
 class Resumption:
     """Answers ``upload_resume``, for uploads that this process has and for saved ones.
 
-    The client may have lost the connection over which it sent the upload. Or that connection still
-    lives, and nobody has noticed that it does not lead anywhere.
+    The connection over which the client sent the upload before may have ended. It may also still
+    exist here, because nobody has noticed that the client cannot be reached over it.
     """
 
     def __init__(self, roster: Roster, connection: Connection, listener: Listener) -> None:
@@ -165,7 +165,7 @@ class Resumption:
         slot = self._roster.slots.get(entry.upload_name)
         if slot is None or not slot.resumable:
             raise NotResumable(f"no resumable slot {entry.upload_name!r}")
-        self._roster.check_places(slot)
+        self._roster.check_places(slot, entry.client_size)
         check_registration(slot, entry)
         return slot
 

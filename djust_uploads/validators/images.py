@@ -1,4 +1,4 @@
-"""Images: whether they are intact, and how large they are when they are decoded."""
+"""``ImageValidator``: refuses images that are damaged or too large when they are decoded."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from djust_uploads import Sink, SinkFile, SinkWriter
 from djust_uploads.exceptions import NotResumable, SinkError, SinkUnavailable
 
 PART = 256 * 1024  # bytes to send in one request
+TLS = httpx.create_ssl_context()  # loading certificates takes longer than a request
 
 
 class VaultSink(Sink):
@@ -25,8 +26,9 @@ class VaultSink(Sink):
     async def resume(self, upload, checkpoint):
         writer = VaultWriter(self, upload, checkpoint.get("key"))
         lease = {"Lease": writer.lease}
-        answer = await self.request("HEAD", writer.path, (200, 404, 410), headers=lease)
-        if answer.status_code == 410 or not writer.key:
+        answer = await self.request("HEAD", writer.path, (200, 404, 410, 423), headers=lease)
+        # 423: of two that resume the upload, the other one has the higher generation.
+        if answer.status_code in (410, 423) or writer.key != upload.key:
             raise NotResumable(f"the vault has no draft for {checkpoint}")
         writer.offset = int(answer.headers.get("Offset", 0))
         return writer
@@ -44,7 +46,7 @@ class VaultSink(Sink):
             self.client = None
 
     async def request(self, method, path, ok=(200, 204), **options):
-        self.client = self.client or httpx.AsyncClient(base_url=self.url)
+        self.client = self.client or httpx.AsyncClient(base_url=self.url, verify=TLS)
         try:
             answer = await self.client.request(method, path, **options)
         except httpx.HTTPError as exc:
@@ -57,7 +59,8 @@ class VaultSink(Sink):
 class VaultWriter(SinkWriter):
     def __init__(self, sink, upload, key):
         self.sink, self.upload, self.key = sink, upload, key
-        self.path, self.lease, self.buffer = f"/blobs/{key}", secrets.token_hex(8), bytearray()
+        self.path, self.buffer = f"/blobs/{key}", bytearray()
+        self.lease = f"{upload.generation} {secrets.token_hex(8)}"
 
     async def write(self, chunk):
         self.buffer += chunk
@@ -101,7 +104,8 @@ class VaultFile(SinkFile):
 
     @async_unsafe("The vault is a network away: use aread() or achunks().")
     def open_stored(self):
-        return io.BytesIO(httpx.get(self.sink.url + self.path).raise_for_status().content)
+        answer = httpx.get(self.sink.url + self.path, verify=TLS)
+        return io.BytesIO(answer.raise_for_status().content)
 
     async def akeep(self):
         await self.sink.request("POST", self.path, (200, 410))

@@ -9,6 +9,7 @@ from sink import PART, VaultSink
 from vault import Vault
 
 from djust_uploads import UploadInfo
+from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.testing import SinkContract
 
 
@@ -25,6 +26,8 @@ def vault():
 class TestVaultSink(SinkContract):
     part_size = PART
     resumable = True
+    store_error = SinkUnavailable
+    max_buffered = 2 * PART
 
     @pytest.fixture
     def sink(self, vault):
@@ -35,10 +38,16 @@ class TestVaultSink(SinkContract):
         return list(self.vault.blobs)
 
     @contextlib.contextmanager
-    def failing_store(self, sink):
-        self.vault.down = True
+    def failing_store(self, sink, status=503):
+        self.vault.broken = status
         yield
-        self.vault.down = False
+        self.vault.broken = None
+
+    def refusing_store(self, sink):
+        return self.failing_store(sink, status=403)
+
+    def store_something_else(self, sink):
+        self.vault.blobs["a report"] = bytearray(b"stored by another program")
 
     def another_process(self, sink):
         return VaultSink(self.vault.url)

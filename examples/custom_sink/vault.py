@@ -5,8 +5,9 @@ Run it with ``python vault.py 9000``. Its API:
 ========================  =======================================================================
 ``PATCH /blobs/<id>``     append the body to the draft, at the byte that the ``Offset`` header says;
                           409 if the draft ends elsewhere. At 0 it begins one. 423 if somebody
-                          else has the ``Lease``, a word of the writer's own.
-``HEAD /blobs/<id>``      where it ends, as ``Offset``; a ``Lease`` is taken from whoever has it
+                          else has the ``Lease``: a number and a word, such as ``0 a7f3``.
+``HEAD /blobs/<id>``      where it ends, as ``Offset``; a ``Lease`` is taken from whoever has one
+                          with the same number or a lower one; 423 if theirs is higher
 ``GET /blobs/<id>``       its bytes
 ``POST /blobs/<id>``      seal it: a draft becomes a blob to keep
 ``DELETE /blobs/<id>``    for good: the id can't be used again
@@ -33,8 +34,10 @@ class Vault(ThreadingHTTPServer):
         self.deleted: set[str] = set()
         self.leases: dict[str, str] = {}
         self.lock = threading.Lock()
-        #: Set it, and every request is answered with a 503: a fault to test with.
-        self.down = False
+        #: Faults to test with: every request is answered with this status, such as 503; what is
+        #: asked is done, and the connection is closed in place of an answer.
+        self.broken: int | None = None
+        self.mute = False
 
     @property
     def url(self):
@@ -47,8 +50,8 @@ class Handler(BaseHTTPRequestHandler):
     def handle_request(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         _, folder, *key = self.path.split("/")
-        if self.server.down:
-            self.answer(503)
+        if self.server.broken:
+            self.answer(self.server.broken)
         elif folder == "drafts":
             self.list_drafts()
         else:
@@ -65,6 +68,8 @@ class Handler(BaseHTTPRequestHandler):
             vault.blobs.pop(key, None)
             return 204, b""
         if self.command == "HEAD" and "Lease" in self.headers:
+            if number(vault.leases.get(key, "0")) > number(self.headers["Lease"]):
+                return 423, b""
             vault.leases[key] = self.headers["Lease"]
         if self.command == "PATCH" and key not in vault.deleted and self.headers["Offset"] == "0":
             vault.born.setdefault(key, time.time())
@@ -98,6 +103,9 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, json.dumps(ages).encode())
 
     def answer(self, status, content=b"", offset=None):
+        if self.server.mute:
+            self.close_connection = True
+            return
         self.send_response(status)
         if offset is not None:
             self.send_header("Offset", str(offset))
@@ -108,6 +116,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         """Be quiet."""
+
+
+def number(lease):
+    return int(lease.partition(" ")[0])
 
 
 if __name__ == "__main__":

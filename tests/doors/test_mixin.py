@@ -120,6 +120,10 @@ def test_stop_iteration_of_a_handler_is_an_error_that_a_future_can_carry():
 
 
 STYLE = '<link rel="stylesheet" href="/static/djust_uploads/uploads.css">'
+TEXTS = (
+    '<script id="djust-upload-texts" type="application/json">'
+    '{"language": "en-us", "texts": {}, "plurals": ""}</script>'
+)
 
 
 @pytest.mark.parametrize(
@@ -127,11 +131,11 @@ STYLE = '<link rel="stylesheet" href="/static/djust_uploads/uploads.css">'
     [
         (
             "{% upload_assets %}",
-            STYLE + '<script type="module" src="/static/djust_uploads/djust.js"></script>',
+            STYLE + TEXTS + '<script type="module" src="/static/djust_uploads/djust.js"></script>',
         ),
         (
             "{% upload_assets url %}",
-            STYLE + '<script type="module" src="/static/djust_uploads/channels.js" '
+            STYLE + TEXTS + '<script type="module" src="/static/djust_uploads/channels.js" '
             'data-upload-socket="/ws/?a=1&amp;b=&quot;"></script>',
         ),
     ],

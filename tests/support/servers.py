@@ -14,7 +14,12 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.preloaded import Forked, Preloaded
+
 ROOT = Path(__file__).parent.parent.parent
+
+#: Forks the servers of the tests. Benchmarks leave it unset, and start each server afresh.
+preloaded: Preloaded | None = None
 
 
 def free_port() -> int:
@@ -53,15 +58,21 @@ class Server:
         """Returns when it listens. The one before, if it killed itself, ends first."""
         if hasattr(self, "process"):
             self.process.wait(10)
+        self.process = self._started()
+        _wait_until_up(self.process, self.port, self.log)
+
+    def _started(self) -> subprocess.Popen[bytes] | Forked:
+        if preloaded:
+            _python, _m, module, *args = self._command
+            return preloaded.run(module, *args, log=self.log, env=self._environment, cwd=self._cwd)
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 self._command,
                 cwd=self._cwd,
                 env=self._environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        _wait_until_up(self.process, self.port, self.log)
 
     def kill(self) -> None:
         """SIGKILL: it ends in the middle of whatever it does."""
@@ -147,7 +158,7 @@ def serve(
         running.terminate()
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_until_up(process: subprocess.Popen[bytes] | Forked, port: int, log: Path) -> None:
     for _ in range(1500):
         if process.poll() is not None:
             raise RuntimeError(f"the server ended: {log.read_text()}")

@@ -19,6 +19,7 @@ class Item:
     kept: bool = False
     born: float = field(default_factory=time.time)
     writer: ShelfWriter | None = None
+    generation: int = 0
 
 
 class ShelfSink(MemorySink):
@@ -47,9 +48,12 @@ class ShelfSink(MemorySink):
         await self.reach()
         if checkpoint.get("key") not in self.shelf:
             raise NotResumable(f"nothing on the shelf for {checkpoint}")
-        writer = await self.open(upload)
         item = self.shelf[checkpoint["key"]]
-        item.writer, writer.offset = writer, len(item.content)
+        if upload.generation < item.generation:
+            raise NotResumable(f"{upload.key} goes on elsewhere")
+        writer = await self.open(upload)
+        item.writer, item.generation = writer, upload.generation
+        writer.offset = len(item.content)
         return writer
 
     async def sweep(self, older_than, *, dry_run=False):

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 
-from ...exceptions import Forbidden, UploadError
+from ...exceptions import Forbidden, Unauthenticated, UploadError
 from ...resuming.owners import owner_of
 from ...settings import upload_settings
 from ...slots.entry import UploadEntry
@@ -36,6 +36,9 @@ logger: logging.Logger = logging.getLogger("djust_uploads")
 
 #: The most bytes of one request's body on a server that buffers whole bodies, such as daphne.
 BUFFERED_APPEND = 8 * 1024 * 1024
+
+#: Seconds beyond ``IDLE_TIMEOUT`` that the core waits for bytes. The request ends before that.
+_PATIENCE = 30.0
 
 _METHODS = "OPTIONS, POST, PUT, HEAD, PATCH, DELETE, GET"
 
@@ -97,7 +100,7 @@ class UploadEndpoint:
         ``self.scope["user"]``, and needs ``pk`` and ``is_authenticated``. Such a client brings its
         credentials itself, so requests that it makes for another site's page are no danger, and
         are not looked for. Raise
-        :class:`~djust_uploads.doors.http.problems.Unauthenticated` for a token that is not good
+        :class:`~djust_uploads.exceptions.Unauthenticated` for a token that is not good
         (any more). The upload waits for a request with a better one.
         """
         return None
@@ -171,7 +174,11 @@ class UploadEndpoint:
             return self._refused(UploadError("see the log"))
 
     def _refused(self, error: UploadError) -> Response:
-        return self._protocol.refused(error) if self._protocol else Response.problem(error)
+        response = self._protocol.refused(error) if self._protocol else Response.problem(error)
+        if isinstance(error, Unauthenticated):
+            # RFC 9110, section 15.5.2, asks for it.
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
 
     def _spoken(self, request: Request, address: Address) -> Protocol:
         # tus-js-client adds headers of tus to requests of the draft.
@@ -212,6 +219,8 @@ class UploadEndpoint:
         slots.clear()
         manager.configure(dataclasses.replace(slot, resumable=True))
         manager.configure(slot_for_parts(slot))
+        # A request that stands still is ended here, and its upload waits for another one.
+        manager.patience = _PATIENCE
         self._upload_manager = manager
         return address
 

@@ -16,6 +16,7 @@ from ...exceptions import (
     SinkFull,
     SinkUnavailable,
     TooManyFiles,
+    Unauthenticated,
     UnknownSlot,
     UnknownUpload,
     UploadCancelled,
@@ -32,13 +33,6 @@ class BadRequest(ProtocolError):
 
     code = "bad_request"
     message = "The request was not understood."
-
-
-class Unauthenticated(UploadError):
-    """The request needs a token, or another one than it has."""
-
-    code = "unauthenticated"
-    message = "Please log in again."
 
 
 class Gone(UploadError):
@@ -147,8 +141,15 @@ _STATUSES: list[tuple[type[UploadError], int]] = [
 
 def status_of(error: UploadError) -> int:
     """Return the HTTP status of an error, 500 if it fits none."""
-    by_code = next((status for kind, status in _STATUSES if kind.code == error.code), None)
-    # An error that was saved by another process has the code, and not the class.
-    if type(error).code != error.code and by_code:
-        return by_code
-    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+    # An error that another process has saved has the code of its class, and not the class.
+    saved = type(error).code != error.code
+    kind = _with_code(UploadError, error.code) if saved else type(error)
+    return next((status for base, status in _STATUSES if kind and issubclass(kind, base)), 500)
+
+
+def _with_code(kind: type[UploadError], code: str) -> type[UploadError] | None:
+    """Return the subclass of ``kind`` that has a code."""
+    if kind.code == code:
+        return kind
+    found = (_with_code(subclass, code) for subclass in kind.__subclasses__())
+    return next(filter(None, found), None)

@@ -1,5 +1,5 @@
-"""What the contract's tests stand on: an event loop of its own for each test, and uploads in steps
-that hold what each call promises."""
+"""What the contract's tests stand on: an event loop of its own for each test, its hooks and its
+time limit."""
 
 from __future__ import annotations
 
@@ -7,30 +7,22 @@ import asyncio
 import contextlib
 import functools
 import inspect
-import io
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pytest
-from asgiref.sync import sync_to_async
 
-from ...exceptions import UploadError
-from ...files import SinkFile
-from ...sinks.base import Sink, SinkWriter, UploadInfo
-from .faults import chunks_of, data_of, difference
+from ...exceptions import NotResumable, SinkError, UploadError
+from ...sinks.base import Sink
+from .driving import Driver, Fault
+from .limits import GRACE, Stuck, interrupted_after
 
-T = TypeVar("T")
 P = ParamSpec("P")
-S = TypeVar("S", bound="SinkTests")
-
-#: As the browser sends by default.
-CHUNK_SIZE = 64 * 1024
+T = TypeVar("T")
+S = TypeVar("S", bound="Harness")
 
 EVERYTHING = timedelta(0)
-
-#: A context in which the store fails.
-Fault = contextlib.AbstractContextManager[Any]
 
 
 def on_loop(
@@ -41,7 +33,7 @@ def on_loop(
     @functools.wraps(test)
     def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
         with contextlib.suppress(EndOfTest):
-            self._runner.run(test(self, *args, **kwargs))
+            self._run(test(self, *args, **kwargs))
 
     return run
 
@@ -50,26 +42,8 @@ class EndOfTest(Exception):
     """All that can be asked of this sink was asked."""
 
 
-@contextlib.contextmanager
-def expect(call: str, mend: str) -> Iterator[None]:
-    """A sink's error, in a call that must not fail, as a failure that says what to mend."""
-    try:
-        yield
-    except AssertionError:
-        raise
-    except Exception as exc:
-        raise AssertionError(f"{call} raised {exc!r}: {mend}") from exc
-
-
-def is_ours(exc: Exception, call: str) -> None:
-    assert isinstance(exc, UploadError), (
-        f"{call} raised the store's own {exc!r}: raise SinkUnavailable, SinkError or what fits of "
-        "djust_uploads.exceptions, 'from exc'."
-    )
-
-
-class SinkTests:
-    """What :class:`~djust_uploads.testing.SinkContract` stands on: its hooks, and uploads in steps.
+class Harness:
+    """The hooks of :class:`~djust_uploads.testing.SinkContract`, and the frame of each test.
 
     The hooks have defaults; each one you override makes the contract see more.
     """
@@ -81,10 +55,26 @@ class SinkTests:
     #: Whether ``sweep`` finds finished files that were never consumed, where ``keeps_files``.
     #: ``False`` if something else does, for example a lifecycle rule of the store.
     sweeps_unconsumed: bool = True
+    #: Bytes that a writer may hold in memory. ``None`` means eight parts, and 16 MiB at least.
+    max_buffered: int | None = None
+    #: How many things the store lists at once. The sweep must find one more than these.
+    page_size: int = 10
+    #: The error that the sink must raise in ``failing_store()``.
+    store_error: type[UploadError] = SinkError
+    #: Seconds that a test may take.
+    time_limit: float = 60.0
+    #: How often at most each call is disturbed by one kind of fault, at different points and with
+    #: different things that come next. A sink with a slow store is tested in less time with less.
+    fault_points: int = 16
+    #: How many orders of calls are tried with hypothesis, where it is installed.
+    random_orders: int = 15
 
     _runner: asyncio.Runner
+    _driver: Driver
     _before: set[str]
     _others: list[Sink]
+    #: What the sink is doing, for the failure of a test that takes too long.
+    _doing: str = "The test's fixture"
 
     # What you override.
 
@@ -99,29 +89,101 @@ class SinkTests:
         return sink.sweep(EVERYTHING, dry_run=True)
 
     def failing_store(self, sink: Sink) -> Fault | None:
-        """A context in which the store fails every call. With the default, ``None``, what the sink
-        makes of its store's errors is not tested."""
+        """A context in which the store fails every call of ``sink``. With the default, ``None``,
+        what the sink makes of its store's errors is not tested."""
+        return None
+
+    def losing_answers(self, sink: Sink) -> Fault | None:
+        """A context in which the store does what it is asked, and its answers get lost.
+
+        A sink whose connections are asyncio's needs no such context: the contract closes them.
+        """
+        return None
+
+    def refusing_store(self, sink: Sink) -> Fault | None:
+        """A context in which the store refuses every call for good, as one with a wrong password
+        does. With the default, ``None``, that is not tested."""
         return None
 
     def another_process(self, sink: Sink) -> Sink:
         """The same store, as a sink in another process would see it. The default is ``sink``."""
         return sink
 
+    def store_something_else(self, sink: Sink) -> Awaitable[None] | None:
+        """Put something into the store that is no upload, beside the uploads; may be async."""
+        return None
+
     # The frame of each test.
 
     @pytest.fixture(autouse=True)
     def _run_on_loop(self, sink: Sink) -> Iterator[None]:
         assert isinstance(sink, Sink), f"The fixture 'sink' must return a Sink. Got: {sink!r}"
-        # A factory, so that nobody else's current event loop is replaced.
-        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as self._runner:
-            self._before, self._others = self._runner.run(self._in_store(sink)), []
+        self._before, self._others = set(), []
+        with self._new_runner():
+            self._run(self._look(sink))
             yield
-            for each in (*self._others, sink):
-                self._runner.run(each.aclose())
+            self._run(self._close(sink))
+
+    @contextlib.contextmanager
+    def _new_runner(self) -> Iterator[None]:
+        """An event loop for :meth:`_run`, which ends with the context."""
+        outer = getattr(self, "_runner", None), getattr(self, "_driver", None)
+        # A factory, so that nobody else's current event loop is replaced.
+        runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._runner, self._driver = runner, Driver(runner.get_loop())
+        try:
+            yield
+        finally:
+            self._runner, self._driver = outer  # type: ignore[assignment]
+            self._doing = "The end of the event loop"
+            with self._limited():
+                runner.close()
+
+    def _run(self, test: Coroutine[Any, Any, T]) -> T:
+        """Run ``test`` on the event loop, for ``time_limit`` seconds at most."""
+        with self._limited():
+            return self._runner.run(self._in_time(test))
+
+    async def _in_time(self, test: Coroutine[Any, Any, T]) -> T:
+        try:
+            async with asyncio.timeout(self.time_limit) as limit:
+                return await test
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        raise AssertionError(
+            f"{self._doing} did not end in {self.time_limit} s: it waits for something that does "
+            "not come. Release a lock or a permit, and wake who waits, after an error and when "
+            "a call is cancelled, too: in 'finally:' or by 'async with'."
+        )
+
+    @contextlib.contextmanager
+    def _limited(self) -> Iterator[None]:
+        """Give what the event loop itself can't end a little longer."""
+        try:
+            with interrupted_after(self.time_limit + GRACE):
+                yield
+        except Stuck as exc:
+            raise AssertionError(
+                f"{self._doing} did not end in {self.time_limit} s, and could not be cancelled: it "
+                "blocks the event loop, or goes on after a CancelledError. Await what takes time, "
+                "and let CancelledError pass."
+            ) from exc
+
+    async def _look(self, sink: Sink) -> None:
+        self._doing = "sweep() or leftovers()"
+        self._before = await self._in_store(sink)
+
+    async def _close(self, sink: Sink) -> None:
+        for each in (*self._others, sink):
+            with self._expect("aclose()", "close what is open; what is closed is no error."):
+                await each.aclose()
 
     def _other(self, sink: Sink) -> Sink:
         self._others.append(self.another_process(sink))
         return self._others[-1]
+
+    # What is in the store
 
     async def _in_store(self, sink: Sink) -> set[str]:
         names = self.leftovers(sink)
@@ -131,128 +193,64 @@ class SinkTests:
             f"sweep() (and leftovers(), where it is overridden) must return a list of names. "
             f"Got: {names!r}"
         )
-        return set(names) - getattr(self, "_before", set())
+        return set(names) - self._before
 
     async def _nothing_left(self, sink: Sink, after: str, mend: str) -> None:
         # What a cancelled call left to a thread may take a moment, as may the store's listing.
-        for _ in range(20):
+        for _ in range(40):
             left = await self._in_store(sink)
             if not left:
                 return
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.025)
         raise AssertionError(f"{sorted(left)} is left in the store after {after}: {mend}")
 
-    # Uploads in steps that hold what each call promises.
+    # What a sink raises
 
-    async def _open(self, sink: Sink, size: int) -> SinkWriter:
-        writer = await sink.open(upload_info(size))
-        assert isinstance(writer, SinkWriter), (
-            f"open() must return a new SinkWriter. Got: {writer!r}"
+    @contextlib.contextmanager
+    def _expect(self, call: str, mend: str) -> Iterator[None]:
+        """Turn an error in a call that must not fail into a failure that says what to mend."""
+        self._doing = call
+        try:
+            yield
+        except (AssertionError, EndOfTest):
+            raise
+        except Exception as exc:
+            raise AssertionError(f"{call} raised {exc!r}: {mend}") from exc
+        except asyncio.CancelledError as exc:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise
+            raise AssertionError(
+                f"{call} raised CancelledError, and nobody had cancelled it: what you await was "
+                "cancelled. Catch that error, and raise one of ours."
+            ) from exc
+
+    def _is_ours(self, exc: Exception, call: str) -> None:
+        """Check that an error is one that the application understands, and tells its cause."""
+        assert isinstance(exc, UploadError), (
+            f"{call} raised the store's own {exc!r}: raise SinkUnavailable, SinkError or what fits "
+            "of djust_uploads.exceptions, 'from exc'."
         )
-        assert writer.offset == 0, (
-            f"A new writer's offset is 0, not {writer.offset}: set it in the writer's __init__, "
-            "not on the class or the sink."
-        )
-        return writer
-
-    async def _write(self, writer: SinkWriter, chunks: Iterable[bytes], start: int = 0) -> None:
-        written = start
-        for chunk in chunks:
-            before = writer.offset
-            await writer.write(chunk)
-            written += len(chunk)
-            assert writer.offset <= written, (
-                f"offset is {writer.offset} when {written} bytes were written: add to it only "
-                "what the store has taken."
-            )
-            assert writer.offset >= before, (
-                f"write() took offset back from {before} to {writer.offset}: it must never go back."
-            )
-
-    async def _flush(self, writer: SinkWriter, written: int) -> None:
-        before = writer.offset
-        with expect("flush()", "what the store does not take now may stay in the writer."):
-            await writer.flush()
-        assert before <= writer.offset <= written, (
-            f"flush() moved offset from {before} to {writer.offset} when {written} bytes were "
-            "written: add to it only what the store has taken by it."
+        foreign = exc.__context__
+        told = exc.__cause__ or not foreign or isinstance(foreign, UploadError)
+        assert told or isinstance(foreign, asyncio.CancelledError), (
+            f"{call} raised {exc!r} without its cause, {foreign!r}: write 'raise … from exc', so "
+            "that the log has what the provider said."
         )
 
-    async def _finish(self, writer: SinkWriter, data: bytes) -> SinkFile:
-        file = await writer.finish()
-        assert isinstance(file, SinkFile), f"finish() must return a SinkFile. Got: {file!r}"
-        assert writer.offset == len(data), (
-            f"offset is {writer.offset} after finish() of {len(data)} bytes: everything is stored "
-            "then, so set it to the size."
+    def _is_outage(self, exc: Exception, call: str) -> None:
+        """Check an error that the store's failure caused."""
+        self._is_ours(exc, call)
+        assert not isinstance(exc, NotResumable), (
+            f"{call} raised {exc!r} when the store failed: that makes the application forget an "
+            "upload whose bytes are there. Raise NotResumable only when the store says that "
+            "they are gone."
         )
-        return file
-
-    async def _store(
-        self, sink: Sink, data: bytes, chunks: Iterable[bytes] | None = None
-    ) -> SinkFile:
-        writer = await self._open(sink, len(data))
-        await self._write(writer, chunks_of(data, CHUNK_SIZE) if chunks is None else chunks)
-        return await self._finish(writer, data)
-
-    async def _has(self, file: SinkFile, data: bytes, when: str) -> None:
-        content = await read(file)
-        assert content == data, (
-            f"The file is wrong {when}: {difference(content, data)}. Store each chunk once, in "
-            "order, and what is left in finish()."
+        assert isinstance(exc, self.store_error), (
+            f"{call} raised {exc!r} when the store failed, and the test says that "
+            f"{self.store_error.__name__} is right ('store_error')."
         )
 
-    async def _delete(self, sink: Sink, file: SinkFile) -> None:
-        await file.adelete()
-        await self._nothing_left(
-            sink, "adelete()", "delete all that finish() stored, in the file's adelete()."
-        )
-
-    async def _abort(self, sink: Sink, writer: SinkWriter, after: str) -> None:
-        mend = "it must work at any time, any number of times; what is gone already is no error."
-        with expect(f"abort() after {after}", mend):
-            await writer.abort()
-        await self._nothing_left(
-            sink, f"abort() after {after}", "abort() must delete all that the writer stored."
-        )
-
-    async def _still_works(self, sink: Sink, since: str) -> None:
-        data = data_of(self.part_size + 2)
-        with expect(f"An upload after {since}", "an error ends its own upload only."):
-            file = await self._store(sink, data)
-        await self._has(file, data, f"after {since}")
-        await self._delete(sink, file)
-
-
-def upload_info(size: int) -> UploadInfo:
-    return UploadInfo(
-        upload_name="contract",
-        client_name="the report.bin",
-        safe_client_name="the_report.bin",
-        client_type="application/x-claimed",
-        content_type="application/octet-stream",
-        size=size,
-    )
-
-
-async def in_thread(function: Callable[[], T]) -> T:
-    """Where a synchronous event handler runs."""
-    return await sync_to_async(function, thread_sensitive=False)()
-
-
-async def read(file: SinkFile) -> bytes:
-    content: bytes = await in_thread(lambda: file.open().read())
-    return content
-
-
-def read_tail(file: SinkFile, size: int) -> bytes:
-    file.open().seek(-size, io.SEEK_END)
-    content: bytes = file.read()
-    return content
-
-
-async def is_gone(file: SinkFile) -> bool:
-    """Whether nothing can be read any more. How that fails is the store's business."""
-    try:
-        return not await read(file)
-    except Exception:
-        return True
+    @property
+    def _most_buffered(self) -> int:
+        return self.max_buffered or max(8 * self.part_size, 16 * 1024 * 1024)

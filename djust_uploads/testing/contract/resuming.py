@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,87 +11,34 @@ import pytest
 from ...exceptions import UploadError
 from ...files import SinkFile
 from ...sinks.base import Sink, SinkWriter, UploadInfo
-from .faults import chunks_of, data_of
-from .harness import CHUNK_SIZE, EndOfTest, SinkTests, expect, is_ours, on_loop, upload_info
+from .content import CHUNK_SIZE, chunks_of, data_of, upload_info
+from .harness import on_loop
+from .held import bytes_held
+from .reading import Reading
 
 
-class Resuming(SinkTests):
-    # Steps
-
-    async def _checkpoint(self, sink: Sink, writer: SinkWriter) -> dict[str, Any]:
-        """The checkpoint, as it comes out of a cache. Of a sink that has none, it asks only that it
-        says so in every way."""
-        checkpoint = await writer.checkpoint()
-        if checkpoint is None:
-            await writer.abort()
-            assert not self.resumable, (
-                "checkpoint() returned None, though the test says 'resumable': return what "
-                "resume() needs, or take 'resumable' away."
-            )
-            info = upload_info(self.part_size)
-            await self._refuses(sink, info, {}, "has no checkpoints: leave resume() to Sink")
-            raise EndOfTest
-        try:
-            text = json.dumps(checkpoint)
-        except TypeError as exc:
-            raise AssertionError(
-                f"checkpoint() must return JSON's types only; it goes through a cache: {exc}."
-            ) from exc
-        restored: dict[str, Any] = json.loads(text)
-        return restored
-
-    async def _refuses(
-        self, sink: Sink, info: UploadInfo, checkpoint: dict[str, Any], why: str
-    ) -> None:
-        try:
-            await sink.resume(info, checkpoint)
-        except UploadError:
-            return
-        except Exception as exc:
-            raise AssertionError(
-                f"resume() must raise NotResumable, not {exc!r}, as it {why}."
-            ) from exc
-        raise AssertionError(f"resume() must raise NotResumable, as it {why}.")
-
-    async def _resumed(
-        self,
-        sink: Sink,
-        info: UploadInfo,
-        checkpoint: dict[str, Any],
-        durable: int,
-        written: int,
-    ) -> SinkWriter:
-        """The writer that goes on, when ``durable`` bytes were the writer's offset at the
-        checkpoint, and ``written`` were written until now."""
-        with expect("resume()", "the checkpoint is the sink's own, and its bytes are there."):
-            writer = await sink.resume(info, checkpoint)
-        assert durable <= writer.offset <= written, (
-            f"resume() returned a writer at offset {writer.offset}; it was {durable} at the "
-            f"checkpoint, and {written} bytes were written: start where the stored bytes end."
-        )
-        return writer
-
-    async def _go_on(self, writer: SinkWriter, data: bytes, when: str) -> None:
-        """Write the rest, finish, and look at the file."""
-        rest = chunks_of(data[writer.offset :], CHUNK_SIZE)
-        await self._write(writer, rest, start=writer.offset)
-        await self._has(await self._finish(writer, data), data, when)
-
+class Resuming(Reading):
     # From checkpoints
 
     async def _resume(self, sink: Sink, data: bytes, written: int, *, more: int = 0) -> None:
         """Write, suspend, write ``more`` that no checkpoint knows, go on elsewhere."""
         info = upload_info(len(data))
-        writer = await sink.open(info)
+        writer = await self._open_info(sink, info)
         await self._write(writer, chunks_of(data[:written], CHUNK_SIZE))
         checkpoint, durable = await self._checkpoint(sink, writer), writer.offset
         await self._write(writer, [data[written : written + more]], start=written)
         await sink.aclose()
         other = self._other(sink)
         resumed = await self._resumed(other, info, checkpoint, durable, written + more)
-        await self._go_on(resumed, data, f"when it was resumed at {durable} of {len(data)}")
-        await self._delete(other, await resumed.finish())
-        await writer.release()
+        when = f"when it was resumed at {durable} of {len(data)}"
+        file = await self._go_on(resumed, data, when)
+        await self._delete(other, file)
+        await self._let_go(writer)
+
+    async def _let_go(self, writer: SinkWriter) -> None:
+        """What a process does that learns late that the upload has gone on elsewhere."""
+        with self._expect("release()", "the upload has gone on elsewhere, which is no error."):
+            await writer.release()
 
     @on_loop
     async def test_resume_at_every_offset(self, sink: Sink) -> None:
@@ -110,23 +57,29 @@ class Resuming(SinkTests):
         data = data_of(3 * self.part_size + 7)
         for written in (1, 2 * self.part_size + 1, len(data)):
             info = upload_info(len(data))
-            writer = await sink.open(info)
+            writer = await self._open_info(sink, info)
             await self._write(writer, chunks_of(data[:written], CHUNK_SIZE))
             await self._flush(writer, written)
             checkpoint, durable = await self._checkpoint(sink, writer), writer.offset
             await self._release(sink, writer)
             other = self._other(sink)
             resumed = await self._resumed(other, info, checkpoint, durable, written)
-            await self._go_on(resumed, data, f"when it was released at {durable}, and resumed")
-            await self._delete(other, await resumed.finish())
+            file = await self._go_on(
+                resumed, data, f"when it was released at {durable}, and resumed"
+            )
+            await self._delete(other, file)
 
     async def _release(self, sink: Sink, writer: SinkWriter) -> None:
         before = await self._in_store(sink)
         mend = "it must let go of memory and tasks only, and not ask the store."
         with self.failing_store(sink) or contextlib.nullcontext():
             for _ in range(2):
-                with expect("release()", mend):
+                with self._expect("release()", mend):
                     await writer.release()
+        held = bytes_held(writer, beside=sink)
+        assert held < self.part_size, (
+            f"The writer still holds {held} bytes after release(): clear its buffers in it."
+        )
         left = await self._in_store(sink)
         assert left == before, f"release() changed the store from {before} to {left}: {mend}"
 
@@ -135,7 +88,7 @@ class Resuming(SinkTests):
         """The first one to go on may die before it takes a checkpoint of its own."""
         data = data_of(4 * self.part_size + 7)
         info, written = upload_info(len(data)), self.part_size + 1
-        writer = await sink.open(info)
+        writer = await self._open_info(sink, info)
         await self._write(writer, [data[:written]])
         checkpoint, durable = await self._checkpoint(sink, writer), writer.offset
         await writer.release()
@@ -146,28 +99,64 @@ class Resuming(SinkTests):
         await first.aclose()
         second = self._other(sink)
         resumed = await self._resumed(second, info, checkpoint, durable, more)
-        await self._go_on(resumed, data, "when one checkpoint was resumed twice")
-        await self._delete(second, await resumed.finish())
+        file = await self._go_on(resumed, data, "when one checkpoint was resumed twice")
+        await self._delete(second, file)
 
     @on_loop
     async def test_resume_and_abort(self, sink: Sink) -> None:
         info = upload_info(4 * self.part_size)
-        writer = await sink.open(info)
+        writer = await self._open_info(sink, info)
         await self._write(writer, [data_of(2 * self.part_size)])
         checkpoint = await self._checkpoint(sink, writer)
         other = self._other(sink)
-        resumed = await other.resume(info, checkpoint)
+        written = 2 * self.part_size
+        resumed = await self._resumed(other, info, checkpoint, 0, written)
         await self._abort(other, resumed, "resume()")
         await self._refuses(sink, info, checkpoint, "was aborted, and its bytes are gone")
+        await self._let_go(writer)
+
+    @on_loop
+    async def test_resume_from_what_is_no_checkpoint(self, sink: Sink) -> None:
+        data = data_of(2 * self.part_size + 7)
+        info, written = upload_info(len(data)), self.part_size + 1
+        writer = await self._open_info(sink, info)
+        await self._write(writer, [data[:written]])
+        checkpoint, durable = await self._checkpoint(sink, writer), writer.offset
         await self._refuses(sink, info, {}, "got what is no checkpoint of this sink")
-        await writer.release()
+        other_sinks = {"bucket": "media", "generation": [7, None], "path": "../../etc/passwd"}
+        await self._refuses(sink, info, other_sinks, "got the checkpoint of another sink")
+        for key, value in checkpoint.items():
+            rest = {name: each for name, each in checkpoint.items() if name != key}
+            await self._takes_or_refuses(sink, info, rest, f"without its {key!r}")
+            if isinstance(value, str):
+                rest[key] = "another"
+                await self._takes_or_refuses(sink, info, rest, f"with another {key!r}")
+        await self._let_go(writer)
+        other = self._other(sink)
+        resumed = await self._resumed(other, info, checkpoint, durable, written)
+        when = "when it was resumed after attempts with broken checkpoints"
+        await self._delete(other, await self._go_on(resumed, data, when))
+
+    async def _takes_or_refuses(
+        self, sink: Sink, info: UploadInfo, checkpoint: dict[str, Any], what: str
+    ) -> None:
+        self._doing = "resume()"
+        try:
+            resumed = await sink.resume(info, checkpoint)
+        except UploadError:
+            return
+        except Exception as exc:
+            raise AssertionError(
+                f"resume() from a checkpoint {what} must raise NotResumable, not {exc!r}."
+            ) from exc
+        await self._let_go(resumed)
 
     @pytest.mark.parametrize("checkpoint", ["before finish()", "after finish()"])
     @on_loop
     async def test_resume_what_was_finished(self, sink: Sink, checkpoint: str) -> None:
         data = data_of(2 * self.part_size + 7)
         info = upload_info(len(data))
-        writer = await sink.open(info)
+        writer = await self._open_info(sink, info)
         await self._write(writer, chunks_of(data, CHUNK_SIZE))
         await self._flush(writer, len(data))
         leading = await self._checkpoint(sink, writer)
@@ -179,13 +168,14 @@ class Resuming(SinkTests):
         other = self._other(sink)
         when = f"when it was resumed from the checkpoint {checkpoint}"
         resumed = await self._resumed(other, info, leading, len(data), len(data))
-        await self._go_on(resumed, data, when)
+        file = await self._go_on(resumed, data, when)
         again = await self._in_store(other)
         assert len(again) == len(stored), (
             f"finish() stored a second file {when}, {again} beside {stored}: look for the file in "
             "resume(), and return it."
         )
-        await self._delete(other, await resumed.finish())
+        self._tells_what_it_is(file, data, f" {when}")
+        await self._delete(other, file)
         if checkpoint == "after finish()":
             await self._refuses(other, info, leading, "was finished, and its file is deleted")
 
@@ -198,12 +188,14 @@ class Resuming(SinkTests):
         file; or it is not, when somebody tries to slip in other bytes than are looked at."""
         data = data_of(6 * self.part_size + 7)
         info, written = upload_info(len(data)), self.part_size + 1
-        writer = await sink.open(info)
+        writer = await self._open_info(sink, info)
         await self._write(writer, [data[:written]])
         checkpoint, durable = await self._checkpoint(sink, writer), writer.offset
-        replaced = Replaced(writer, data if bytes_of == "the file" else data[::-1])
+        replaced = Replaced(self, writer, data if bytes_of == "the file" else data[::-1])
         other = self._other(sink)
-        resumed = await self._resumed(other, info, checkpoint, durable, written)
+        resumed = await self._resumed(
+            other, replace(info, generation=1), checkpoint, durable, written
+        )
         try:
             file = await self._contend(resumed, replaced, data, written)
         except UploadError as exc:
@@ -228,21 +220,66 @@ class Resuming(SinkTests):
         """Who was replaced is first, then second, then after the end."""
         first, second = 3 * self.part_size + 2, 5 * self.part_size + 3
         await replaced.write(written, first)
-        start = resumed.offset
-        await self._write(resumed, chunks_of(data[start:first], CHUNK_SIZE), start)
-        await self._write(resumed, chunks_of(data[first:second], CHUNK_SIZE), first)
+        await self._write_raw(resumed, data[resumed.offset : second])
         await resumed.flush()
         await replaced.write(first, second)
-        await self._write(resumed, chunks_of(data[second:], CHUNK_SIZE), second)
-        file = await self._finish(resumed, data)
+        await self._write_raw(resumed, data[second:])
+        self._doing = "finish()"
+        file = await resumed.finish()
         await replaced.write(second, len(data))
         return file
+
+    async def _write_raw(self, writer: SinkWriter, data: bytes) -> None:
+        """What it raises is for the caller to judge."""
+        self._doing = "write() or flush()"
+        for chunk in chunks_of(data, CHUNK_SIZE):
+            await writer.write(chunk)
+
+    # Whose turn it is
+
+    @on_loop
+    async def test_who_resumes_late_takes_nothing(self, sink: Sink) -> None:
+        """Two resumed at the same time. The one with the lower generation has lost the upload
+        already, and comes after the other one."""
+        data = data_of(4 * self.part_size + 7)
+        info, written = upload_info(len(data)), self.part_size + 1
+        writer = await self._open_info(sink, info)
+        await self._write(writer, [data[:written]])
+        checkpoint, durable = await self._checkpoint(sink, writer), writer.offset
+        winner, loser = self._other(sink), self._other(sink)
+        won = await self._resumed(winner, replace(info, generation=2), checkpoint, durable, written)
+        late: Replaced | None = None
+        try:
+            lost = await loser.resume(replace(info, generation=1), dict(checkpoint))
+            late, start = Replaced(self, lost, data), lost.offset
+        except UploadError:
+            start = 0
+        start_of_winner, middle = won.offset, 2 * self.part_size
+        mend = (
+            "refuse a resume() whose upload.generation is lower than the one that has the upload, "
+            "or let it not take the upload away."
+        )
+        await self._write_on(won, data[start_of_winner:middle], mend)
+        if late:
+            await late.write(start, 3 * self.part_size)
+        await self._write_on(won, data[middle:], mend)
+        file = await self._finish(won, data, mend)
+        await self._has(file, data, f"when a late process resumed it, too: {mend}")
+        if late:
+            await late.release()
+        await self._let_go(writer)
+        await self._delete(winner, file)
+
+    async def _write_on(self, writer: SinkWriter, data: bytes, mend: str) -> None:
+        with self._expect("write(), when a late process had resumed the upload, too,", mend):
+            await self._write_raw(writer, data)
 
 
 class Replaced:
     """A writer that writes until it fails."""
 
-    def __init__(self, writer: SinkWriter, data: bytes) -> None:
+    def __init__(self, test: Resuming, writer: SinkWriter, data: bytes) -> None:
+        self._test = test
         self._writer = writer
         self._data = data
         self._failed = False
@@ -254,4 +291,7 @@ class Replaced:
             await self._writer.flush()
         except Exception as exc:
             self._failed = True
-            is_ours(exc, "write() of an upload that goes on elsewhere")
+            self._test._is_ours(exc, "write() of an upload that goes on elsewhere")
+
+    async def release(self) -> None:
+        await self._test._let_go(self._writer)

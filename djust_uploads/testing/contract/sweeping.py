@@ -2,45 +2,104 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from datetime import timedelta
 
-from ...sinks.base import Sink
-from .faults import data_of
-from .harness import EVERYTHING, SinkTests, is_gone, on_loop
+from ...sinks.base import Sink, SinkWriter
+from .content import data_of
+from .harness import on_loop
+from .steps import SinkTests, is_gone
+
+_A_DAY = timedelta(days=1)
 
 
 class Sweeping(SinkTests):
+    async def _abandoned(self, sink: Sink) -> SinkWriter:
+        """An upload on its way whose process has crashed."""
+        data = data_of(2 * self.part_size + 1)
+        writer = await self._open(sink, len(data) + 1)
+        await self._write(writer, [data])
+        with self._expect("flush()", "nothing is wrong with the store."):
+            await writer.flush()
+        return writer
+
     @on_loop
     async def test_sweep_takes_what_is_old_enough(self, sink: Sink) -> None:
-        data = data_of(2 * self.part_size + 1)
-        abandoned = await self._open(sink, len(data) + 1)
-        await self._write(abandoned, [data])
+        abandoned = await self._abandoned(sink)
         left = await self._in_store(sink)
-        young = await sink.sweep(timedelta(days=1))
-        assert await self._in_store(sink) == left, (
+        young = await self._sweep(sink, _A_DAY)
+        # What a writer sends in the background may appear meanwhile.
+        assert not young and left <= await self._in_store(sink), (
             f"sweep() of what is a day old took {young}, which is new: compare the age."
         )
-        names = await sink.sweep(EVERYTHING, dry_run=True)
-        assert await self._in_store(sink) == left, (
+        left = await self._in_store(sink)
+        names = await self._sweep(sink, dry_run=True)
+        assert left <= await self._in_store(sink), (
             "sweep(dry_run=True) deleted something: it must only return the names."
         )
-        swept = await sink.sweep(EVERYTHING)
+        assert names or not left, (
+            f"sweep(dry_run=True) named nothing, and {sorted(left)} is in the store: return the "
+            "names of what sweep() would delete."
+        )
+        swept = await self._sweep(sink)
         assert set(names) <= set(swept), f"sweep() took {swept}; with dry_run it named {names}."
         await self._nothing_left(
             sink, "sweep()", "sweep() must delete what a process that crashed left unfinished."
         )
-        again = await sink.sweep(EVERYTHING)
+        again = await self._sweep(sink)
         assert not set(again) & set(swept), f"sweep() returned {again} twice: it was gone."
-        await abandoned.abort()
+        await self._abort(sink, abandoned, "a sweep()")
+
+    @on_loop
+    async def test_sweep_from_another_process(self, sink: Sink) -> None:
+        """The process that wrote has crashed: a sweep can know nothing that is not in the store."""
+        abandoned = await self._abandoned(sink)
+        if not await self._sweep(sink, dry_run=True):
+            # What this sink leaves behind is tested by the test before.
+            await abandoned.abort()
+            return
+        other = self._other(sink)
+        await self._sweep(other)
+        await self._nothing_left(
+            other,
+            "the sweep() of another process",
+            "look in the store for what crashed processes left, and not in the sink's memory.",
+        )
+        await self._abort(sink, abandoned, "the sweep() of another process")
+
+    @on_loop
+    async def test_sweep_takes_more_than_a_page(self, sink: Sink) -> None:
+        count = self.page_size + 1
+        abandoned = [await self._open(sink, 2) for _ in range(count)]
+        for writer in abandoned:
+            await self._write(writer, [b"x"])
+            with self._expect("flush()", "nothing is wrong with the store."):
+                await writer.flush()
+        names = await self._sweep(sink, dry_run=True)
+        if names:
+            swept = await self._sweep(sink)
+            assert set(swept) >= set(names), f"sweep() took {swept}; with dry_run {names}."
+            await self._nothing_left(
+                sink,
+                f"the sweep() of {count} uploads",
+                "go on with the store's next page until there is none.",
+            )
+        for writer in abandoned:
+            with self._expect("abort() after a sweep()", "what is gone already is no error."):
+                await writer.abort()
+        await self._nothing_left(sink, f"{count} times abort()", "delete what the upload stored.")
 
     @on_loop
     async def test_sweep_spares_what_is_kept(self, sink: Sink) -> None:
         data = data_of(self.part_size + 1)
         file = await self._store(sink, data)
-        await file.akeep()
+        await self._keep(file)
+        other = self._other(sink)
         # Elsewhere akeep() changes nothing.
         if sink.keeps_files:
-            await sink.sweep(EVERYTHING)
+            for each in (sink, other):
+                await self._sweep(each)
         assert not await is_gone(file), (
             "sweep() deleted a file that was consumed: mark what is not, and take the mark away in "
             "the file's akeep()."
@@ -49,10 +108,53 @@ class Sweeping(SinkTests):
         await self._delete(sink, file)
 
     @on_loop
+    async def test_sweep_spares_what_is_new(self, sink: Sink) -> None:
+        """What is on its way, and what waits for the application, goes on after a sweep."""
+        data = data_of(2 * self.part_size + 1)
+        waiting = await self._store(sink, data)
+        writer = await self._open(sink, len(data))
+        await self._write(writer, [data[:-1]])
+        await self._sweep(self._other(sink), _A_DAY)
+        await self._write(writer, [data[-1:]], start=len(data) - 1)
+        on_its_way = await self._finish(writer, data, "sweep() must leave alone what is new.")
+        for file in (waiting, on_its_way):
+            await self._has(file, data, "when a sweep of older uploads came by: compare the age")
+            await self._remove(file)
+        await self._nothing_left(sink, "adelete()", "delete all that finish() stored.")
+
+    @on_loop
+    async def test_sweep_spares_what_others_stored(self, sink: Sink) -> None:
+        stored = self.store_something_else(sink)
+        if inspect.isawaitable(stored):
+            await stored
+        theirs = await self._in_store(sink)
+        abandoned = await self._abandoned(sink)
+        await self._sweep(sink)
+        left = await self._in_store(sink)
+        await self._abort(sink, abandoned, "a sweep()") if not theirs else await abandoned.abort()
+        assert theirs <= left, (
+            f"sweep() deleted {sorted(theirs - left)}, which is no upload: take only what the sink "
+            "itself has marked, or named so that nobody else does."
+        )
+
+    @on_loop
+    async def test_two_sweeps_at_once(self, sink: Sink) -> None:
+        """As when two machines have one cron table."""
+        abandoned = [await self._abandoned(sink) for _ in range(3)]
+        if await self._sweep(sink, dry_run=True):
+            other = self._other(sink)
+            await asyncio.gather(self._sweep(sink), self._sweep(other))
+            await self._nothing_left(sink, "two sweeps at once", "what is gone is no error.")
+        for writer in abandoned:
+            with self._expect("abort() after a sweep()", "what is gone already is no error."):
+                await writer.abort()
+
+    @on_loop
     async def test_sweep_takes_what_was_never_consumed(self, sink: Sink) -> None:
         file = await self._store(sink, data_of(self.part_size + 1))
-        await sink.sweep(EVERYTHING)
+        await self._sweep(self._other(sink))
         await self._nothing_left(
             sink, "a crash before the file was consumed", "mark it until akeep(), for sweep()."
         )
-        await file.adelete()
+        with self._expect("adelete() after a sweep()", "what is gone already is no error."):
+            await file.adelete()

@@ -26,7 +26,8 @@ class TusServer:
 
     ``headers`` go with each request; a server may want an ``Authorization``. ``metadata`` goes with
     each creation, by default ``{"filename": "checklist.txt"}``. ``patience`` says after how many
-    seconds an upload must have expired; 0 leaves that check out. ``client`` is used instead of a new one.
+    seconds an upload must have expired; 0 leaves that check out. ``client`` is used instead of a
+    new one.
     """
 
     def __init__(

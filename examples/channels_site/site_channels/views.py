@@ -15,15 +15,15 @@ def profile(request):
 
 
 def files(request):
-    # Only who began an upload can resume it. Nobody logs in here, so everybody needs a session.
+    # Only the same user or session can resume an upload. Nobody logs in here, so each visitor gets
+    # a session.
     if not request.session.session_key:
         request.session.create()
     return render(request, "files.html")
 
 
 def content_security_policy(get_response):
-    """As strict as the pages can take: scripts and styles from files of ours, and ``blob:`` images,
-    which the previews are."""
+    """Allow scripts and styles from our own files only, and ``blob:`` images for the previews."""
 
     def middleware(request):
         response = get_response(request)

@@ -29,7 +29,7 @@ export class Records {
   keep(upload, status) {
     const { ref, uploadName, size, file } = upload;
     write(this.#records, PREFIX + ref, {
-      path: location.pathname,
+      path: path(),
       ...fingerprint(file),
       ...this.get(ref),
       ref,
@@ -45,6 +45,12 @@ export class Records {
 
   get(ref) {
     return parsed(this.#records[PREFIX + ref]);
+  }
+
+  /** Note that the user does not want it, until the server has heard of that. */
+  cancel(ref) {
+    const record = this.get(ref);
+    if (record) write(this.#records, PREFIX + ref, { ...record, status: "cancelled", at: Date.now() });
   }
 
   forget(ref) {
@@ -79,8 +85,8 @@ export class Records {
    */
   takeLeft(uploadNames) {
     const left = this.#left().map((ref) => this.get(ref)).filter(Boolean);
-    const taken = left.filter(({ path, uploadName }) => {
-      return path === location.pathname && uploadNames.includes(uploadName);
+    const taken = left.filter(({ path: here, uploadName }) => {
+      return here === path() && uploadNames.includes(uploadName);
     });
     this.#setLeft(left.filter((record) => !taken.includes(record)).map(({ ref }) => ref));
     return taken.filter(({ status }) => status !== "cancelled");
@@ -95,7 +101,7 @@ export class Records {
   }
 
   #here() {
-    return this.#all().filter(({ path }) => path === location.pathname);
+    return this.#all().filter((record) => record.path === path());
   }
 
   /** The oldest first. */
@@ -155,8 +161,13 @@ function parsed(text) {
 /** The browser's, or an object that is used the same way where it is forbidden. */
 function storage(name) {
   try {
-    return window[name] ?? {};
+    return globalThis[name] ?? {};
   } catch {
     return {};
   }
+}
+
+/** The page that has the uploads; nobody else goes on with them. */
+function path() {
+  return globalThis.location?.pathname ?? "";
 }

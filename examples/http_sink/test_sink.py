@@ -1,0 +1,52 @@
+"""The HTTP sink holds the contract."""
+
+import contextlib
+import threading
+
+import pytest
+from sink import PART, HttpSink
+from store import Store
+
+from djust_uploads.exceptions import SinkUnavailable
+from djust_uploads.testing import SinkContract
+
+
+@pytest.fixture
+def store():
+    with Store() as store:
+        thread = threading.Thread(target=store.serve_forever, args=(0.01,))
+        thread.start()
+        yield store
+        store.shutdown()
+        thread.join()
+
+
+class TestHttpSink(SinkContract):
+    part_size = PART
+    resumable = True
+    store_error = SinkUnavailable
+    page_size = 10
+    max_buffered = 2 * PART
+
+    @pytest.fixture
+    def sink(self, store):
+        self.store = store
+        return HttpSink(store.url)
+
+    def another_process(self, sink):
+        return HttpSink(self.store.url)
+
+    def leftovers(self, sink):
+        return [*self.store.parts, *self.store.files]
+
+    @contextlib.contextmanager
+    def failing_store(self, sink, status=503):
+        self.store.broken = status
+        yield
+        self.store.broken = None
+
+    def refusing_store(self, sink):
+        return self.failing_store(sink, status=403)
+
+    def store_something_else(self, sink):
+        self.store.files["a report"] = b"stored by another program"
