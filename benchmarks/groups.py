@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import contenders, stores
+from . import contenders, http_contenders, stores
 from .contenders import BARE, LOCAL, TEMPORARY, Contender, Running
 from .measures import GB, MB, Measure, Results, Work
 from .sites import KIB, MIB
@@ -121,6 +121,23 @@ GROUPS = [
         lambda _url: [BARE, TEMPORARY],
         [Work(DEFAULT, 1, size) for size in (10 * MB, GB)],
         [Work(DEFAULT, 1, 10 * GB)],
+    ),
+    Group(
+        "http",
+        "Over HTTP, on this machine",
+        ("uvicorn", "hypercorn", "daphne", "tuspyserver", "Django", "channels"),
+        http_contenders.local,
+        [Work(0, 1, 200 * MB)],
+        [Work(0, 1, GB)],
+    ),
+    Group(
+        "http-s3",
+        "Over HTTP, S3 into a store that discards",
+        (*UVICORN, "aioboto3"),
+        http_contenders.s3,
+        [Work(DEFAULT, 1, 500 * MB)],
+        only_full=True,
+        store=stores.discarding,
     ),
 ]
 
