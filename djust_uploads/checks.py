@@ -180,7 +180,7 @@ def check_routing(**kwargs: Any) -> list[CheckMessage]:
         return []
     from .doors.liveview import StockConsumer
 
-    if StockConsumer not in {app for app, _ in _routed(_application())}:
+    if StockConsumer not in set(_consumers(_application())):
         return []
     return [
         Error(
@@ -228,6 +228,11 @@ def _application() -> Any:
     except Exception:
         # The server imports the application too, and reports the error.
         return None
+
+
+def _consumers(application: Any) -> Iterator[Any]:
+    """Yield the consumer and endpoint classes to which an ASGI application routes."""
+    return (routed for routed, _ in _routed(application))
 
 
 def _routed(application: Any, hidden: bool = False) -> Iterator[tuple[Any, bool]]:

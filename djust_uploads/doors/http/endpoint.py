@@ -7,11 +7,13 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.utils import translation
 
 from ...exceptions import Forbidden, Unauthenticated, UploadError
 from ...resuming.owners import owner_of
 from ...settings import upload_settings
 from ...slots.entry import UploadEntry
+from ...uploads.languages import language_of, load_catalogue
 from ...uploads.manager import UploadManager
 from ..handlers import call
 from ..messages import reads_ahead
@@ -128,8 +130,12 @@ class UploadEndpoint:
             request = Request({**scope, "headers": []}, receive)
             await self._respond(Response.problem(error), request, send)
             return
+        language = language_of(scope)
+        await load_catalogue(language)
         try:
-            response = await self._response(request)
+            # An error's sentence is written in the client's language.
+            with translation.override(language):
+                response = await self._response(request)
             if response:
                 await self._respond(response, request, send)
         finally:
