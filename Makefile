@@ -11,7 +11,7 @@ ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo install test bench bench-full lint package docs unit unit-wheel test-rounds libmagic azurite browser redis clamd clean
+.PHONY: demo install test bench bench-full lint package docs unit unit-wheel test-rounds libmagic azurite npm browser firefox redis clamd clean
 
 demo: $(VENV)/installed libmagic
 	$(BIN)/python examples/demo.py $(PORT)
@@ -36,7 +36,7 @@ docs: $(VENV)/installed
 
 # Most tests spend their time waiting for servers, so three files at once take little more than a
 # third of the time. Tests marked "alone" run afterwards, by themselves.
-unit: $(VENV)/installed libmagic azurite browser redis clamd
+unit: $(VENV)/installed libmagic azurite npm browser firefox redis clamd
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	$(BIN)/pytest -m alone
 
@@ -67,8 +67,14 @@ libmagic:
 azurite: $(VENV)/installed
 	sh tests/azurite.sh $(VENV)
 
+npm: $(VENV)/installed
+	sh tests/npm.sh $(VENV)
+
 browser:
 	sh tests/system-package.sh chromium "command -v chromium || command -v chromium-browser || command -v google-chrome"
+
+firefox:
+	sh tests/system-package.sh firefox-esr "command -v firefox-esr || command -v firefox"
 
 redis:
 	sh tests/system-package.sh redis-server "command -v redis-server"
