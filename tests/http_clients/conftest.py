@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.http_clients.support import HASTY
 from tests.support import endpoints
 from tests.support.endpoints import Endpoint
 
@@ -18,8 +19,8 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """Ours, where uploads expire after a second."""
-    with endpoints.ours(tmp_path_factory.mktemp("hasty"), RESUME_TTL=1) as endpoint:
+    """Ours, where uploads expire soon."""
+    with endpoints.ours(tmp_path_factory.mktemp("hasty"), RESUME_TTL=HASTY) as endpoint:
         yield endpoint
 
 

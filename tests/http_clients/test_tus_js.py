@@ -197,7 +197,7 @@ async def test_what_is_terminated_on_its_way_is_told(endpoint, files, protocol):
 @every_protocol
 async def test_what_has_expired_starts_anew(hasty, files, protocol):
     path = file_of(files, 5 * MIB)
-    url = await expired_upload(hasty.url, path.read_bytes())
+    url = await expired_upload(hasty, path.read_bytes())
     async with uploading(path, hasty.url, protocol=protocol, uploadUrl=url) as node:
         uploaded = await node.until("success")
     assert uploaded["url"] != url

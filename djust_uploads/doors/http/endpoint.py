@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 
-from ...exceptions import Forbidden, UploadError
+from ...exceptions import Forbidden, Unauthenticated, UploadError
 from ...resuming.owners import owner_of
 from ...settings import upload_settings
 from ...slots.entry import UploadEntry
@@ -97,7 +97,7 @@ class UploadEndpoint:
         ``self.scope["user"]``, and needs ``pk`` and ``is_authenticated``. Such a client brings its
         credentials itself, so requests that it makes for another site's page are no danger, and
         are not looked for. Raise
-        :class:`~djust_uploads.doors.http.problems.Unauthenticated` for a token that is not good
+        :class:`~djust_uploads.exceptions.Unauthenticated` for a token that is not good
         (any more). The upload waits for a request with a better one.
         """
         return None
@@ -171,7 +171,11 @@ class UploadEndpoint:
             return self._refused(UploadError("see the log"))
 
     def _refused(self, error: UploadError) -> Response:
-        return self._protocol.refused(error) if self._protocol else Response.problem(error)
+        response = self._protocol.refused(error) if self._protocol else Response.problem(error)
+        if isinstance(error, Unauthenticated):
+            # RFC 9110, section 15.5.2, asks for it.
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
 
     def _spoken(self, request: Request, address: Address) -> Protocol:
         # tus-js-client adds headers of tus to requests of the draft.

@@ -16,6 +16,7 @@ from ...exceptions import (
     SinkFull,
     SinkUnavailable,
     TooManyFiles,
+    Unauthenticated,
     UnknownSlot,
     UnknownUpload,
     UploadCancelled,
@@ -32,13 +33,6 @@ class BadRequest(ProtocolError):
 
     code = "bad_request"
     message = "The request was not understood."
-
-
-class Unauthenticated(UploadError):
-    """The request needs a token, or another one than it has."""
-
-    code = "unauthenticated"
-    message = "Please log in again."
 
 
 class Gone(UploadError):
