@@ -62,5 +62,6 @@ async def test_a_file_arrives_though_the_connection_is_lost(link, movie):
     assert process.returncode == 0, errors.decode()
     told = json.loads(output)
     assert told["sha256"] == sha256(movie)
-    assert told["errors"] == []
+    # Firefox itself reports the connection that we cut.
+    assert [error for error in told["errors"] if "was interrupted" not in error] == []
     assert told["sent"]["blobs"] > 0, "the browser reads the file itself"
