@@ -8,8 +8,10 @@ from django import forms
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404
 from django.urls import path
+from django.utils.html import format_html
 
 from djust_uploads.forms import UploadField, UploadImageField
 from tests.models import Attachment, Document, Picture
@@ -25,7 +27,7 @@ class StockDocumentForm(forms.ModelForm):
 
 
 class DocumentForm(StockDocumentForm):
-    file = UploadField(required=False)
+    file = UploadField(required=False, max_file_size=2_000_000_000)
 
 
 class StockPictureForm(forms.ModelForm):
@@ -44,7 +46,7 @@ class PhotosForm(forms.Form):
     """No model, several files."""
 
     title = forms.CharField(max_length=10)
-    photos = UploadField(max_entries=3, accept=".txt,.png", max_file_size=100_000)
+    photos = UploadField(max_entries=3, accept=".txt,.png", max_file_size=1_000_000)
 
 
 class OtherForm(forms.Form):
@@ -69,9 +71,12 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Form
 </body></html>"""
 
 
-def page(title, *forms_, status=200):
-    shown = "".join(str(form.as_p()) for form in forms_)
-    return HttpResponse(PAGE.format(title=title, form=shown), status=status)
+def page(request, title, *forms_):
+    token = format_html(
+        '<input type="hidden" name="csrfmiddlewaretoken" value="{}">', get_token(request)
+    )
+    shown = token + "".join(str(form.as_p()) for form in forms_)
+    return HttpResponse(PAGE.format(title=title, form=shown))
 
 
 def edit(request, form_class, pk=None):
@@ -85,7 +90,7 @@ def edit(request, form_class, pk=None):
             return HttpResponseRedirect(f"{saved.pk}/" if pk is None else request.path)
     else:
         form = form_class(instance=instance)
-    return page(model.__name__, form)
+    return page(request, model.__name__, form)
 
 
 def photos(request, form_class=PhotosForm):
@@ -102,7 +107,7 @@ def photos(request, form_class=PhotosForm):
             return JsonResponse({"saved": saved})
     else:
         form = form_class()
-    return page("Photos", form)
+    return page(request, "Photos", form)
 
 
 def two_forms(request):
@@ -112,7 +117,7 @@ def two_forms(request):
     if request.method == "POST" and document.is_valid() and other.is_valid():
         document.save()
         return HttpResponseRedirect(request.path)
-    return page("Two", document, other)
+    return page(request, "Two", document, other)
 
 
 def rolled_back(request):
@@ -133,7 +138,7 @@ def rows(request, pk):
             return HttpResponseRedirect(request.path)
     else:
         formset = AttachmentFormSet(instance=document)
-    return page("Rows", formset, status=200)
+    return page(request, "Rows", formset)
 
 
 def media(request, name):

@@ -263,12 +263,12 @@ class TestSeveralFiles:
         assert left(site) == []
 
     def test_one_is_refused_and_the_others_stay(self, site):
-        files = [file("a.txt", b"a"), file("b.exe", b"MZ"), file("big.txt", b"x" * 200_000)]
+        files = [file("a.txt", b"a"), file("b.exe", b"MZ"), file("big.txt", b"x" * 1_500_000)]
         html = site.post("/photos/", {"title": "a", "photos": files}).content.decode()
         assert len(receipts(html, "photos")) == 1
         [error] = errors(html)
         assert "Files of this type are not accepted here. Accepted: .txt,.png." in error
-        assert "The file is too large: at most 100 kB are accepted." in error
+        assert "The file is too large: at most 1 MB are accepted." in error
 
     def test_too_many(self, site):
         files = [file(f"{number}.txt", b"a") for number in range(4)]
@@ -290,7 +290,7 @@ def test_a_file_is_not_kept_beyond_its_limit(site):
     [slot] = receipts(html, "photos-slot")
     data = {"title": "a", "photos-slot": slot, "photos": file("big.txt", b"x" * 2_000_000)}
     answer = site.post("/photos/", data)
-    assert "at most 100 kB" in errors(answer.content.decode())[0]
+    assert "at most 1 MB" in errors(answer.content.decode())[0]
     data = {"title": "a", "photos-slot": slot, "photos": [file("a.txt", b"y" * 90_000)]}
     saved = site.post("/photos/", data).json()["saved"]
     assert (site.media / saved[0][1]).read_bytes() == b"y" * 90_000

@@ -33,8 +33,11 @@ class FormUploads(UploadMixin, UploadEndpoint):
     """
 
     def authorize(self, field: Any) -> Any:
-        """Raise :class:`~djust_uploads.exceptions.Forbidden` for a client that may not upload for
-        an :class:`~djust_uploads.forms.UploadField`. ``self.scope`` has the user and the session."""
+        """Raise :class:`~djust_uploads.exceptions.Forbidden` for a client that may not upload.
+
+        ``field`` is the :class:`~djust_uploads.forms.UploadField` for which it wants to.
+        ``self.scope`` has the user and the session.
+        """
 
     def mount(self) -> None:
         slot = Address.of(self.scope).slot

@@ -109,7 +109,9 @@ class BoundedFile(UploadedFile):  # type: ignore[type-arg]
     """
 
     def __init__(self, name: str, content_type: str, limit: int) -> None:
-        spool = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=settings.FILE_UPLOAD_TEMP_DIR)
+        spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115 (Django closes it)
+            IN_MEMORY, dir=settings.FILE_UPLOAD_TEMP_DIR
+        )
         super().__init__(spool, name, content_type, 0)
         self._spool = spool
         self._room = limit

@@ -30,10 +30,10 @@ class FormRequest:
     @property
     def scope(self) -> Mapping[str, Any]:
         """The user and the session of the request, as an ASGI scope has them. May block."""
-        return {
-            "user": getattr(self._request, "user", None),
-            "session": getattr(self._request, "session", None),
-        }
+        scope = {name: getattr(self._request, name, None) for name in ("user", "session")}
+        # The user is looked up now, because an event loop may not ask the database.
+        owner_of(scope)
+        return scope
 
     @property
     def owner(self) -> str | None:
