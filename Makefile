@@ -12,12 +12,12 @@ ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo install test bench bench-full lint package docs unit unit-wheel test-rounds test-mutants libmagic azurite browser redis clamd clean
+.PHONY: messages demo install test bench bench-full lint package docs unit unit-wheel test-rounds test-mutants libmagic azurite npm browser firefox redis clamd clean
 
 demo: $(VENV)/installed libmagic
 	$(BIN)/python examples/demo.py $(PORT)
 
-install: $(VENV)/installed libmagic azurite browser redis
+install: $(VENV)/installed libmagic azurite npm browser redis
 
 test: lint package docs unit unit-wheel
 
@@ -37,8 +37,8 @@ docs: $(VENV)/installed
 
 # Most tests spend their time waiting for servers, so three files at once take little more than a
 # third of the time. Tests marked "alone" run afterwards, by themselves.
-unit: $(VENV)/installed libmagic azurite browser redis clamd
-	$(BIN)/pytest --numprocesses 3 --dist loadfile -m 'not alone'
+unit: $(VENV)/installed libmagic azurite npm browser firefox redis clamd
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	$(BIN)/pytest -m alone
 
 # Runs the tests of the main job against the installed wheel.
@@ -53,10 +53,14 @@ test-rounds: $(VENV)/installed libmagic redis
 test-mutants: $(VENV)/installed libmagic
 	$(BIN)/python -m tests.mutants
 
-bench: $(VENV)/installed libmagic
+# New sentences come into the catalogues, without a translation yet.
+messages: $(VENV)/installed
+	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.support.messages
+
+bench: $(VENV)/installed libmagic npm browser
 	$(BIN)/python -m benchmarks
 
-bench-full: $(VENV)/installed libmagic
+bench-full: $(VENV)/installed libmagic npm browser
 	$(BIN)/python -m benchmarks --full --rounds 7
 
 $(VENV)/installed: pyproject.toml
@@ -72,8 +76,14 @@ libmagic:
 azurite: $(VENV)/installed
 	sh tests/azurite.sh $(VENV)
 
+npm: $(VENV)/installed
+	sh tests/npm.sh $(VENV)
+
 browser:
 	sh tests/system-package.sh chromium "command -v chromium || command -v chromium-browser || command -v google-chrome"
+
+firefox:
+	sh tests/system-package.sh firefox-esr "command -v firefox-esr || command -v firefox"
 
 redis:
 	sh tests/system-package.sh redis-server "command -v redis-server"

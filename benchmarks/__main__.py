@@ -1,4 +1,4 @@
-"""Measure, and write what was measured into a page.
+"""Run the benchmarks, and write their figures into a page of the documentation.
 
 python -m benchmarks [--full] [--rounds N] [--page docs/performance.md] [GROUP …]
 """
@@ -36,18 +36,18 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = [group.name for group in GROUPS]
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(names)}")
-    parser.add_argument("--full", action="store_true", help="all groups, all works")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"one of {', '.join(names)}")
+    parser.add_argument("--full", action="store_true", help="run all groups with all their works")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--page", type=Path, default=Path("docs/performance.md"))
     options = parser.parse_args()
     if unknown := set(options.groups) - set(names):
-        parser.error(f"no group {', '.join(unknown)}")
+        parser.error(f"unknown group {', '.join(unknown)}")
     return options
 
 
 def _allow_many_sockets() -> None:
-    """For this process and those that it starts."""
+    """Raise the limit of open files, for this process and the processes that it starts."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -55,7 +55,7 @@ def _allow_many_sockets() -> None:
 def _warn_if_busy() -> None:
     load = os.getloadavg()[0]
     if load > 1:
-        print(f"The load is {load:.1f}: the machine has other things to do.", file=sys.stderr)
+        print(f"The load is {load:.1f}, so the machine is busy already.", file=sys.stderr)
 
 
 if __name__ == "__main__":

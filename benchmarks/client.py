@@ -1,11 +1,13 @@
-"""A client that uploads faster than any of the servers takes it, with the standard library only.
+"""A client that sends faster than any of the servers can receive.
 
     python -m benchmarks.client '{"port": 8000, "path": "/ws/", "size": 200000000, …}'
 
-Runs for one measurement and prints it as JSON; :class:`Job` is what it is told. Raw sockets, frames
-built in advance and masked with zeros (a legal key, https://www.rfc-editor.org/rfc/rfc6455#section-5.3:
-the server unmasks as ever), the same payload in each of them. The clock runs from the first chunk
-to the last upload's ``complete``; connecting, mounting and registering come before.
+It makes one measurement and prints it as JSON. Its argument is a :class:`Job` as JSON. It uses the
+standard library only, with raw sockets. All frames have the same payload, and are masked with
+zeros, which RFC 6455 (section 5.3) allows. The server unmasks them like any other frame.
+
+The time is measured from the first chunk to the message ``complete`` of the last upload. The client
+connects, mounts and registers before.
 """
 
 from __future__ import annotations
@@ -26,28 +28,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Bytes of frames to hand to the kernel at once, and to put together for one upload before the next
-#: one has its turn.
+#: Bytes of frames that are given to the kernel at once for one upload, before the next upload has
+#: its turn.
 BATCH = 1024 * 1024
 
-#: Seconds without anything to read or write after which the server must have failed.
+#: If there is nothing to read or to write for so many seconds, the server must have failed.
 PATIENCE = 120
 
+#: The limit of a server that tells no limit.
 UNLIMITED = 1 << 62
 
 
 @dataclass(frozen=True)
 class Job:
+    """What the client must do."""
+
     port: int
     #: Bytes of all uploads together.
     size: int
     #: Bytes of the file in one frame.
     chunk_size: int
-    #: How many at once, each on a socket of its own.
+    #: How many uploads run at once. Each has a socket of its own.
     uploads: int = 1
     path: str = "/ws/"
     slot: str = "files"
-    #: Sent first, to hosts that want it.
+    #: The first message, for servers that expect one.
     hello: dict[str, Any] | None = None
 
 
@@ -71,9 +76,10 @@ class Upload:
         self.socket = socket.create_connection(("127.0.0.1", self.job.port), PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    # Before the clock runs; blocking.
+    # These methods are called before the time is measured, and block.
 
     def prepare(self) -> None:
+        """Connect, mount and register."""
         self._handshake()
         if self.job.hello:
             self._say(self.job.hello)
@@ -88,7 +94,7 @@ class Upload:
                 "client_size": self.size,
             }
         )
-        # djust says no limit.
+        # djust tells no limit.
         self.limit = self._wait_for("upload_registered").get("limit", UNLIMITED)
         self.socket.setblocking(False)
 
@@ -123,7 +129,7 @@ class Upload:
                     raise ConnectionError(message)
             self._receive()
 
-    # What the server says.
+    # What the server sends
 
     def _receive(self) -> None:
         data = self.socket.recv(65536)
@@ -132,7 +138,7 @@ class Upload:
         self._received += data
 
     def _messages(self) -> Iterator[dict[str, Any]]:
-        """Messages that arrived; pings are answered on the way."""
+        """Yield the messages that have arrived, and answer pings."""
         while frame := parse(self._received):
             opcode, data = frame
             if opcode == 1:
@@ -153,10 +159,10 @@ class Upload:
                 raise ConnectionError(message)
             self.limit = message.get("limit", self.limit)
 
-    # What we send.
+    # What the client sends
 
     def write(self) -> bool:
-        """Send a batch. Returns whether the socket would take more later, or now."""
+        """Send a part of a batch. Return whether there is more to send within the limit."""
         if not self._unsent:
             self._fill()
         if not self._unsent:
@@ -166,7 +172,7 @@ class Upload:
         return True
 
     def _fill(self) -> None:
-        """Put frames together until they make up a batch, or the limit is reached."""
+        """Create frames until they make up a batch, or the limit is reached."""
         end = self.sent + BATCH
         while self.sent < end and self._may_send():
             size = min(self.job.chunk_size, self.size - self.sent)
@@ -191,7 +197,7 @@ class Upload:
 
 
 def frame_header(opcode: int, size: int) -> bytes:
-    """A whole message from a client, with a mask that changes nothing."""
+    """Return the header of an unfragmented frame from a client, with a mask of zeros."""
     if size < 126:
         return struct.pack("!BBI", 0x80 | opcode, 0x80 | size, 0)
     if size < 65536:
@@ -200,7 +206,7 @@ def frame_header(opcode: int, size: int) -> bytes:
 
 
 def parse(received: bytearray) -> tuple[int, bytes] | None:
-    """Take the first message out of what a server sent, if it is there as a whole."""
+    """Remove the first frame from the received bytes and return it, if it is complete."""
     if len(received) < 2:
         return None
     size, start = received[1], 2
@@ -215,8 +221,11 @@ def parse(received: bytearray) -> tuple[int, bytes] | None:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Seconds until all uploads were complete and until each was, our CPU seconds meanwhile, and
-    what the server's meter says."""
+    """Upload everything, and return the measurement.
+
+    It has the seconds until all uploads were complete and until the first and the last one was, the
+    CPU seconds of the client, and the figures of the server's meter.
+    """
     payload = memoryview(os.urandom(job.chunk_size))
     uploads = [
         Upload(job, job.size // job.uploads + (number < job.size % job.uploads), payload)

@@ -1,7 +1,7 @@
-"""Who competes, and how each is started: an application on a server, or an SDK that sends a file.
+"""The contenders: applications on a server, and SDKs that send a file.
 
-Every contender has a process of its own that stays up for all rounds, and does nothing while it is
-not its turn.
+Each contender has a process of its own, which runs during all rounds. While another contender has
+its turn, the process does nothing.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from .client import Job
 from .measures import MB, Work
 from .senders import CONCURRENCY, PART_SIZE
 
-#: Seconds for one run. A run of 10 GB through the slowest contender takes two minutes.
+#: The most seconds for one run. To send 10 GB, the slowest contender needs two minutes.
 TIMEOUT = 600
 
 
 class Running(Protocol):
-    """A contender whose process is up."""
+    """A contender whose process runs."""
 
     def run(self, work: Work) -> dict[str, Any]:
-        """Do it once; what :class:`.measures.Measure` knows beside contender and work."""
+        """Do the work once, and return the values of a :class:`.measures.Measure`."""
 
 
 class Contender(Protocol):
     name: str
 
     def start(self, directory: Path) -> contextlib.AbstractContextManager[Running]:
-        """``directory`` is the contender's own."""
+        """Start the process. ``directory`` is for this contender only."""
 
 
 # Applications on a server
@@ -47,7 +47,7 @@ class Contender(Protocol):
 
 @dataclass(frozen=True)
 class Site:
-    """An application of ``benchmarks.sites``, and the client that uploads into it."""
+    """An application in ``benchmarks.sites``, and the client that uploads to it."""
 
     name: str
     module: str
@@ -86,17 +86,17 @@ class RunningSite:
         )
         if client.returncode:
             log = self.server.log.read_text()[-3000:]
-            raise RuntimeError(f"{self.site.name}: {client.stderr}\n{log}")
+            raise RuntimeError(f"the client of {self.site.name} failed: {client.stderr}\n{log}")
         self._settle()
         return json.loads(client.stdout)
 
     def _settle(self) -> None:
-        """Until the server has deleted what the client left there: not in the next one's time."""
+        """Wait until the server has deleted its files, so that the next run is not disturbed."""
         for _ in range(3000):
             if not self.server.temporary_files():
                 return
             time.sleep(0.01)
-        raise RuntimeError(f"{self.site.name} leaves {self.server.temporary_files()}")
+        raise RuntimeError(f"{self.site.name} does not delete {self.server.temporary_files()}")
 
 
 # SDKs
@@ -104,7 +104,7 @@ class RunningSite:
 
 @dataclass(frozen=True)
 class Sender:
-    """One of ``benchmarks.senders``."""
+    """An SDK in ``benchmarks.senders`` that sends a file."""
 
     name: str
     function: str
@@ -143,7 +143,7 @@ class RunningSender:
         return json.loads(line)
 
     def _file(self, size: int) -> Path:
-        """A file of that size. It stays, so that all rounds find it in the page cache."""
+        """Return a file of ``size`` bytes. It stays, so all rounds read it from the page cache."""
         path = self.directory / f"{size}.bin"
         if not path.exists():
             with path.open("wb") as file:
@@ -157,7 +157,7 @@ class RunningSender:
 
 
 def ours(name: str, backend: str, options: Mapping[str, Any] | None = None, **more: Any) -> Site:
-    """Our consumer with one sink; ``more`` are other settings of ``DJUST_UPLOADS``."""
+    """Return our consumer with one sink. ``more`` are other keys of ``DJUST_UPLOADS``."""
     sink = {"BACKEND": backend, "OPTIONS": dict(options or {})}
     settings = {"SINKS": {"default": sink}, **more}
     return Site(name, "ours", {"DJUST_UPLOADS": json.dumps(settings)})
@@ -183,7 +183,7 @@ LOCAL = [
 
 
 def s3(url: str) -> list[Contender]:
-    """``url`` is the store's; so with the others."""
+    """Return the contenders that send to an S3 store at ``url``."""
     options = {"endpoint_url": url, "region_name": "us-east-1", **KEYS}
     sink = {"bucket": "media", "part_size": PART_SIZE, "max_concurrency": CONCURRENCY, **options}
     return [
@@ -195,7 +195,7 @@ def s3(url: str) -> list[Contender]:
 
 
 def object_store(url: str, options: Mapping[str, Any]) -> Site:
-    # It asks no environment for the store's certificate.
+    # obstore does not look for the store's certificate in the environment.
     certificate = {"root_certificate": Path(os.environ["SSL_CERT_FILE"]).read_text()}
     parts = {"part_size": PART_SIZE, "max_concurrency": CONCURRENCY}
     options = {"url": url, "client_options": certificate, **parts, **options}

@@ -1,4 +1,4 @@
-"""A sink that drops what it gets: what is left is the cost of everything around the sinks."""
+"""``DiscardSink``: a sink that drops all bytes. It shows the cost of everything but the sink."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class DiscardWriter(SinkWriter):
         return Discarded(self._upload.safe_client_name, self._upload.size)
 
     async def abort(self) -> None:
-        """There is nothing."""
+        """Do nothing, because nothing is stored."""
 
 
 class Discarded(SinkFile):
     async def adelete(self) -> None:
-        """There is nothing."""
+        """Do nothing, because nothing is stored."""

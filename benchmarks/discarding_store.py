@@ -1,9 +1,9 @@
-"""A store that throws away what it is given, over TLS: what is left is the cost of who sends.
+"""A store over TLS that drops all bytes. It shows the cost of the senders.
 
     python -m benchmarks.discarding_store PORT CERTIFICATE KEY
 
-It speaks as much of S3 and of GCS's resumable uploads as an upload needs, checks nothing, and
-answers GCS with the CRC32C of what came, as its clients compare it.
+It answers the requests of S3 and of GCS's resumable uploads that an upload makes, and checks
+nothing. For GCS it computes the CRC32C of the bytes, because clients compare it.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
                 yield from self._read(size)
                 self.rfile.readline()
             while self.rfile.readline().strip():
-                """A trailer, until the empty line."""
+                """Skip the trailers, up to an empty line."""
         else:
             yield from self._read(int(self.headers.get("Content-Length", 0)))
 
@@ -127,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nobody reads it."""
+        """Log nothing, because nobody would read it."""
 
 
 class Store(ThreadingHTTPServer):
@@ -135,14 +135,14 @@ class Store(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that go are none."""
+        """Ignore errors. They come from clients that close their connections."""
 
 
 def main(port: str, certificate: str, key: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server = Store(("127.0.0.1", int(port)), Handler)
-    # The handshake is the connection's thread's.
+    # The handshake must be done in the connection's thread, so it is not done by accept().
     server.socket = context.wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False
     )

@@ -1,4 +1,4 @@
-"""What is measured side by side."""
+"""The groups of contenders that are measured side by side."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from . import contenders, stores
+from . import contenders, http_contenders, stores
+from .browser import contenders as pages
 from .contenders import BARE, LOCAL, TEMPORARY, Contender, Running
-from .measures import GB, MB, Measure, Results, Work
+from .measures import GB, MB, Measure, PageFigures, Results, Work
 from .sites import KIB, MIB
 
-#: Bytes to warm up with: SDKs load at their first use. More than a part, so that S3's is multipart.
+#: Bytes of an upload before the first measurement, because SDKs load files at their first use. They
+#: are more than one part, so that S3's multipart uploads are loaded too.
 WARM_UP = 20 * MB
 
-#: For every process. By itself glibc gives the memory of a frame back to the kernel when it is done
-#: with, and gets it again for the next one, or doesn't: that depends on what happens to lie above
-#: it. That makes a server up to three times as expensive, the bare one too.
+#: Environment variables of every process. By default, glibc may give the memory of a frame back to
+#: the kernel and take it again for the next frame. Whether it does depends on what else is in
+#: memory, by chance. It makes a server up to three times as expensive, even the bare one:
 #: https://man7.org/linux/man-pages/man3/mallopt.3.html
 ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": str(16 * MIB),
@@ -32,19 +35,20 @@ ALLOCATOR = {
 
 @dataclass(frozen=True)
 class Group:
-    """Contenders on the same works."""
+    """Contenders that do the same works."""
 
     name: str
     title: str
-    #: Distributions whose versions matter.
+    #: The packages whose versions are reported.
     packages: tuple[str, ...]
-    #: The contenders, whose baseline comes first; the argument is the store's URL.
+    #: Returns the contenders for the store's URL. The first one is the baseline.
     contenders: Callable[[str], list[Contender]]
     works: list[Work]
-    #: Works that only ``bench-full`` does.
+    #: Works that only ``make bench-full`` measures.
     more_works: list[Work] = field(default_factory=list)
-    #: Whether only ``bench-full`` measures it at all.
+    #: Whether only ``make bench-full`` measures this group.
     only_full: bool = False
+    #: Starts the store to which the contenders send, if there is one, and yields its URL.
     store: Callable[[Path], AbstractContextManager[str]] | None = None
 
 
@@ -60,6 +64,20 @@ DEFAULT = 256 * KIB
 LARGEST = MIB - 21
 
 UVICORN = ("uvicorn", "websockets", "Django", "channels")
+BROWSER = (
+    "uvicorn",
+    "websockets",
+    "daphne",
+    "gunicorn",
+    "Django",
+    "channels",
+    "djust",
+    "playwright",
+)
+
+#: Bytes a second of a line of 100 Mbit/s.
+LINK = 12_500_000
+
 DAPHNE = ("daphne", "autobahn", "Twisted", "Django", "channels")
 
 GROUPS = [
@@ -120,11 +138,64 @@ GROUPS = [
         [Work(DEFAULT, 1, size) for size in (10 * MB, GB)],
         [Work(DEFAULT, 1, 10 * GB)],
     ),
+    Group(
+        "browser",
+        "From the browser: one file",
+        BROWSER,
+        pages.one_file,
+        [Work(0, 1, 500 * MB)],
+        [Work(0, 1, GB)],
+        store=pages.chromium,
+    ),
+    Group(
+        "browser-many",
+        "From the browser: many files",
+        BROWSER,
+        pages.many_files,
+        [Work(0, 100, 100 * MB), Work(0, 2000, 20 * MB)],
+        only_full=True,
+        store=pages.chromium,
+    ),
+    Group(
+        "browser-20ms",
+        "From the browser: 100 Mbit/s and a round trip of 20 ms",
+        BROWSER,
+        pages.far(0.02, LINK),
+        [Work(0, 1, 100 * MB)],
+        only_full=True,
+        store=pages.chromium,
+    ),
+    Group(
+        "browser-100ms",
+        "From the browser: 100 Mbit/s and a round trip of 100 ms",
+        BROWSER,
+        pages.far(0.1, LINK),
+        [Work(0, 1, 100 * MB)],
+        only_full=True,
+        store=pages.chromium,
+    ),
+    Group(
+        "http",
+        "Over HTTP, on this machine",
+        ("uvicorn", "hypercorn", "daphne", "tuspyserver", "Django", "channels"),
+        http_contenders.local,
+        [Work(0, 1, 200 * MB)],
+        [Work(0, 1, GB)],
+    ),
+    Group(
+        "http-s3",
+        "Over HTTP, S3 into a store that discards",
+        (*UVICORN, "aioboto3"),
+        http_contenders.s3,
+        [Work(DEFAULT, 1, 500 * MB)],
+        only_full=True,
+        store=stores.discarding,
+    ),
 ]
 
 
 def measure(group: Group, *, rounds: int, full: bool) -> Results:
-    """All contenders on one work, again and again, then on the next one."""
+    """Measure all contenders on one work, round by round, and then on the next work."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(stores.environment(ALLOCATOR))
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
@@ -154,13 +225,21 @@ def _own(directory: Path, number: int) -> Path:
 
 
 def _order(names: list[str], number: int) -> list[str]:
-    """Every second round backwards, so that nobody always comes after the same other one."""
+    """Return the names in the order of a round. Every second round is in reverse order.
+
+    So a contender does not always follow the same other one.
+    """
     return names if number % 2 == 0 else names[::-1]
 
 
 def _fits(work: Work, directory: Path) -> bool:
-    """Whether the disk has room for it, and for half of it more."""
+    """Return whether the disk has room for one and a half times the size of the work."""
     return shutil.disk_usage(directory).free > 1.5 * work.size
+
+
+def _page_figures(measured: dict[str, Any]) -> PageFigures | None:
+    names = PageFigures.__dataclass_fields__
+    return PageFigures(**{name: measured[name] for name in names}) if "thread" in measured else None
 
 
 def _measure_one(name: str, process: Running, work: Work, number: int, idle: int) -> Measure:
@@ -177,6 +256,7 @@ def _measure_one(name: str, process: Running, work: Work, number: int, idle: int
         lag=measured["lag"],
         client_cpu=measured.get("client_cpu"),
         each=(each[0], each[1]) if each else None,
+        page=_page_figures(measured),
     )
     print(f"  {name}: {measure.rate:.0f} MB/s", file=sys.stderr)
     return measure

@@ -1,4 +1,4 @@
-"""What was measured, and what it comes to. Numbers only."""
+"""The measurements, and the figures that are computed from them."""
 
 from __future__ import annotations
 
@@ -14,42 +14,63 @@ GB = 1_000_000_000
 class Work:
     """What each contender has to do."""
 
-    #: Bytes of the file in one frame; 0 where nobody sends frames.
+    #: Bytes of the file in one frame, or 0 if there are no frames.
     chunk_size: int
-    #: How many uploads at once.
+    #: How many uploads run at once.
     uploads: int
     #: Bytes of all uploads together.
     size: int
 
 
 @dataclass(frozen=True)
+class PageFigures:
+    """What a page spends while it uploads, and how soon it answers."""
+
+    #: Seconds for which the page's thread was busy.
+    thread: float
+    #: Seconds of its longest task; 0 if none took 50 ms.
+    longest_task: float
+    #: Bytes of the page's heap after the upload, over those before.
+    heap: float
+    #: Resident bytes of the tab's process, at most.
+    tab: int
+    #: Seconds until the page has handled an input, at most.
+    slowest_input: float
+    #: Seconds until the server has answered an event of the page, at most.
+    slowest_answer: float | None
+
+
+@dataclass(frozen=True)
 class Measure:
-    """One contender's work in one round."""
+    """The measurement of one contender's work in one round."""
 
     contender: str
     work: Work
     round: int
     seconds: float
-    #: CPU seconds of the process that is measured, all its threads.
+    #: CPU seconds of the measured process, with all its threads.
     cpu: float
-    #: Resident bytes of that process: at most, and after its first small upload.
+    #: The most resident bytes of the measured process.
     peak: int
+    #: The resident bytes of the process after its first small upload.
     idle: int
-    #: Seconds, 99th percentile.
+    #: The 99th percentile of the event loop's lag in seconds.
     lag: float | None = None
-    #: CPU seconds of the client; SDKs have none.
+    #: CPU seconds of the client. An SDK has no client.
     client_cpu: float | None = None
-    #: Seconds until the first and until the last upload was complete.
+    #: Seconds until the first upload was complete, and until the last one was.
     each: tuple[float, float] | None = None
+    #: What the page spent, if the client was a page.
+    page: PageFigures | None = None
 
     @property
     def rate(self) -> float:
-        """MB/s."""
+        """The rate in MB/s."""
         return self.work.size / MB / self.seconds
 
     @property
     def client_share(self) -> float | None:
-        """Of one core, in percent."""
+        """How busy the client was, in percent of one core."""
         return 100 * self.client_cpu / self.seconds if self.client_cpu is not None else None
 
     @property
@@ -62,18 +83,23 @@ class Measure:
 
     @property
     def growth(self) -> float:
-        """MB."""
+        """By how many MB the memory has grown."""
         return max(0, self.peak - self.idle) / MB
 
     @property
     def unfairness(self) -> float | None:
-        """How many times longer the slowest upload took than the fastest."""
+        """How many times as long the slowest upload took as the fastest one."""
         return self.each[1] / self.each[0] if self.each else None
+
+    @property
+    def thread_share(self) -> float | None:
+        """How busy the page's thread was, in percent."""
+        return 100 * self.page.thread / self.seconds if self.page else None
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of the rounds, the lowest and the highest."""
+    """The median, the lowest and the highest value of all rounds."""
 
     median: float
     low: float
@@ -81,7 +107,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> Spread | None:
-        """``None`` if there are no values."""
+        """Return the spread of the values, or ``None`` if there are none."""
         known = [value for value in values if value is not None]
         if not known:
             return None
@@ -90,13 +116,16 @@ class Spread:
 
 @dataclass(frozen=True)
 class Results:
-    """The measures of one group. A ratio compares two measures of one round, so that a machine that
-    slows down slows both."""
+    """The measurements of one group.
+
+    A ratio compares two measurements of the same round. If the machine becomes slower, it affects
+    both.
+    """
 
     measures: Sequence[Measure]
     #: The contender whose rate is 1.0.
     baseline: str
-    #: What the disk had no room for.
+    #: The works for which the disk had no room.
     skipped: Sequence[Work] = ()
 
     def works(self) -> list[Work]:
@@ -106,7 +135,7 @@ class Results:
         return list(dict.fromkeys(measure.contender for measure in self.measures))
 
     def of(self, contender: str, work: Work) -> list[Measure]:
-        """By round."""
+        """Return a contender's measurements of a work, in the order of the rounds."""
         found = [m for m in self.measures if (m.contender, m.work) == (contender, work)]
         return sorted(found, key=lambda measure: measure.round)
 
@@ -116,12 +145,12 @@ class Results:
         return Spread.of(value(measure) for measure in self.of(contender, work))
 
     def ratio(self, contender: str, work: Work, baseline: str = "") -> Spread | None:
-        """The contender's rate over the baseline's."""
+        """Return the ratio of the contender's rate to the baseline's rate."""
         others = self.of(baseline or self.baseline, work)
         pairs = zip(self.of(contender, work), others, strict=False)
         return Spread.of(ours.rate / other.rate for ours, other in pairs)
 
     def change(self, contender: str, work: Work, other: Work) -> Spread | None:
-        """The contender's rate on a work over its own on another."""
+        """Return the ratio of the contender's rate on one work to its rate on another work."""
         pairs = zip(self.of(contender, work), self.of(contender, other), strict=False)
         return Spread.of(one.rate / another.rate for one, another in pairs)

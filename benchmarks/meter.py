@@ -1,7 +1,7 @@
-"""What a process spends while it works: CPU, memory, and how late its event loop is.
+"""``Meter``: measures the CPU time, the memory and the event loop's lag of a process.
 
-It runs inside the process that is measured, so that the figures begin and end with the work. Linux
-only: peaks come from ``/proc``.
+It runs in the process that is measured, so that it begins and ends with the work. It needs Linux,
+because it reads the peak of the memory from ``/proc``.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-#: Seconds between two looks at the clock.
+#: Seconds between two measurements of the lag.
 INTERVAL = 0.001
 
 _PROC = Path("/proc/self")
 
 
 class Meter:
-    """``start()``, work, ``stop()``; on the event loop of the work, or of who waits for it."""
+    """Call ``start()`` before the work and ``stop()`` after it, on the event loop of the work."""
 
     def __init__(self) -> None:
         self._watch: asyncio.Task[None] | None = None
@@ -35,8 +35,11 @@ class Meter:
         self._cpu = time.process_time()
 
     def stop(self) -> dict[str, Any]:
-        """CPU seconds, resident bytes (at most, and now), and the lag's 99th percentile in seconds,
-        ``None`` if the work was over before the first look."""
+        """Return the CPU seconds, the resident bytes (their peak, and now), and the lag.
+
+        The lag is the 99th percentile in seconds, or ``None`` if the work has ended before the
+        first measurement.
+        """
         cpu = time.process_time() - self._cpu
         if self._watch:
             self._watch.cancel()
@@ -48,7 +51,7 @@ class Meter:
         }
 
     async def _look(self) -> None:
-        """Sleep, and note by how much each sleep was too long."""
+        """Sleep again and again, and note by how much each sleep was too long."""
         clock = asyncio.get_running_loop().time
         while True:
             before = clock()
@@ -57,7 +60,7 @@ class Meter:
 
 
 def memory(field: str) -> int:
-    """Bytes of a field of ``/proc/self/status``."""
+    """Return a field of ``/proc/self/status`` in bytes."""
     for line in (_PROC / "status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
@@ -72,7 +75,7 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def metered(application: Application) -> Application:
-    """The application, and two requests beside it that control its meter: ``/start``, ``/stop``."""
+    """Return the application with a meter, which the requests ``/start`` and ``/stop`` control."""
     meter = Meter()
 
     async def with_meter(scope: Any, receive: Any, send: Any) -> None:

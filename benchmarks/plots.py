@@ -1,4 +1,4 @@
-"""Bars, as SVG."""
+"""Draws the figures of a group as bars in an SVG file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from .columns import COLUMNS, Column, label, varying
+from .columns import Column, columns_of, label, varying
 from .measures import Results
 
-#: https://matplotlib.org/stable/users/explain/customizing.html: text as text, and no ids or dates
-#: that would change from run to run.
+#: Text stays text, and ids do not change from run to run:
+#: https://matplotlib.org/stable/users/explain/customizing.html
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "benchmarks",
@@ -32,10 +32,12 @@ WIDTH = 11  # inches
 
 
 def draw(results: Results, path: Path) -> None:
-    """A panel for each column: a bar for each contender and work, and over it a line from the
-    lowest of the rounds to the highest."""
+    """Draw a panel for each column, with a bar for each contender and work.
+
+    A thin line on each bar reaches from the lowest to the highest value of the rounds.
+    """
     works, contenders = results.works(), results.contenders()
-    columns = [column for column in COLUMNS if column.in_plot]
+    columns = [column for column in columns_of(results) if column.in_plot]
     height = 0.9 + 0.15 * len(contenders) * (len(works) + 1)
     with pyplot.rc_context(STYLE):
         figure, axes = pyplot.subplots(

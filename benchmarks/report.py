@@ -1,5 +1,7 @@
-"""``docs/performance.md``: a table and a plot for each group, between markers; what stands around
-them is written by people."""
+"""Writes a table and a plot for each group into ``docs/performance.md``.
+
+They stand between markers. People write the text around them.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,14 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from .columns import COLUMNS, label, size_label, varying
+from .columns import columns_of, label, size_label, varying
 from .groups import Group
 from .measures import Results, Work
 from .plots import draw
 
 
 def write(page: Path, group: Group, results: Results) -> None:
-    """Put the group's section, and its plot beside the page."""
+    """Write the group's section into the page, and its plot into a folder beside the page."""
     plots = page.with_suffix("")
     plots.mkdir(exist_ok=True)
     draw(results, plots / f"{group.name}.svg")
@@ -28,11 +30,15 @@ def write(page: Path, group: Group, results: Results) -> None:
 
 
 def write_section(page: Path, name: str, section: str) -> None:
+    """Replace a section of the page."""
     page.write_text(replaced(page.read_text(), name, section))
 
 
 def replaced(text: str, name: str, section: str) -> str:
-    """The text with another section between its markers. Raises ``LookupError`` without them."""
+    """Return the text with a new section between its markers.
+
+    Raises ``LookupError`` if there are no such markers.
+    """
     begin, end = f"<!-- {name}: measured -->", f"<!-- {name}: end -->"
     if begin not in text or end not in text:
         raise LookupError(f"no {begin} … {end}")
@@ -41,9 +47,12 @@ def replaced(text: str, name: str, section: str) -> str:
 
 
 def table(results: Results) -> str:
-    """In Markdown. Every row has medians, and the ratio its lowest and highest round."""
+    """Return a table in Markdown.
+
+    It shows the median of all rounds, and for the ratio also the lowest and the highest value.
+    """
     works = results.works()
-    heading = [varying(works), "", "ratio", *(column.heading for column in COLUMNS)]
+    heading = [varying(works), "", "ratio", *(column.heading for column in columns_of(results))]
     rows = [
         [label(work, works), contender, *_cells(results, contender, work)]
         for work in works
@@ -56,7 +65,7 @@ def table(results: Results) -> str:
 def _cells(results: Results, contender: str, work: Work) -> Iterable[str]:
     ratio = results.ratio(contender, work)
     yield f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})" if ratio else ""
-    for column in COLUMNS:
+    for column in columns_of(results):
         spread = results.spread(contender, work, column.value)
         yield f"{spread.median:,.{column.digits}f}{column.unit}" if spread else ""
 

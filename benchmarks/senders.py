@@ -1,9 +1,9 @@
-"""The SDKs themselves, sending a file from disk to a store.
+"""SDKs that send a file from the disk to a store.
 
     python -m benchmarks.senders NAME OPTIONS
 
-A process that uploads the file whose path is on each line of its standard input, and prints what
-:class:`.meter.Meter` says of it.
+The process reads the path of a file from each line of its standard input. It uploads the file, and
+prints the figures of a :class:`.meter.Meter` as JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.meter import Meter
 
-#: A part's bytes, and how many are on their way at once: our sinks' defaults.
+#: Bytes of a part, and how many parts are sent at once. These are the defaults of our sinks.
 PART_SIZE = 8 * 1024 * 1024
 CONCURRENCY = 4
 
@@ -71,7 +71,7 @@ async def gcs_sender(options: dict[str, Any]) -> Send:
 
 
 def in_thread(send: Callable[[Path], None]) -> Send:
-    """As an asynchronous server would call a blocking SDK."""
+    """Call a blocking SDK in a thread, as an asynchronous server does."""
 
     async def send_in_thread(path: Path) -> None:
         await asyncio.to_thread(send, path)

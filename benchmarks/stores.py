@@ -1,4 +1,4 @@
-"""The stores that the contenders send to, each in a process of its own, over TLS as in earnest."""
+"""Starts the stores to which the contenders send. They use TLS, as real stores do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.servers import ROOT, free_port
 
 @contextlib.contextmanager
 def discarding(directory: Path) -> Iterator[str]:
-    """``benchmarks.discarding_store``; yields its URL."""
+    """Run ``benchmarks.discarding_store``, and yield its URL."""
     certificate, key = make_certificate(directory)
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.discarding_store"]
@@ -29,7 +29,7 @@ def discarding(directory: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def moto(directory: Path) -> Iterator[str]:
-    """moto's server with an empty bucket ``media``; yields its URL."""
+    """Run moto's server with an empty bucket ``media``, and yield its URL."""
     certificate, key = make_certificate(directory)
     port = free_port()
     command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1"]
@@ -47,7 +47,7 @@ def _trusted(certificate: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def environment(variables: dict[str, str]) -> Iterator[None]:
-    """For the processes that are started within the block."""
+    """Set environment variables for the processes that are started within the block."""
     before = dict(os.environ)
     os.environ.update(variables)
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .doors.channels import UploadConsumer
     from .doors.handlers import event_handler
+    from .doors.http.endpoint import UploadEndpoint
     from .doors.mixin import UploadMixin
     from .exceptions import UploadError, ValidationFailed
     from .files import LocalFile, MemoryFile, SinkFile
@@ -45,6 +46,7 @@ _HOMES = {
     "StorageSink": "sinks",
     "TemporaryFileSink": "sinks",
     "UploadConsumer": "doors.channels",
+    "UploadEndpoint": "doors.http.endpoint",
     "UploadEntry": "slots.entry",
     "UploadError": "exceptions",
     "UploadInfo": "sinks",
@@ -68,6 +70,7 @@ __all__ = [
     "StorageSink",
     "TemporaryFileSink",
     "UploadConsumer",
+    "UploadEndpoint",
     "UploadEntry",
     "UploadError",
     "UploadInfo",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import mimetypes
 
 from django.apps import AppConfig, apps
+from django.utils.translation import gettext
 
 
 class DjustUploadsConfig(AppConfig):
@@ -18,6 +19,9 @@ class DjustUploadsConfig(AppConfig):
         # second init() would forget those.
         if not mimetypes.inited:
             mimetypes.init()
+
+        # Reads the catalogues of the default language: not at the first error, on the event loop.
+        gettext("The upload failed. Please try again.")
 
         if apps.is_installed("djust"):
             # Importing this module makes djust's views restore their slots.

@@ -9,14 +9,19 @@
     │   ├── UnknownUpload            unknown_upload       a frame has a ref that nobody registered
     │   ├── DuplicateRef             duplicate_ref        another upload has the ref already
     │   ├── ChunkOutOfOrder          chunk_out_of_order   a chunk is missing, repeated or misplaced
+    │   ├── WrongOffset              wrong_offset         an HTTP request is at another byte
     │   ├── ChunkTooLarge            chunk_too_large      a chunk is longer than chunk_size
     │   ├── TooManyChunks            too_many_chunks      the chunks are too small on average
     │   ├── LimitExceeded            limit_exceeded       the client was over its limit for too long
-    │   └── SizeMismatch             size_mismatch        more or fewer bytes came than declared
+    │   ├── SizeMismatch             size_mismatch        more or fewer bytes came than declared
+    │   └── DigestMismatch           digest_mismatch      the bytes are not those of the digest
     ├── Forbidden                    forbidden            this user may not upload here
+    ├── Unauthenticated              unauthenticated      an HTTP request needs another token
     ├── ValidationFailed             invalid_file         the slot does not accept the file
     │   ├── FileTooLarge             file_too_large       it is larger than max_file_size
     │   ├── TooManyFiles             too_many_files       the slot has max_entries files already
+    │   ├── TooFewFiles              too_few_files        fewer than min_entries are complete
+    │   ├── TotalTooLarge            total_too_large      all files are larger than max_total_size
     │   ├── TypeNotAccepted          type_not_accepted    its name or claimed type is not accepted
     │   ├── ContentMismatch          content_mismatch     for example an executable named .jpg
     │   ├── ActiveContent            active_content       it is HTML, SVG or a script
@@ -33,6 +38,11 @@
     │   └── NotResumable             not_resumable        the bytes of a checkpoint are gone
     ├── UploadExpired                expired              nothing came for IDLE_TIMEOUT seconds
     ├── UploadLocked                 locked               another connection goes on with the upload
+    ├── ReceiptError                 receipt_error        the token for a complete upload is no good
+    │   ├── ReceiptForged            receipt_forged       nobody here has written it
+    │   ├── ReceiptForeign           receipt_foreign      it is another owner's, or another slot's
+    │   ├── ReceiptExpired           receipt_expired      it is too old, or its upload is gone
+    │   └── ReceiptUsed              receipt_used         the application has the upload already
     ├── NotComplete                  not_complete         entry.file was read too early
     └── UploadCancelled              cancelled            by the user, the application, a disconnect
 
@@ -43,29 +53,32 @@ person at the browser what to do. ``str(error)`` is for the log, and may quote t
 from __future__ import annotations
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 
 class UploadError(Exception):
     """Ends one upload. Other uploads, the view and the connection go on.
 
     ``detail`` is a text for the log, and ``message`` a sentence for the person at the browser. Both
-    default to the ``message`` of the class.
+    default to the ``message`` of the class. A lazy translation as ``message`` is translated into
+    the language of the page.
     """
 
     code: str = "upload_failed"
-    message: str = "The upload failed. Please try again."
+    message: str | Promise = _("The upload failed. Please try again.")
     #: Whether the call that raised the error may succeed if it is repeated.
     retryable: bool = False
 
-    def __init__(self, detail: str = "", *, message: str = "") -> None:
-        super().__init__(detail or message or self.message)
+    def __init__(self, detail: str = "", *, message: str | Promise = "") -> None:
+        super().__init__(detail or str(message or self.message))
         if message:
             self.message = message
 
 
 class ProtocolError(UploadError):
     code = "protocol_error"
-    message = "The upload was interrupted. Please choose the file again."
+    message: str | Promise = _("The upload was interrupted. Please choose the file again.")
 
 
 class InvalidMessage(ProtocolError):
@@ -74,7 +87,7 @@ class InvalidMessage(ProtocolError):
 
 class UnknownSlot(ProtocolError):
     code = "unknown_slot"
-    message = "This page does not take files here. Please reload it."
+    message = _("This page does not take files here. Please reload it.")
 
 
 class UnknownUpload(ProtocolError):
@@ -89,6 +102,13 @@ class ChunkOutOfOrder(ProtocolError):
     code = "chunk_out_of_order"
 
 
+class WrongOffset(ProtocolError):
+    """The client wants to go on at another byte than the next one. The upload goes on."""
+
+    code = "wrong_offset"
+    message = _("The upload was interrupted. Please try again.")
+
+
 class ChunkTooLarge(ProtocolError):
     code = "chunk_too_large"
 
@@ -101,109 +121,135 @@ class LimitExceeded(ProtocolError):
     """The client sends more than its limit allows, and the server cannot slow it down."""
 
     code = "limit_exceeded"
-    message = "The file came faster than it could be stored. Please try again later."
+    message = _("The file came faster than it could be stored. Please try again later.")
 
 
 class SizeMismatch(ProtocolError):
     code = "size_mismatch"
-    message = "The file changed while it was uploaded. Please choose it again."
+    message = _("The file changed while it was uploaded. Please choose it again.")
+
+
+class DigestMismatch(ProtocolError):
+    """The bytes are not those of which the client sent a checksum or a digest."""
+
+    code = "digest_mismatch"
+    message = _("The file was damaged on its way. Please try again.")
 
 
 class Forbidden(UploadError):
     code = "forbidden"
-    message = "You are not allowed to upload files here."
+    message = _("You are not allowed to upload files here.")
+
+
+class Unauthenticated(UploadError):
+    """A request needs a token, or another one than it has. The upload waits."""
+
+    code = "unauthenticated"
+    message = _("Please log in again.")
 
 
 class ValidationFailed(UploadError):
     """A file is refused. Raise this, or a subclass, in a :class:`~djust_uploads.Validator`."""
 
     code = "invalid_file"
-    message = "This file is not accepted."
+    message = _("This file is not accepted.")
 
 
 class FileTooLarge(ValidationFailed):
     code = "file_too_large"
-    message = "The file is too large."
+    message = _("The file is too large.")
 
 
 class TooManyFiles(ValidationFailed):
     code = "too_many_files"
-    message = "Too many files. Remove one before you add another."
+    message = _("Too many files. Remove one before you add another.")
+
+
+class TooFewFiles(ValidationFailed):
+    """``consume_uploaded_entries()`` was called before ``min_entries`` files were complete."""
+
+    code = "too_few_files"
+    message = _("There are not enough files yet. Please add more.")
+
+
+class TotalTooLarge(ValidationFailed):
+    code = "total_too_large"
+    message = _("There is no room for this file: all files together are too large.")
 
 
 class TypeNotAccepted(ValidationFailed):
     code = "type_not_accepted"
-    message = "Files of this type are not accepted here."
+    message = _("Files of this type are not accepted here.")
 
 
 class ContentMismatch(ValidationFailed):
     code = "content_mismatch"
-    message = "The file's content does not match its name. Please check the file."
+    message = _("The file's content does not match its name. Please check the file.")
 
 
 class ActiveContent(ValidationFailed):
     code = "active_content"
-    message = "Files that can run scripts (HTML, SVG, JavaScript) are not accepted."
+    message = _("Files that can run scripts (HTML, SVG, JavaScript) are not accepted.")
 
 
 class ImageTooLarge(ValidationFailed):
     """An image takes too much memory when it is decoded."""
 
     code = "image_too_large"
-    message = "The image has too many pixels. Please make it smaller."
+    message = _("The image has too many pixels. Please make it smaller.")
 
 
 class UnsafeArchive(ValidationFailed):
     """An archive would fill the disk, or write outside of its folder, when it is unpacked."""
 
     code = "unsafe_archive"
-    message = "This archive can't be accepted: it is damaged, too large, or unsafe to unpack."
+    message = _("This archive can't be accepted: it is damaged, too large, or unsafe to unpack.")
 
 
 class DuplicateFile(ValidationFailed):
     """The application has the file already."""
 
     code = "duplicate_file"
-    message = "This file is already there."
+    message = _("This file is already there.")
 
 
 class Infected(ValidationFailed):
     """A virus scanner found a virus in the file."""
 
     code = "infected"
-    message = "The file contains a virus or other malicious software, and was deleted."
+    message = _("The file contains a virus or other malicious software, and was deleted.")
 
 
 class NotScanned(ValidationFailed):
     """A virus scanner gave no verdict on the file."""
 
     code = "not_scanned"
-    message = "The file could not be checked for viruses. Please try again later."
+    message = _("The file could not be checked for viruses. Please try again later.")
 
 
 class SinkError(UploadError):
     """The store failed, for example with an error that fits none of the subclasses."""
 
     code = "storage_error"
-    message = "The file could not be stored. Please try again later."
+    message = _("The file could not be stored. Please try again later.")
 
 
 class SinkUnavailable(SinkError):
     """The call may succeed if it is repeated, for example after a 503 or a broken connection."""
 
     code = "storage_unavailable"
-    message = "The storage does not answer at the moment. Please try again."
+    message = _("The storage does not answer at the moment. Please try again.")
     retryable = True
 
 
 class SinkTimeout(SinkUnavailable):
     code = "timeout"
-    message = "The storage took too long to answer. Please try again."
+    message = _("The storage took too long to answer. Please try again.")
 
 
 class SinkFull(SinkError):
     code = "storage_full"
-    message = "There is no space left for this file. Please try again later."
+    message = _("There is no space left for this file. Please try again later.")
 
 
 class SinkMisconfigured(SinkError):
@@ -216,29 +262,54 @@ class NotResumable(SinkError):
     """The upload cannot go on from its checkpoint, for example because its bytes were swept."""
 
     code = "not_resumable"
-    message = "The upload can't go on. Please choose the file again."
+    message = _("The upload can't go on. Please choose the file again.")
 
 
 class UploadExpired(UploadError):
     code = "expired"
-    message = "The upload stood still for too long. Please try again."
+    message = _("The upload stood still for too long. Please try again.")
 
 
 class UploadLocked(UploadError):
     code = "locked"
-    message = "This upload goes on in another window."
+    message: str | Promise = _("This upload goes on in another window.")
+
+
+class ReceiptError(UploadError):
+    """The token for a complete upload cannot be turned into the upload."""
+
+    code = "receipt_error"
+    message = _("The uploaded file was not found. Please choose it again.")
+
+
+class ReceiptForged(ReceiptError):
+    code = "receipt_forged"
+
+
+class ReceiptForeign(ReceiptError):
+    code = "receipt_foreign"
+
+
+class ReceiptExpired(ReceiptError):
+    code = "receipt_expired"
+    message = _("The uploaded file has expired. Please choose it again.")
+
+
+class ReceiptUsed(ReceiptError):
+    code = "receipt_used"
+    message = _("The uploaded file was used already. Please choose it again.")
 
 
 class NotComplete(UploadError):
     """``entry.file`` or ``entry.data`` was read before the entry was complete."""
 
     code = "not_complete"
-    message = "The file has not arrived yet."
+    message = _("The file has not arrived yet.")
 
 
 class UploadCancelled(UploadError):
     code = "cancelled"
-    message = "The upload was cancelled."
+    message = _("The upload was cancelled.")
 
 
 class InvalidSlot(ValueError):

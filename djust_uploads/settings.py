@@ -15,12 +15,14 @@ This example shows all keys with their defaults, except for ``SINKS``::
         "SHA256": False,                           # whether to compute entry.sha256
         "RESUME_CACHE": "default",                 # an alias of CACHES, for resumable slots
         "RESUME_TTL": 86400,                       # seconds for which an upload may be interrupted
+        "FORM_UPLOADS_URL": "/uploads/",           # the path of FormUploads
+        "CORS_ORIGINS": [],                        # origins whose pages may upload over HTTP
     }
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -53,6 +55,11 @@ class UploadSettings:
     #: Seconds for which an interrupted upload, or a complete one that nobody has consumed, is
     #: remembered.
     resume_ttl: float = 24 * 3600
+    #: The path at which FormUploads is routed, with a slash at its end.
+    form_uploads_url: str = "/uploads/"
+    #: Origins such as ``"https://app.example.com"`` whose pages may use an UploadEndpoint. ``"*"``
+    #: stands for all origins, without cookies.
+    cors_origins: Sequence[str] = ()
 
     @classmethod
     def names(cls) -> dict[str, str]:

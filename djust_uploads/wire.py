@@ -20,8 +20,10 @@ import functools
 import struct
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from django.utils.functional import Promise
 
 from .exceptions import InvalidMessage, UploadError
 
@@ -125,6 +127,12 @@ class Registration:
     client_size: int
     client_relative_path: str = ""
     resumable: bool = False
+    #: What the client tells of the file beside its name and type. Only HTTP carries it.
+    client_metadata: Mapping[str, str] = field(default_factory=dict)
+    #: The SHA-256 that the file must have, in hexadecimal digits, or ``""``. Only HTTP carries it.
+    expected_sha256: str = ""
+    #: What the door keeps with the upload, as JSON has it.
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, message: Mapping[str, Any]) -> Registration:
@@ -185,11 +193,19 @@ def registered(
 
 
 def progress(
-    ref: str, upload_name: str, status: str, *, progress: int, offset: int, limit: int
+    ref: str,
+    upload_name: str,
+    status: str,
+    *,
+    progress: int,
+    offset: int,
+    limit: int,
+    taken: int = 0,
 ) -> dict[str, Any]:
     """Return the message that says where an upload stands.
 
-    ``progress`` is in percent. ``offset`` and ``limit`` are in bytes.
+    ``progress`` is in percent. In bytes are what the sink has ``taken``, what is durable
+    (``offset``), and the position up to which the client may send (``limit``).
     """
     return {
         "type": "upload_progress",
@@ -199,6 +215,7 @@ def progress(
         "progress": progress,
         "offset": offset,
         "limit": limit,
+        "taken": taken,
     }
 
 
@@ -207,7 +224,7 @@ def failed(ref: str, error: UploadError, upload_name: str = "") -> dict[str, Any
     return failed_before(ref, upload_name, error.code, error.message)
 
 
-def failed_before(ref: str, upload_name: str, code: str, message: str) -> dict[str, Any]:
+def failed_before(ref: str, upload_name: str, code: str, message: str | Promise) -> dict[str, Any]:
     """Return what :func:`failed` returns, for an error that was saved as a code and a sentence."""
     return {
         "type": "upload_progress",
@@ -218,6 +235,11 @@ def failed_before(ref: str, upload_name: str, code: str, message: str) -> dict[s
         "code": code,
         "error": message,
     }
+
+
+def together(message_type: str, uploads: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several messages in one, for a client that takes lists. Each has its own ``type``."""
+    return {"type": message_type, "uploads": uploads}
 
 
 def configs(slots: dict[str, Any]) -> dict[str, Any]:

@@ -46,11 +46,23 @@ intersphinx_mapping = (
 #: The pages are read on GitHub as well. There, relative links lead to files outside of docs/.
 REPOSITORY = "https://github.com/djust-org/djust-uploads/blob/main/"
 
+#: Files outside of docs/ that pages of the site include.
+INCLUDED = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+}
 
-def link_to_repository(app, name: str, source: list[str]) -> None:
-    """Replace the target of links that leave docs/ with the address of the file on GitHub."""
-    source[0] = re.sub(r"\]\(\.\./", f"]({REPOSITORY}", source[0])
+
+def replace_links(app, name: str, source: list[str]) -> None:
+    """Let links that leave docs/ lead to a page of the site, or to the file on GitHub."""
+
+    def target(link: re.Match[str]) -> str:
+        path = link[1]
+        return f"]({INCLUDED.get(path, REPOSITORY + path)}"
+
+    source[0] = re.sub(r"\]\(\.\./([^)#]+)", target, source[0])
 
 
 def setup(app) -> None:
-    app.connect("source-read", link_to_repository)
+    app.connect("source-read", replace_links)

@@ -1,4 +1,4 @@
-# Install Azurite, which stands for Azure in the tests, beside a Python: azurite.sh PREFIX
+# Install Azurite, which the tests use as Azure, into a directory: azurite.sh PREFIX
 set -eu
 prefix=$1/azurite
 
@@ -8,5 +8,5 @@ fi
 # A registry that does not answer must not keep the other tests waiting for long.
 options="--silent --fetch-retries 1 --fetch-timeout 20000"
 if ! command -v npm >/dev/null || ! timeout 120 npm install $options --prefix "$prefix" azurite@3.35; then
-  echo "Azurite is not to be had here: ObjectStoreSink is not tested on Azure."
+  echo "Azurite cannot be installed here, so ObjectStoreSink is not tested on Azure."
 fi

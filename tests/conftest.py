@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import django
 import pytest
@@ -14,7 +14,9 @@ django.setup()
 import hypothesis
 
 from djust_uploads.testing import UploadClient
+from tests.support import servers
 from tests.support.azure_stores import azurite
+from tests.support.preloaded import Preloaded
 from tests.support.servers import Server, serve
 
 # djust can't be installed beside Django 6. tests/wheel.sh runs the tests that do not need djust.
@@ -26,6 +28,40 @@ collect_ignore += [] if azurite() else ["sinks/object_store/test_azure.py"]
 # The machine may be busy: how long an example takes says nothing.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
+
+
+#: The files that take longest, to be started first: a long file at the end keeps one worker busy
+#: while the others have nothing left to do.
+_SLOWEST = (
+    "browser/test_reconnecting.py",
+    "resuming/test_resume_ends.py",
+    "sinks/buckets/test_faults.py",
+    "sinks/test_crashes.py",
+    "browser/test_examples.py",
+    "flow/test_windows.py",
+    "sinks/buckets/test_objects.py",
+    "resuming/test_two_processes.py",
+    "sinks/s3/test_resuming.py",
+    "uploads/test_state_machine.py",
+    "browser/test_client_resume.py",
+    "sinks/buckets/test_socket.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order for ``--dist loadfile --no-loadscope-reorder``."""
+    here = Path(__file__).parent
+    rank = {here / name: number for number, name in enumerate(_SLOWEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def preloaded() -> Iterator[None]:
+    """Servers do not begin with their imports."""
+    servers.preloaded = Preloaded()
+    yield
+    servers.preloaded.close()
+    servers.preloaded = None
 
 
 @pytest.fixture(scope="session", params=["uvicorn", "daphne"])
@@ -65,69 +101,18 @@ def seaweedfs_store(tmp_path_factory: pytest.TempPathFactory):
         yield store
 
 
-@pytest.fixture(params=["moto", "seaweedfs"])
-def store(request: pytest.FixtureRequest):
-    """An empty bucket on each store."""
-    from tests.support.s3_stores import empty
+@pytest.fixture(scope="session")
+def gcs_emulator():
+    from tests.support.gcs_stores import emulator
 
-    store = request.getfixturevalue(f"{request.param}_store")
-    empty(store)
-    yield store
-    assert store.uploads() == []
-
-
-@pytest.fixture
-async def broken(moto_store):
-    """An empty bucket of moto's, behind a proxy that breaks as told."""
-    from tests.support.faulty import faulty
-    from tests.support.s3_stores import empty
-
-    empty(moto_store)
-    async with faulty(moto_store.endpoint_url) as proxy:
-        yield proxy
-
-
-# What the tests of resuming share.
+    with emulator() as store:
+        yield store
 
 
 @pytest.fixture(scope="session")
-def caches(tmp_path_factory: pytest.TempPathFactory):
-    """Caches that processes share, by kind: the environment of a site that uses it."""
-    from tests.support.caches import KINDS, running
-
-    with contextlib.ExitStack() as stack:
-        directory = tmp_path_factory.mktemp("cache")
-        yield {kind: stack.enter_context(running(kind, directory)) for kind in KINDS}
-
-
-@pytest.fixture
-def cache(caches):
-    """The one to be preferred."""
-    return next(iter(caches.values()))
-
-
-@pytest.fixture(scope="session")
-def gcs_store():
+def gcs_proxy(gcs_emulator):
     """The emulator, behind the proxy that corrects it."""
-    from tests.support.gcs_stores import emulator, proxy
+    from tests.support.gcs_stores import proxy
 
-    with emulator() as store, proxy(store) as corrected:
-        yield corrected
-
-
-@pytest.fixture(params=["default", "s3", "gcs"])
-def destination(request: pytest.FixtureRequest):
-    """A temporary file, or an empty bucket."""
-    from tests.support import resuming
-    from tests.support import s3_stores as stores
-
-    if request.param == "s3":
-        store = request.getfixturevalue("seaweedfs_store")
-        stores.empty(store)
-        return resuming.s3(store)
-    if request.param == "gcs":
-        store = request.getfixturevalue("gcs_store")
-        store.empty()
-        store.reset()
-        return resuming.gcs(store)
-    return resuming.TEMPORARY
+    with proxy(gcs_emulator) as store:
+        yield store

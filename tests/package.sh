@@ -8,5 +8,5 @@ rm -rf "$dist"
 "$bin/python" -m build --quiet --outdir "$dist" . >/dev/null
 "$bin/twine" check --strict "$dist"/*
 "$bin/check-wheel-contents" "$dist"/*.whl
-# What git tracks and the sdist lacks, or the other way round, is an error.
+# A file that git tracks and the sdist lacks is an error, and so is the reverse.
 PATH="$PWD/$bin:$PATH" "$bin/check-manifest"

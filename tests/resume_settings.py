@@ -1,6 +1,6 @@
 """Settings for ``tests.sites.resume``: what differs comes from the environment.
 
-``SINKS`` and ``CACHE`` are JSON, ``DATABASE`` is the path of an SQLite file.
+``SINKS``, ``CACHE`` and ``UPLOAD_SETTINGS`` are JSON, ``DATABASE`` is the path of an SQLite file.
 """
 
 import json
@@ -18,7 +18,11 @@ DATABASES = {
         "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
     }
 }
-DJUST_UPLOADS = {"SINKS": json.loads(os.environ.get("SINKS", "{}"))}
+ROOT_URLCONF = os.environ.get("URLCONF")
+DJUST_UPLOADS = {
+    "SINKS": json.loads(os.environ.get("SINKS", "{}")),
+    **json.loads(os.environ.get("UPLOAD_SETTINGS", "{}")),
+}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

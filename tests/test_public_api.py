@@ -22,6 +22,7 @@ EXPECTED = [
     "StorageSink",
     "TemporaryFileSink",
     "UploadConsumer",
+    "UploadEndpoint",
     "UploadEntry",
     "UploadError",
     "UploadInfo",

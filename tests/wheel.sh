@@ -1,8 +1,9 @@
 # Run the tests against the installed wheel: wheel.sh PYTHON WHEEL
 #
-# They run on Django 6 where there is a Python for it, and otherwise with PYTHON on the Django that
-# pip chooses. djust cannot be installed beside Django 6, so these tests need no djust and no browser.
-# Tests of stores, windows and dying processes do not depend on Django: `make unit` runs those.
+# If there is a Python for Django 6, the tests run on Django 6. Otherwise they run with PYTHON, on the
+# Django that pip chooses. djust cannot be installed beside Django 6, so the tests that need djust or
+# a browser do not run here. Neither do tests of stores, windows and dying processes, which do not
+# depend on Django. `make unit` runs all of them.
 set -eu
 default_python=$1
 wheel=$2
@@ -37,7 +38,7 @@ else
   "$venv/bin/pip" install --quiet --no-deps --force-reinstall "$wheel"
 fi
 
-# In the checkout, the tests would import the package that lies there.
+# In the root of the clone, the tests would import the package from there, and not the wheel.
 rm -rf "$copy"
 mkdir -p "$copy"
 cp -R tests examples benchmarks pyproject.toml "$copy"
@@ -50,10 +51,10 @@ assert "site-packages" in path.parts, f"not the installed wheel: {path}"
 '
 
 apart=""
-for path in sinks/s3 sinks/gcs sinks/object_store sinks/test_contract sinks/test_saving \
+for path in sinks/buckets sinks/s3 sinks/gcs sinks/object_store sinks/test_contract sinks/test_saving \
   sinks/test_django_storages sinks/test_crashes sinks/test_temporary_file support flow/test_window \
   resuming/test_sigkill resuming/test_two_processes resuming/test_resume_ends testing/test_contract \
   uploads/test_state_machine test_benchmarks; do
   apart="$apart --ignore-glob=tests/$path*"
 done
-"$pytest" --numprocesses 3 --dist loadfile -m 'not alone' $apart
+"$pytest" --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone' $apart

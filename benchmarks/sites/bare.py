@@ -1,6 +1,6 @@
-"""The limit: an ASGI application that receives messages and drops them.
+"""An ASGI application that receives messages and drops them. Nothing can be faster.
 
-It answers as an upload server does, so that the client has one way to upload into all of them.
+It answers as an upload server does, so that the client can treat all servers alike.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any
 
 from benchmarks.meter import metered
 
-#: Bytes of a frame that says that all is sent.
+#: Bytes of the frame which says that all bytes are sent.
 ENDING = 17
 
 
 def answer_to(text: str) -> str:
-    """For a registration: there is no limit."""
+    """Return the answer to a registration. It has no limit."""
     return json.dumps({"type": "upload_registered", "ref": json.loads(text)["ref"]})
 
 

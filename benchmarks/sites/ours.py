@@ -1,5 +1,8 @@
-"""A plain Channels site of ours. ``DJUST_UPLOADS`` in the environment is the setting as JSON; the
-slots are named after their chunk sizes."""
+"""A plain Channels site with djust_uploads.
+
+The environment variable ``DJUST_UPLOADS`` has the setting as JSON. Each slot is named after its
+chunk size.
+"""
 
 from __future__ import annotations
 

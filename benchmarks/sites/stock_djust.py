@@ -1,4 +1,4 @@
-"""djust's own uploads, with its limits on messages raised so that they work at all."""
+"""djust's own uploads. Without higher limits for messages, such uploads would fail."""
 
 from __future__ import annotations
 

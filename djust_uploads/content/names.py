@@ -12,8 +12,19 @@ _MAX_CLIENT_NAME = 200
 _MAX_SAFE_NAME = 100
 
 
+#: Characters that nobody sees: marks that change the direction of the text around them, with which
+#: "gpj.exe" looks like "exe.jpg" (https://www.unicode.org/reports/tr9/), and spaces without width.
+#: Joiners are not among them: Persian words and joined emoji need them.
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+
+#: They join what is before them and what comes next, so they mean nothing at an end.
+_JOINERS = "\u200c\u200d"
+
+
 def clean_client_name(name: str) -> str:
-    """Return the last component of a file name, without control or formatting characters.
+    """Return the last component of a file name, without control and invisible characters.
 
     The result has no separators, and is never ``"."``, ``".."`` or empty. So it is safe in
     ``default_storage.save(f"avatars/{entry.client_name}", …)``. It has at most 200 bytes in UTF-8.
@@ -21,9 +32,8 @@ def clean_client_name(name: str) -> str:
     # The last component is at the end. A hostile client may send a megabyte before it.
     name = unicodedata.normalize("NFC", name[-4 * _MAX_CLIENT_NAME :])
     last = re.split(r"[/\\]", name)[-1]
-    # The category Cf contains the overrides of the writing direction. With them, "gpj.exe" looks
-    # like "exe.jpg".
-    kept = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cf", "Cs")).strip()
+    kept = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cs"))
+    kept = _INVISIBLE.sub("", kept).strip().strip(_JOINERS).strip()
     return _shorten(kept, _MAX_CLIENT_NAME) if kept.strip(". ") else "upload"
 
 

@@ -10,15 +10,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http.request import validate_host
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import override
 
 from .. import wire
+from ..exceptions import UploadError
 from ..uploads.manager import UploadManager
-from .handlers import is_event_handler
+from .handlers import call, is_event_handler
 from .messages import MAX_MESSAGE_SIZE, UPLOAD_MESSAGES, UploadMessages
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
@@ -60,10 +62,10 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         self._events: list[str] = []
         await self.accept()
         try:
-            await _call(self.mount)
+            await call(self.mount)
         except Exception:
             logger.exception("%s.mount() raised", type(self).__name__)
-            await self.send_json({"type": "error", "error": "The page could not be set up."})
+            await self.send_json({"type": "error", "error": _("The page could not be set up.")})
             await self.close(code=1011)
             return
         await self.send_json({"type": "mount", "upload_configs": self.client_configs()})
@@ -140,7 +142,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         # Deeply nested brackets exhaust the parser's stack.
         except (ValueError, RecursionError) as exc:
             logger.warning("message refused: %s", exc)
-            await self.send_json({"type": "error", "error": "The message was not understood."})
+            await self.send_json({"type": "error", "error": _("The message was not understood.")})
             return
         if message["type"] in UPLOAD_MESSAGES:
             await self.handle_upload_message(message)
@@ -149,7 +151,7 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         elif message["type"] == "event":
             await self._handle_event(message)
         else:
-            await self.send_json({"type": "error", "error": "Unknown message type."})
+            await self.send_json({"type": "error", "error": _("Unknown message type.")})
 
     def _decode(self, text: str | None) -> dict[str, Any]:
         if text is None:
@@ -162,24 +164,35 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         return message
 
     async def _handle_event(self, message: Mapping[str, Any]) -> None:
-        """Call the handler, and answer with the ``ref`` that the page gave the event."""
-        reply = {"type": "noop", "ref": message.get("ref")}
+        """Call the handler, and answer with the ``ref`` that the page gave the event.
+
+        The page's language is active meanwhile.
+        """
         configs = self.client_configs()
+        with override(await self.language_of(message)):
+            reply = {"type": "noop", "ref": message.get("ref"), **await self._run_handler(message)}
+            await self._flush_events()
+            if self.client_configs() != configs:
+                await self.send_json(wire.configs(self.client_configs()))
+            await self.send_json(reply)
+
+    async def _run_handler(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is wrong, as keys of the answer."""
         try:
             handler, params = self._handler(message)
         except ValueError as exc:
             logger.warning("event refused: %s", exc)
-            reply |= {"type": "error", "error": "The page asked for something it may not."}
-        else:
-            try:
-                await _call(handler, **params)
-            except Exception:
-                logger.exception("%s raised", message["event"])
-                reply |= {"type": "error", "error": "Something went wrong. Please try again."}
-        await self._flush_events()
-        if self.client_configs() != configs:
-            await self.send_json(wire.configs(self.client_configs()))
-        await self.send_json(reply)
+            return {"type": "error", "error": _("The page asked for something it may not.")}
+        try:
+            await call(handler, **params)
+        except UploadError as exc:
+            # Its sentence is meant for the person at the page.
+            logger.warning("%s raised (%s): %s", message["event"], exc.code, exc)
+            return {"type": "error", "error": exc.message}
+        except Exception:
+            logger.exception("%s raised", message["event"])
+            return {"type": "error", "error": _("Something went wrong. Please try again.")}
+        return {}
 
     def _handler(self, message: Mapping[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
         name, params = message.get("event"), message.get("params") or {}
@@ -194,11 +207,3 @@ class UploadConsumer(UploadMessages, AsyncWebsocketConsumer):
         except TypeError as exc:
             raise ValueError(f"params of {name}: {exc}") from None
         return handler, params
-
-
-async def _call(function: Callable[..., Any], /, **params: Any) -> Any:
-    if inspect.iscoroutinefunction(function):
-        return await function(**params)
-    # Channels has one thread for all thread-sensitive calls. A handler that saves a large file
-    # there would keep the handlers of all other pages waiting.
-    return await database_sync_to_async(function, thread_sensitive=False)(**params)

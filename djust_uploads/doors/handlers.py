@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from channels.db import database_sync_to_async
+
 
 class HasTurns(Protocol):
     """What a handler's object must have. An :class:`~djust_uploads.UploadMixin` has it."""
@@ -47,6 +49,15 @@ def run_handlers_in_turns(cls: type) -> None:
             is_handler = inspect.isfunction(method) and is_event_handler(method)
             if is_handler and not hasattr(method, "_runs_in_turn"):
                 setattr(cls, name, _in_turn(method))
+
+
+async def call(function: Callable[..., Any], /, **params: Any) -> Any:
+    """Call a method of the application, in a thread unless it is a coroutine function."""
+    if inspect.iscoroutinefunction(function):
+        return await function(**params)
+    # Channels has one thread for all thread-sensitive calls. A handler that saves a large file
+    # there would keep the handlers of all other pages waiting.
+    return await database_sync_to_async(function, thread_sensitive=False)(**params)
 
 
 def _in_turn(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from django.utils.translation import override
 from djust.websocket import LiveViewConsumer as StockConsumer
 from djust.websocket_utils import _post_only_rules_deny as post_only_rules_deny
 
@@ -81,7 +82,9 @@ class LiveViewConsumer(UploadMessages, StockConsumer):
         if await post_only_rules_deny(self.view_instance):
             error = Forbidden("refused by what only post() runs")
             logger.warning("upload refused (%s): %s", error.code, error)
-            await self.send_upload_message(wire.failed(str(message.get("ref"))[:64], error))
+            with override(await self.language_of(message)):
+                ref, sentence = str(message.get("ref"))[:64], str(error.message)
+            await self.send_upload_message(wire.failed_before(ref, "", error.code, sentence))
             return
         await self.handle_upload_message(message)
 

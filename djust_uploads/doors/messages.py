@@ -9,6 +9,7 @@ from typing import Any
 from .. import wire
 from ..resuming.owners import owner_of
 from ..uploads.connection import DEFAULT_MESSAGE_SIZE
+from ..uploads.languages import language_of, load_catalogue
 from ..uploads.manager import UploadManager
 
 #: The most characters of a JSON message.
@@ -32,7 +33,7 @@ class UploadMessages:
         raise NotImplementedError
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        slows = not _reads_ahead(receive)
+        slows = not reads_ahead(receive)
         self._max_message_size = max_message_size(receive, send)
 
         async def receive_others() -> dict[str, Any]:
@@ -70,13 +71,25 @@ class UploadMessages:
         if message["type"] == "upload_configs":
             await self.send_upload_message(wire.configs(self.client_configs()))
             return
+        if message["type"] == "upload_keep":
+            if manager := self.upload_manager():
+                manager.keep(message)
+            return
         # Without a slot there is no manager, but the client must hear that its file is refused.
         manager = self.upload_manager() or UploadManager()
         connection = manager.connection
         connection.owner = connection.owner or owner_of(self.scope)  # type: ignore[attr-defined]
         connection.max_message_size = self._max_message_size
+        if connection.language is None:
+            connection.language = await self.language_of(message)
         answer = manager.resume if message["type"] == "upload_resume" else manager.register
         await answer(message, self.send_upload_message)
+
+    async def language_of(self, message: Mapping[str, Any]) -> str:
+        """Return the language of the page that sent ``message``. Its catalogue is in memory."""
+        language = language_of(self.scope, message.get("language"))  # type: ignore[attr-defined]
+        await load_catalogue(language)
+        return language
 
     def client_configs(self) -> dict[str, Any]:
         """Return what the browser needs to know about each slot."""
@@ -102,7 +115,7 @@ def max_message_size(receive: Any, send: Any) -> int:
     return DEFAULT_MESSAGE_SIZE
 
 
-def _reads_ahead(receive: Any) -> bool:
+def reads_ahead(receive: Any) -> bool:
     """Return whether the server goes on reading a socket while we receive nothing from it.
 
     daphne does: ``receive`` is the ``get`` of a queue without a bound. uvicorn stops reading, and
@@ -115,4 +128,4 @@ def _reads_ahead(receive: Any) -> bool:
 #: What uvicorn, hypercorn, and daphne's protocol (autobahn's) call their limit.
 _MESSAGE_SIZES = ("ws_max_size", "websocket_max_message_size", "maxMessagePayloadSize")
 
-UPLOAD_MESSAGES = frozenset({"upload_register", "upload_resume", "upload_configs"})
+UPLOAD_MESSAGES = frozenset({"upload_register", "upload_resume", "upload_configs", "upload_keep"})

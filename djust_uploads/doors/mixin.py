@@ -32,6 +32,9 @@ _REPLAYABLE = (
     "sink",
     "resumable",
     "allow_active_content",
+    "min_entries",
+    "max_total_size",
+    "image_max_size",
 )
 
 
@@ -72,6 +75,9 @@ class UploadMixin:
         allow_active_content: bool = False,
         validators: Iterable[Validator] = (),
         on_complete: Callable[[UploadEntry], Any] | None = None,
+        min_entries: int = 0,
+        max_total_size: int | None = None,
+        image_max_size: int | None = None,
         writer: type | None = None,
     ) -> UploadSlot:
         """Declare a slot. Call it in ``mount()``; the template has ``dj-upload="name"``.
@@ -96,6 +102,13 @@ class UploadMixin:
         :param validators: Your own checks, as instances of :class:`~djust_uploads.Validator`.
         :param on_complete: A function or coroutine function that is called with each entry when its
             file is stored, before the client is told.
+        :param min_entries: How many files must be complete before they are consumed. The page does
+            not submit a form with fewer, and :meth:`consume_uploaded_entries` raises
+            :class:`~djust_uploads.exceptions.TooFewFiles`.
+        :param max_total_size: The most bytes of all files of the slot together.
+        :param image_max_size: Pixels. The browser makes JPEG, PNG and WebP pictures smaller before
+            it sends them, so that neither side is longer. The picture that is sent is upright, and
+            does not say where it was taken. A client that is not our page may send larger ones.
         :param writer: A djust ``UploadWriter`` class, instead of a ``sink``. It runs in a thread.
 
         Raises :class:`~djust_uploads.exceptions.InvalidSlot` or
@@ -119,6 +132,9 @@ class UploadMixin:
             allow_active_content=allow_active_content,
             validators=tuple(validators),
             on_complete=on_complete,
+            min_entries=min_entries,
+            max_total_size=max_total_size,
+            image_max_size=image_max_size,
         )
         if self._upload_manager is None:
             self._upload_manager = UploadManager()
@@ -137,6 +153,9 @@ class UploadMixin:
         returns. If the handler raises an exception, that entry and the entries after it stay for
         the next call. An entry on which ``entry.postpone()`` was called stays too. Files that the
         sink does not keep are deleted after the handler has returned, so ``list()`` works.
+
+        Raises :class:`~djust_uploads.exceptions.TooFewFiles` if fewer entries are complete than the
+        slot's ``min_entries``.
         """
         self._uploads_version += 1
         return (self._upload_manager or UploadManager()).consume(name)

@@ -138,6 +138,8 @@ class Window:
 
     def must_tell(self, received: int) -> bool:
         """Return whether the client may have to wait unless it is told the new limit now."""
+        if received >= self._end:
+            return False
         if not self._buffered and self.told_limit - received < self._least:
             # The client cannot send its next chunk before it hears from us, even if it has
             # overstepped its limit. If it has to wait for its turn, it is told when its turn comes.

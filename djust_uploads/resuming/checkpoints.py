@@ -42,6 +42,20 @@ class Checkpoints:
         self._saved_at = 0.0
         self._failed = False
 
+    async def opened(self, saved: SavedUpload, writer: SinkWriter) -> bool:
+        """Save the first checkpoint of an upload that was announced.
+
+        Return ``False`` if the writer has none. Raises :class:`UploadLocked` if another process
+        stores the upload.
+        """
+        checkpoint = await _checkpoint_of(writer)
+        if checkpoint is None:
+            return False
+        saved = replace(saved, checkpoint=checkpoint, generation=self._saved.generation)
+        if await self._try(self._lease.save(saved)):
+            self._saved = saved
+        return True
+
     @classmethod
     async def begin(
         cls, upload_id: str, saved: SavedUpload, writer: SinkWriter
@@ -74,18 +88,16 @@ class Checkpoints:
             self._saved_at = now
             await self.save(writer)
 
-    async def save(self, writer: SinkWriter, status: str = "uploading") -> None:
+    async def save(self, writer: SinkWriter, status: str = "uploading", **changed: Any) -> None:
         """Save a checkpoint. :attr:`offset` tells how many bytes it has.
 
-        Raises :class:`UploadLocked` if another connection has resumed the upload.
+        ``changed`` are other values of the record. Raises :class:`UploadLocked` if another
+        connection has resumed the upload.
         """
         # The offset is read first: bytes that are stored meanwhile belong to the next checkpoint.
         offset = writer.offset
-        saved = replace(
-            self._saved,
-            checkpoint=await _checkpoint_of(writer) or self._saved.checkpoint,
-            status=status,
-        )
+        checkpoint = await _checkpoint_of(writer) or self._saved.checkpoint
+        saved = replace(self._saved, checkpoint=checkpoint, status=status, **changed)
         if await self._try(self._lease.save(saved)):
             self._saved, self.offset = saved, max(self.offset, offset)
 
@@ -104,11 +116,11 @@ class Checkpoints:
         await self.save(writer)
 
     async def check(self) -> None:
-        """Raises :class:`UploadLocked` if the upload is certainly not ours any more."""
+        """Raise :class:`UploadLocked` if the upload certainly belongs to another process."""
         await self._try(self._lease.check())
 
     async def superseded(self) -> bool:
-        """Return whether the upload is certainly not ours any more."""
+        """Return whether the upload certainly belongs to another process."""
         try:
             await self.check()
         except UploadLocked:
@@ -124,12 +136,12 @@ class Checkpoints:
 
     async def end_with(self, error: UploadError) -> bool:
         """Let nobody go on with the upload. A client that tries to is told the error."""
-        saved = replace(self._saved, status="error", code=error.code, error=error.message)
+        saved = replace(self._saved, status="error", code=error.code, error=str(error.message))
         return await self._end(self._lease.save(saved))
 
     async def consume(self) -> bool:
         """Note that the application has the file. A client that tries to go on is told so."""
-        return await self._end(self._lease.save(replace(self._saved, status="consumed")))
+        return await self._end(self._lease.conclude(replace(self._saved, status="consumed")))
 
     async def _end(self, call: Awaitable[None]) -> bool:
         try:

@@ -6,14 +6,16 @@ process needs to go on, a :class:`~djust_uploads.resuming.saved.SavedUpload`. A 
 the upload supersedes the token. ``add()`` is atomic in Django's caches, so of several processes
 that try, one succeeds, and the others are told that the upload is locked.
 
-The process before may not know yet that it was superseded. It saves under its own token, which
-nobody reads any more, and finds out there, before it acknowledges a byte. It also asks before it
-creates or deletes anything.
+The process that had the upload before may not know yet that it was superseded. What it saves under
+its own token, nobody reads any more. It checks its token each time that it saves, before it
+acknowledges any bytes to its client. It also checks its token before it finishes or deletes
+anything.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +28,8 @@ from django.core.cache import BaseCache, caches
 from ..exceptions import UploadLocked
 from ..settings import upload_settings
 from .saved import SavedUpload
+
+logger: logging.Logger = logging.getLogger("djust_uploads")
 
 T = TypeVar("T")
 
@@ -51,6 +55,19 @@ class Lease:
         """Return the lease of a new upload, or ``None`` if there is an upload of that name."""
         lease = cls(upload_id, secrets.token_hex(8))
         return lease if await _in_cache(lease._begin, saved) else None
+
+    @classmethod
+    async def announce(cls, upload_id: str, saved: SavedUpload) -> Lease | None:
+        """Return the lease of a new upload whose sink is not open yet.
+
+        From now on any process can begin to store it. Return ``None`` if the cache does not answer:
+        then only this process can.
+        """
+        try:
+            return await cls.begin(upload_id, saved)
+        except Exception:
+            logger.exception("%s is not resumable: the resume cache failed", saved.ref)
+            return None
 
     def _begin(self, cache: BaseCache, saved: SavedUpload) -> bool:
         self._set(cache, saved)
@@ -86,12 +103,16 @@ class Lease:
         before = cache.get(self._names.holder)
         if before is None:
             return None
-        if not cache.add(self._names.claim(before), True, _CLAIM_TIMEOUT):
+        claim = self._names.claim(before)
+        if not cache.add(claim, True, _CLAIM_TIMEOUT):
             raise UploadLocked("another connection resumes it at this moment")
-        # The record is read after the claim. What the process before saved earlier is in it. What
-        # that process saves from now on, it does not acknowledge to its client.
+        # The record is read after the claim. It contains everything that the process before has
+        # acknowledged. From now on, that process finds the claim and acknowledges nothing more.
         record = cache.get(self._names.saved(before))
         if record is None:
+            # The upload has ended. Whoever asks next must be told the same, and not that it is
+            # locked.
+            cache.delete(claim)
             return None
         saved = SavedUpload(**record)
         saved = replace(saved, generation=saved.generation + 1)
@@ -114,8 +135,27 @@ class Lease:
             cache.add(self._names.holder, self._token, _ttl())
         self._check(cache)
 
+    async def conclude(self, saved: SavedUpload) -> None:
+        """Save the end of the upload, and let no other process take it over meanwhile.
+
+        If two processes try at the same time, one succeeds. Raises :class:`UploadLocked` if the
+        lease is superseded, or is being superseded.
+        """
+        await _in_cache(self._conclude, saved)
+
+    def _conclude(self, cache: BaseCache, saved: SavedUpload) -> None:
+        self._check(cache)
+        claim = self._names.claim(self._token)
+        # A process that supersedes the token reads the record after it has made this claim. It must
+        # not find an end there that we then do not acknowledge.
+        if not cache.add(claim, True, _CLAIM_TIMEOUT):
+            raise UploadLocked("another connection resumes it at this moment")
+        self._set(cache, saved)
+        cache.set(self._names.holder, self._token, _ttl())
+        cache.delete(claim)
+
     async def check(self) -> None:
-        """Raises :class:`UploadLocked` if the lease is superseded."""
+        """Raise :class:`UploadLocked` if the lease is superseded."""
         await _in_cache(self._check)
 
     def _check(self, cache: BaseCache) -> None:
@@ -130,12 +170,12 @@ class Lease:
 
     def _end(self, cache: BaseCache) -> None:
         self._check(cache)
-        # Claim the upload as a process does that supersedes the token. From here on nobody else
-        # can.
+        # Claim the upload as if to supersede our own token. From here on no other process can.
         claim = self._names.claim(self._token)
         if not cache.add(claim, True, _CLAIM_TIMEOUT):
             raise UploadLocked("another connection has resumed it")
-        # The token stays. Otherwise the process before us would believe that it has the upload.
+        # The token stays. Without it, the process before us would believe that its own token is
+        # still the valid one.
         cache.delete(self._names.saved(self._token))
         cache.delete(claim)
 

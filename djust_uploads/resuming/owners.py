@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+_BY_SECRET = "secret:"
+
 
 def owner_of(scope: Mapping[str, Any]) -> str | None:
     """Return the user of a connection, or else its session, or ``None`` if it has neither.
@@ -20,6 +22,19 @@ def owner_of(scope: Mapping[str, Any]) -> str | None:
     session = scope.get("session")
     key = getattr(session, "session_key", None)
     return f"session:{key}" if key else None
+
+
+def owner_by_secret(secret: str) -> str:
+    """Return the owner of an upload whose client has neither a user nor a session.
+
+    Whoever knows the secret is the owner.
+    """
+    return f"{_BY_SECRET}{secret}"
+
+
+def is_by_secret(owner: str) -> bool:
+    """Return whether an owner is known by a secret only."""
+    return owner.startswith(_BY_SECRET)
 
 
 def upload_id_of(owner: str, ref: str) -> str:

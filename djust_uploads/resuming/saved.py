@@ -26,8 +26,22 @@ class SavedUpload:
     checkpoint: dict[str, Any] = field(default_factory=dict)
     #: How often another process has taken the upload over.
     generation: int = 0
-    #: ``"uploading"``, ``"complete"``, ``"consumed"`` or ``"error"``.
+    #: ``"registered"`` before the sink was opened, then ``"uploading"``, ``"complete"``,
+    #: ``"consumed"`` or ``"error"``.
     status: str = "uploading"
     #: The code and the sentence of the error, if the status is ``"error"``.
     code: str = ""
     error: str = ""
+    #: What the client tells of the file beside its name and type.
+    client_metadata: dict[str, str] = field(default_factory=dict)
+    #: The SHA-256 that the file must have, in hexadecimal digits, or ``""``.
+    expected_sha256: str = ""
+    #: The SHA-256 that the complete file has, or ``""`` if it was not computed.
+    sha256: str = ""
+    #: What a door keeps with the upload, for requests that other processes handle.
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a sink was opened for the upload."""
+        return self.status != "registered"

@@ -1,8 +1,8 @@
 """The contract between djust_uploads and a sink.
 
 A **sink** is a configured destination. There is one instance for each alias and process, and all
-uploads share it. A **writer** writes one file into the sink. This is a complete sink, which stores
-files in a folder::
+uploads to that alias share it. A **writer** writes one file into the sink. This is a complete sink,
+which stores files in a folder::
 
     import asyncio
     from pathlib import Path
@@ -33,7 +33,7 @@ files in a folder::
 
         async def finish(self):
             if self.stored is None:
-                await self.write(b"")                    # an empty file has had no write() before
+                await self.write(b"")              # For an empty file, write() was never called.
                 self.stored = LocalFile(str(self.path), self.upload.safe_client_name, self.offset,
                                         content_type=self.upload.content_type)
             return self.stored
@@ -45,13 +45,13 @@ What a sink can rely on:
 
 * Before ``open()`` is called, the first bytes of the file have been checked, and
   ``upload.safe_client_name`` is safe in a path, a key or a header.
-* The calls to one writer never overlap. Calls to different writers of one sink do.
+* The calls to one writer never overlap. Calls to different writers of one sink may.
 * ``write()`` gets the bytes of the file in order. ``finish()`` is called when all ``upload.size``
   bytes have been written.
 * ``finish()``, ``abort()`` or ``release()`` ends a writer, and ``write()`` is not called after it.
   If one of the three raises an exception, it or another one of them may be called again. After
-  ``finish()`` has returned the file, ``checkpoint()`` and ``release()`` may still be called, and
-  ``abort()`` if the upload fails after all.
+  ``finish()`` has returned the file, only ``checkpoint()`` and ``release()`` may still be called.
+  If the upload fails after all, the file's ``adelete()`` is called.
 * ``flush()`` and ``checkpoint()`` are called for resumable uploads only, between other calls. The
   upload may go on after them.
 * If another process resumes an upload, the writer in this process is released. It is not finished

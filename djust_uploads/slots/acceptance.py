@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import SuspiciousFileOperation
-from django.utils.text import get_valid_filename
+from django.utils.text import format_lazy, get_valid_filename
+from django.utils.translation import gettext_lazy as _
 
 from ..content.names import type_of_name
+from ..content.sizes import readable_size
 from ..content.sniffing import (
     GENERIC_TYPES,
     compatible,
@@ -45,7 +47,10 @@ def check_registration(slot: UploadSlot, entry: UploadEntry) -> None:
     if entry.client_size > slot.max_file_size:
         raise FileTooLarge(
             f"{entry.client_size} bytes, over {slot.max_file_size}",
-            message=f"The file is too large: at most {_readable(slot.max_file_size)} are accepted.",
+            message=format_lazy(
+                _("The file is too large: at most {size} are accepted."),
+                size=readable_size(slot.max_file_size),
+            ),
         )
     if not slot.allow_active_content and (
         is_active(entry.client_type) or any(map(is_active_name, _stored_names(entry)))
@@ -86,7 +91,9 @@ def _check_accepted(slot: UploadSlot, entry: UploadEntry) -> None:
     if not accepted.takes_name(entry.client_name) or not agrees:
         raise TypeNotAccepted(
             f"{entry.client_name!r}, claimed to be {claimed!r}, in a slot for {slot.accept!r}",
-            message=f"Files of this type are not accepted here. Accepted: {slot.accept}.",
+            message=format_lazy(
+                _("Files of this type are not accepted here. Accepted: {types}."), types=slot.accept
+            ),
         )
 
 
@@ -96,15 +103,6 @@ def _claimed_type(entry: UploadEntry) -> str:
     # file this type.
     is_csv = type_of_name(entry.client_name) == "text/csv"
     return "" if is_csv and entry.client_type == "application/vnd.ms-excel" else entry.client_type
-
-
-def _readable(size: int) -> str:
-    amount: float = size
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if amount < 1000 or unit == "GB":
-            break
-        amount = amount // 1000 if amount % 1000 == 0 else round(amount / 1000, 1)
-    return f"{amount} {unit}"
 
 
 def check_content(slot: UploadSlot, entry: UploadEntry, head: bytes) -> None:

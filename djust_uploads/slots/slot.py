@@ -38,6 +38,9 @@ class UploadSlot:
     allow_active_content: bool = False
     validators: tuple[Validator, ...] = ()
     on_complete: Callable[[UploadEntry], Any] | None = None
+    min_entries: int = 0
+    max_total_size: int | None = None
+    image_max_size: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -48,6 +51,9 @@ class UploadSlot:
         self._check_int("max_entries", 1, None)
         self._check_int("max_file_size", 0, None)
         self._check_int("chunk_size", 1, MAX_CHUNK_SIZE)
+        self._check_int("min_entries", 0, self.max_entries)
+        self._check_optional("max_total_size")
+        self._check_optional("image_max_size")
         self._check_validators()
         if self.on_complete is not None and not callable(self.on_complete):
             raise InvalidSlot(f"on_complete must be callable. Got: {self.on_complete!r}")
@@ -72,6 +78,10 @@ class UploadSlot:
         ):
             bounds = f"at least {low}" if high is None else f"from {low} to {high}"
             raise InvalidSlot(f"{name} must be an integer, {bounds}. Got: {value!r}")
+
+    def _check_optional(self, name: str) -> None:
+        if getattr(self, name) is not None:
+            self._check_int(name, 1, None)
 
     def _check_validators(self) -> None:
         for validator in self.validators:
@@ -108,4 +118,14 @@ class UploadSlot:
             "chunk_size": self.chunk_size,
             "auto_upload": self.auto_upload,
             "resumable": self.resumable,
+            **self._set_options(),
         }
+
+    def _set_options(self) -> dict[str, int]:
+        """Return those options of which most slots have none."""
+        options = {
+            "min_entries": self.min_entries,
+            "max_total_size": self.max_total_size,
+            "image_max_size": self.image_max_size,
+        }
+        return {name: value for name, value in options.items() if value}

@@ -44,23 +44,30 @@ class Validator:
         return None
 
     def check_chunk(self, entry: UploadEntry, chunk: bytes) -> Awaitable[None] | None:
-        """Judge the next bytes, before the sink gets them. Every byte of the file comes by once, in
-        order. The client is slowed down while the method runs."""
+        """Judge the next bytes, before the sink gets them.
+
+        Every byte of the file is passed once, in order. The client is slowed down while the method
+        runs."""
         return None
 
     def check_end(self, entry: UploadEntry) -> Awaitable[None] | None:
-        """Judge the file when ``check_chunk`` has had all its bytes, and before the sink finishes
-        it. A file that is refused here never becomes an object in a cloud store."""
+        """Judge the file when ``check_chunk`` has got all of its bytes.
+
+        The sink has not finished the file yet. A file that is refused here never becomes an object
+        in a cloud store."""
         return None
 
     def check_file(self, entry: UploadEntry, file: SinkFile) -> Awaitable[None] | None:
-        """Judge the stored file, before the upload is complete. ``file`` is at its first byte, and
-        is deleted if it is refused."""
+        """Judge the stored file, before the upload is complete.
+
+        ``file`` is at its first byte. It is deleted if it is refused."""
         return None
 
     def ended(self, entry: UploadEntry) -> Awaitable[None] | None:
-        """Free what the validator holds. Called once for each upload whose first bytes arrived,
-        however the upload ends. What it raises is only logged."""
+        """Free what the validator holds.
+
+        This is called once for each upload whose first bytes have arrived, however the upload ends.
+        If it raises an exception, the exception is only logged."""
         return None
 
     @classmethod

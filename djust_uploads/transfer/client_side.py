@@ -81,8 +81,23 @@ class ClientSide:
         except UploadError as error:
             self.stop(error)
             return
-        if repeated:
-            data = data[repeated:]
+        self._take(data[repeated:] if repeated else data)
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Take the next bytes of a client that counts bytes instead of chunks, and never wait.
+
+        Bytes beyond the declared size end the transfer. What arrives after that is dropped.
+        """
+        if self.stopped:
+            return
+        try:
+            self._entry.accept_bytes(len(data))
+        except UploadError as error:
+            self.stop(error)
+            return
+        self._take(data)
+
+    def _take(self, data: bytes | memoryview) -> None:
         self._frames.append(data)
         self.window.feed(len(data), self._entry.received)
         self._fed.set()
@@ -128,6 +143,19 @@ class ClientSide:
                 # A message is the only way to find out whether the client has gone: its end is not
                 # noticed while its socket is not read.
                 await self._reports.progress()
+
+    async def drained(self) -> None:
+        """Return when the client no longer oversteps its limit, or another connection has it.
+
+        Meanwhile nobody reads the client's socket, so TCP slows the client down. Unlike
+        :meth:`room`, this waits for as long as the sink takes: an HTTP client knows no limit.
+        """
+        recipient = self._reports.recipient
+        while self.overstepped and not (self.stopped or self._closed):
+            if self._reports.recipient is not recipient:
+                return
+            self._drained.clear()
+            await self._drained.wait()
 
     def stop(self, error: UploadError) -> None:
         """Ask the transfer's task to end with ``error``. The first error counts."""
@@ -204,7 +232,10 @@ class ClientSide:
             raise Abandoned("its owner has too many of them")
         self._abandoned = False
         in_line = attached and window.waits
-        seconds = upload_settings().idle_timeout if attached else PARKED_SECONDS
+        settings = upload_settings()
+        parked = min(PARKED_SECONDS, settings.resume_ttl)
+        patience = settings.idle_timeout + self._reports.recipient.patience
+        seconds = patience if attached else parked
         if not self.stopped:
             try:
                 with self._deadline.within(TURN_TIMEOUT if in_line else seconds):

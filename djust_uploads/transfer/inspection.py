@@ -25,16 +25,16 @@ logger: logging.Logger = logging.getLogger("djust_uploads")
 #: with validators wait for them.
 _validating = ThreadPoolExecutor(thread_name_prefix="upload-validator")
 
-#: Bytes to read at once of a stored file that is inspected once more.
+#: Bytes that are read at once of a stored file that is inspected again.
 _READ_SIZE = 1024 * 1024
 
 
 class Inspection:
-    """Passes one upload's bytes by everything that may refuse them.
+    """Passes one upload's bytes to all checks that may refuse them.
 
     The transfer calls :meth:`check_head`, then :meth:`check_chunk` for each chunk,
-    :meth:`check_end` and :meth:`check_file`. An upload that another process began was not inspected
-    here: its file is inspected whole by :meth:`check_file`. All methods raise an
+    :meth:`check_end` and :meth:`check_file`. If another process began the upload, not all of its
+    bytes were inspected here, so :meth:`check_file` inspects the whole file. All methods raise an
     :class:`~djust_uploads.exceptions.UploadError` for a file that is refused.
     """
 
@@ -63,7 +63,7 @@ class Inspection:
 
     @property
     def reads_all(self) -> bool:
-        """Whether anything judges more than the first bytes."""
+        """Whether there is a check of more than the first bytes."""
         return self._guard is not None or bool(self._readers)
 
     async def check_chunk(self, chunk: bytes | memoryview) -> None:
@@ -74,7 +74,7 @@ class Inspection:
             await self._ask(validator, validator.check_chunk, bytes(chunk))
 
     async def check_end(self) -> None:
-        """Judge the file whose bytes have all passed."""
+        """Judge the file when all of its bytes were passed to :meth:`check_chunk`."""
         if self._guard:
             await in_thread(self._guard.feed, b"", True)
         for validator in self._readers:

@@ -7,7 +7,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..exceptions import NotResumable, SinkError, SinkTimeout, UploadCancelled, UploadError
+from ..exceptions import (
+    NotResumable,
+    SinkError,
+    SinkTimeout,
+    UploadCancelled,
+    UploadError,
+    UploadLocked,
+)
 from ..resuming.checkpoints import Checkpoints
 from ..settings import upload_settings
 
@@ -41,9 +48,10 @@ class SinkSide:
         upload_id: str | None,
         deadline: Deadline,
         is_stopped: Callable[[], bool],
+        announced: Checkpoints | None = None,
     ) -> None:
         #: ``None`` for an upload that no other process can resume.
-        self.checkpoints: Checkpoints | None = None
+        self.checkpoints: Checkpoints | None = announced
         self._entry = entry
         self._upload_id = upload_id
         self._deadline = deadline
@@ -60,11 +68,24 @@ class SinkSide:
         sink = slot.resolve_sink(self._entry)
         info = self._entry.info()
         self._writer = writer = await self._retried(lambda: sink.open(info))
-        if self._upload_id:
-            self.checkpoints = await Checkpoints.begin(
-                self._upload_id, self._entry.to_save(info.key, slot.sink_name(sink)), writer
-            )
+        saved = self._entry.to_save(info.key, slot.sink_name(sink))
+        if self.checkpoints:
+            await self._open_announced(self.checkpoints, saved)
+        elif self._upload_id:
+            self.checkpoints = await Checkpoints.begin(self._upload_id, saved, writer)
         return sink
+
+    async def _open_announced(self, announced: Checkpoints, saved: SavedUpload) -> None:
+        """Save the first checkpoint of an upload that every process knows already."""
+        assert self._writer
+        try:
+            if not await announced.opened(saved, self._writer):
+                self.checkpoints = None
+                await announced.end()
+        except UploadLocked:
+            # The other process stores the upload under another key: this writer is nobody's.
+            await self._bounded(self._writer.abort())
+            raise
 
     async def resume(self, slot: UploadSlot, lease: Lease, saved: SavedUpload) -> Sink:
         """Go on with what another process has saved, and return the sink.
@@ -125,7 +146,7 @@ class SinkSide:
         return self._stored
 
     async def check_ours(self) -> None:
-        """Raises :class:`UploadLocked` if another process has taken the upload over."""
+        """Raise :class:`UploadLocked` if another process has taken the upload over."""
         if self.checkpoints:
             await self.checkpoints.check()
 
@@ -138,7 +159,18 @@ class SinkSide:
         self._saved_status = "complete"
         if self.checkpoints:
             assert self._writer
-            await self.checkpoints.save(self._writer, self._saved_status)
+            await self.checkpoints.save(
+                self._writer,
+                self._saved_status,
+                content_type=self._entry.content_type,
+                sha256=self._entry.sha256 or "",
+            )
+
+    async def save_notes(self) -> None:
+        """Save what the door keeps with a complete upload."""
+        if self.checkpoints:
+            assert self._writer
+            await self.checkpoints.save(self._writer, self._saved_status, notes=self._entry.notes)
 
     async def save(self) -> None:
         """Save what another process needs to go on, and as many bytes as can be made durable.

@@ -26,6 +26,7 @@ from asgiref.sync import sync_to_async
 from ..exceptions import SinkError, UploadCancelled, UploadError
 from ..flow.deadline import Deadline
 from ..flow.window import Window
+from ..resuming.checkpoints import Checkpoints
 from ..settings import upload_settings
 from ..slots.acceptance import HEAD_SIZE
 from ..slots.status import Status
@@ -66,7 +67,8 @@ class Transfer:
     """Runs from registration until the entry is complete, failed, cancelled or suspended.
 
     ``upload_id`` is the upload's name for connections that resume it, or ``None`` if nobody may.
-    ``resumed`` is what another process saved, if this transfer goes on from there.
+    ``resumed`` is what was saved of the upload: by another process, if this transfer goes on from
+    there, or by this process, when it announced an upload whose sink is not open yet.
     """
 
     def __init__(
@@ -89,15 +91,26 @@ class Transfer:
         self._deadline = Deadline()
         self._reports = Reports(entry, window, listener, self._lost)
         self.client: ClientSide = ClientSide(entry, window, self._reports, self._deadline)
+        goes_on = resumed is not None and resumed[1].has_begun
         self._sink = SinkSide(
-            entry, upload_id, self._deadline, lambda: self.client.stopped is not None
+            entry,
+            upload_id,
+            self._deadline,
+            lambda: self.client.stopped is not None,
+            Checkpoints(*resumed) if resumed and not goes_on else None,
         )
         self._endings = Endings(entry, self.client, self._sink, self._reports, self._ended)
         self._inspection = Inspection(slot, entry)
-        self._hash = RunningHash() if upload_settings().sha256 and not resumed else None
-        self._task = asyncio.create_task(self._run(resumed), name=f"upload {entry.ref}")
+        self._hash = RunningHash() if self._needs_sha256 and not goes_on else None
+        self._task = asyncio.create_task(
+            self._run(resumed if goes_on else None), name=f"upload {entry.ref}"
+        )
         # A task that is cancelled before it begins does not get to its own ``finally``.
         self._task.add_done_callback(lambda _: self.client.close())
+
+    @property
+    def _needs_sha256(self) -> bool:
+        return upload_settings().sha256 or bool(self.entry.expected_sha256)
 
     def _window_moved(self) -> None:
         self.client.window_moved()
@@ -155,10 +168,17 @@ class Transfer:
         """Delete the file of a complete upload that nobody consumed, if it is still ours."""
         await self._sink.discard()
 
-    async def consumed(self) -> None:
-        """Save that the application has the file."""
-        if self._sink.checkpoints:
-            await self._sink.checkpoints.consume()
+    async def consumed(self) -> bool:
+        """Save that the application has the file. Return whether it was certainly still ours."""
+        return not self._sink.checkpoints or await self._sink.checkpoints.consume()
+
+    async def note(self, **notes: Any) -> None:
+        """Keep what a door wants to know of the complete upload later, in any process.
+
+        The values are JSON. Raises :class:`UploadLocked` if another process has the upload.
+        """
+        self.entry.notes.update(notes)
+        await self._sink.save_notes()
 
     async def superseded(self) -> bool:
         """Return whether another process has taken the upload over."""
@@ -259,8 +279,9 @@ class Transfer:
         entry.finalize()
         await self._reports.progress()
         file = await self._sink.finish()
-        if upload_settings().sha256:
+        if self._needs_sha256 and not entry.sha256:
             entry.sha256 = await (self._hash.hexdigest() if self._hash else sha256_of(file))
+        entry.check_sha256()
         if not self._sink.is_known_complete:
             await self._inspection.check_file(file)
         # All this may have taken long, and another process may have resumed the upload meanwhile.

@@ -1,4 +1,4 @@
-"""One connection, as its manager knows it: its owner, its client, and its event loop."""
+"""``Connection``: the owner, the client and the event loop of one connection."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
+from django.utils import translation
+
 from ..resuming.owners import upload_id_of
 from ..settings import upload_settings
-from ..wire import HEADER_SIZE
+from ..wire import HEADER_SIZE, together
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
@@ -19,6 +21,9 @@ MAX_FRAME_SIZE = 8 * 1024 * 1024
 
 #: Bytes of a message that every server takes: daphne's default, the least of all.
 DEFAULT_MESSAGE_SIZE = 1024 * 1024
+
+#: Seconds for which reports wait for others.
+COLLECTING_TIME = 0.02
 
 #: The tasks that were started. asyncio only holds weak references, and a task must end even if
 #: nobody else refers to its manager any more.
@@ -32,9 +37,16 @@ class Connection:
         #: Whose uploads these are; see :func:`~djust_uploads.resuming.owners.owner_of`. Uploads of
         #: a connection without an owner end with the connection.
         self.owner: str | None = None
+        self._only: str | None = None
         #: Bytes of the longest message that the host's server takes, as far as the door knows.
         self.max_message_size: int = DEFAULT_MESSAGE_SIZE
+        #: Whether the client takes lists of messages: it has sent one.
+        self.takes_lists: bool = False
+        #: The language of the page; see :func:`~djust_uploads.uploads.languages.language_of`.
+        self.language: str | None = None
         self._send: Send | None = None
+        #: By ref: reports that wait for others, to be sent with them.
+        self._reports: dict[str, Mapping[str, Any]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def reach(self, send: Send) -> None:
@@ -55,22 +67,45 @@ class Connection:
 
     def upload_id(self, ref: str) -> str | None:
         """Return the name under which an upload of this owner is resumed."""
+        if self._only:
+            return self._only
         return upload_id_of(self.owner, ref) if self.owner else None
+
+    def hold_only(self, upload_id: str) -> None:
+        """Let the connection have one upload only, whoever its owner is."""
+        self._only, self.owner = upload_id, f"upload:{upload_id}"
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send a message. Raises an exception if the connection is known to be gone."""
         if self._send:
-            await self._send(message)
+            await self._send(self._translated(message))
+
+    def _translated(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a message with its error in the language of the page."""
+        if "error" not in message:
+            return message
+        with translation.override(self.language):
+            return {**message, "error": str(message["error"])}
 
     async def tell(self, message: Mapping[str, Any]) -> None:
         """Send a message that nothing depends on, to a client that may be gone."""
         with contextlib.suppress(Exception):
             await self.send(message)
 
+    def collect(self, message: Mapping[str, Any]) -> None:
+        """Send a report on an upload a moment later, together with others. The last one counts."""
+        if not self._reports:
+            asyncio.get_running_loop().call_later(COLLECTING_TIME, self.spawn, self._send_reports)
+        self._reports[message["ref"]] = message
+
+    async def _send_reports(self) -> None:
+        reports, self._reports = self._reports, {}
+        await self.tell(together("upload_progress", [dict(report) for report in reports.values()]))
+
     def soon(self, function: Callable[..., object], *args: Any) -> None:
         """Call a function on the event loop. May be called from any thread."""
-        # The loop is closed when the server has ended. Its tasks were cancelled and cleaned up
-        # then.
+        # If the server has ended, the loop is closed. Its tasks were cancelled, and have cleaned
+        # up.
         with contextlib.suppress(RuntimeError):
             assert self._loop
             self._loop.call_soon_threadsafe(function, *args)

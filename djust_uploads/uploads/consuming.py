@@ -1,7 +1,7 @@
-"""Which complete entries the application has looked at, and which it is done with.
+"""Which complete entries the application is using, and which it is done with.
 
-Handlers run in threads. This module changes dictionaries and lists only, each change one step under
-the GIL.
+Handlers run in threads. This module only changes dictionaries and lists, and the GIL makes each
+change one step.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ..slots.status import Status
 class Consumption:
     """Tracks the entries of one connection that its handlers consume.
 
-    An entry that the application looks at is in hand. When the application is done with it, it is
-    consumed. When no handler runs any more, somebody takes the consumed entries and disposes of
-    their files.
+    While the application uses an entry, the entry is *in hand*. When the application is done with
+    it, the entry is consumed. When no handler runs any more, the manager takes the consumed entries
+    (:meth:`take_consumed`) and keeps or deletes their files.
 
     ``take_out`` removes an entry from those that wait to be consumed, and returns whether it was
     among them.

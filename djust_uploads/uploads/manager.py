@@ -1,10 +1,11 @@
-"""One connection's uploads.
+"""``UploadManager``: the uploads of one connection.
 
-A handler may run in a worker thread while frames arrive on the event loop. What a handler calls
-(:meth:`UploadManager.consume`, :meth:`~UploadManager.cancel`, :meth:`~UploadManager.turn`) only
-changes dictionaries and lists. Each change is one step under the GIL. Everything that awaits is
-left to the event loop from which the client's first message came. Before that message there is no
-loop, no task and no file, so a view that is only rendered costs nothing.
+A handler may run in a worker thread while frames arrive on the event loop. The methods that a
+handler calls (:meth:`UploadManager.consume`, :meth:`~UploadManager.cancel`,
+:meth:`~UploadManager.turn`) only change dictionaries and lists, and the GIL makes each change one
+step. Everything that awaits runs on the event loop on which the client's first message arrived.
+Before that message there is no loop, no task and no file. So a view that is only rendered costs
+nothing.
 """
 
 from __future__ import annotations
@@ -33,17 +34,24 @@ from .roster import Roster
 #: connection 10 seconds to end.
 SETTLE_TIMEOUT = 8.0
 
+#: The statuses that a client need not hear of at once.
+_COLLECTED = (Status.FINALIZING, Status.COMPLETE)
+
 
 class UploadManager:
-    """Created by the first ``allow_upload()``, and closed when the connection or the view ends.
+    """Manages the uploads of one connection.
 
-    Every door gives it what arrives, and it tells the door's client. It leaves each part of the
-    work to a class of its own: :class:`~.admission.Admission`, :class:`~.resumption.Resumption`,
+    The first ``allow_upload()`` creates the manager. It is closed when the connection or the view
+    ends. A door passes it the messages and frames of the client. Each part of the work has a class
+    of its own: :class:`~.admission.Admission`, :class:`~.resumption.Resumption`,
     :class:`~.consuming.Consumption` and :class:`~.disposal.Disposal`.
     """
 
     #: A transfer that reports to a manager has a connection.
     attached = True
+
+    #: Seconds beyond ``IDLE_TIMEOUT`` for which its transfers wait for a silent client.
+    patience = 0.0
 
     def __init__(self) -> None:
         self.roster: Roster = Roster()
@@ -53,6 +61,7 @@ class UploadManager:
         self._consumption = Consumption(self.roster.take_out)
         self._disposal = Disposal(self.connection)
         self._closing = False
+        self._busy: set[str] = set()
 
     # The connection calls these on its event loop.
 
@@ -66,11 +75,48 @@ class UploadManager:
         self.connection.reach(send)
         await self._resumption.resume(message)
 
-    async def receive(self, data: bytes, send: Send, *, slows: bool = True) -> None:
-        """Take a binary frame.
+    def keep(self, message: Mapping[str, Any]) -> None:
+        """Note that the client of these uploads is there, though it sends nothing of them.
 
-        Returns when the next frame may be read. That is at once, unless the client oversteps its
-        limit and waiting ``slows`` it down. A frame that is wrong ends its own entry only.
+        Its user has paused them.
+        """
+        refs = message.get("refs")
+        for ref in refs if isinstance(refs, list) else ():
+            if isinstance(ref, str) and (transfer := self.roster.transfers.get(ref)):
+                transfer.client.wake()
+
+    async def admit(self, registration: wire.Registration, send: Send) -> Transfer:
+        """Admit a file whose client may go on in any process. The answer is not sent but returned.
+
+        ``send`` is called whenever the upload has something to tell. Raises the
+        :class:`~djust_uploads.exceptions.UploadError` for which the slot refuses the file.
+        """
+        self.connection.reach(send)
+        return await self._admission.admit(registration)
+
+    async def take_over(self, ref: str, send: Send) -> Transfer:
+        """Go on with an upload of another connection. The answer is not sent but returned.
+
+        The upload's ``entry.restored`` may come later. Raises what
+        :meth:`.resumption.Resumption.take_over` raises.
+        """
+        self.connection.reach(send)
+        return await self._resumption.take_over(ref)
+
+    async def discard(self, ref: str) -> None:
+        """Do what :meth:`cancel` does, and return when nothing of the upload is left."""
+        transfer, entry = self.roster.transfers.get(ref), self.roster.entries.pop(ref, None)
+        if transfer:
+            transfer.stop(UploadCancelled("cancelled"))
+            await transfer.wait_ended()
+        elif entry:
+            await self._disposal.cancelled(entry)
+
+    async def receive(self, data: bytes, send: Send, *, slows: bool = True) -> None:
+        """Take a binary frame, and return when the next frame may be read.
+
+        That is at once, unless the client has overstepped its limit. Then this waits, if ``slows``
+        says that waiting slows the client down. A wrong frame only ends its own entry.
         """
         self.connection.reach(send)
         try:
@@ -104,7 +150,7 @@ class UploadManager:
             await self._admission.refuse_frame(frame.ref, error)
 
     async def aclose(self) -> None:
-        """End every transfer and delete what was never consumed, but park what can be resumed.
+        """Park the uploads that can be resumed. End the others, and delete unconsumed files.
 
         May be called again.
         """
@@ -147,8 +193,14 @@ class UploadManager:
     # A transfer calls these on its listener.
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message. Raises an exception if the connection is known to be gone."""
-        await self.connection.send(message)
+        """Send a message. Raises an exception if the connection is known to be gone.
+
+        Of many small files, the client hears together that they are there.
+        """
+        if self.connection.takes_lists and message.get("status") in _COLLECTED:
+            self.connection.collect(message)
+        else:
+            await self.connection.send(message)
 
     def transfer_ended(self, transfer: Transfer) -> None:
         """Note that an entry is complete, or has its final status."""
@@ -179,8 +231,8 @@ class UploadManager:
         Raises :class:`UploadLocked` while a handler of this connection has the file.
         """
         entry = transfer.entry
-        if self._consumption.in_hand(entry):
-            raise UploadLocked("an event handler has it")
+        if self._consumption.in_hand(entry) or entry.ref in self._busy:
+            raise UploadLocked("the application has it in hand")
         self.roster.remove(entry.ref)
         self.roster.remember(entry.ref)
         if entry.restored:
@@ -207,8 +259,11 @@ class UploadManager:
         return self.roster.client_configs()
 
     def get_upload_state(self) -> dict[str, Any]:
-        """Return ``{{ uploads }}`` for templates. djust's mount message takes the slots' configs
-        from here, and djust has chosen the name."""
+        """Return ``{{ uploads }}`` for templates.
+
+        djust calls this method too, to get the slots' configs for its mount message. So its name
+        must not change.
+        """
         return self.roster.template_state()
 
     def cancel(self, ref: str) -> None:
@@ -224,7 +279,17 @@ class UploadManager:
     def consume(self, name: str) -> ConsumedEntries:
         """Return the slot's complete entries; see
         :meth:`~djust_uploads.UploadMixin.consume_uploaded_entries`."""
+        self.roster.check_enough(name)
         return ConsumedEntries(self._consumption, self.roster.live(name))
+
+    @contextlib.contextmanager
+    def busy_with(self, entry: UploadEntry) -> Iterator[None]:
+        """Let no other connection have the entry while the application looks at it."""
+        self._busy.add(entry.ref)
+        try:
+            yield
+        finally:
+            self._busy.discard(entry.ref)
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:

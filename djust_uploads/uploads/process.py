@@ -1,4 +1,4 @@
-"""What all connections of one process share."""
+"""``parking``: the resumable uploads, which all connections of one process share."""
 
 from __future__ import annotations
 

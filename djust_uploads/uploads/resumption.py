@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import wire
 from ..exceptions import (
@@ -22,6 +22,7 @@ from ..transfer.transfer import Listener, Transfer
 from . import process
 
 if TYPE_CHECKING:
+    from ..resuming.saved import SavedUpload
     from ..slots.slot import UploadSlot
     from .connection import Connection
     from .roster import Roster
@@ -34,8 +35,8 @@ T = TypeVar("T")
 class Resumption:
     """Answers ``upload_resume``, for uploads that this process has and for saved ones.
 
-    The client may have lost the connection over which it sent the upload. Or that connection still
-    lives, and nobody has noticed that it does not lead anywhere.
+    The connection over which the client sent the upload before may have ended. It may also still
+    exist here, because nobody has noticed that the client cannot be reached over it.
     """
 
     def __init__(self, roster: Roster, connection: Connection, listener: Listener) -> None:
@@ -53,18 +54,35 @@ class Resumption:
             await tell(wire.not_resumed(str(message.get("ref"))[:64]))
             return
         try:
-            await self._resume(ref)
+            transfer = await self.take_over(ref)
+            if transfer.entry.restored:
+                await self._answer(transfer)
+            # Otherwise the transfer answers when it knows how many bytes are stored.
         except UploadLocked:
             await tell(wire.not_resumed(ref, "locked"))
+        except AlreadyConsumed as error:
+            await tell(wire.consumed(error.saved.upload_name, [ref]))
+            await tell(wire.not_resumed(ref))
         except NotResumable as error:
             logger.info("%s is not resumed: %s", ref, error)
             await tell(wire.not_resumed(ref))
         except UploadError as error:
             logger.warning("%s is not resumed (%s): %s", ref, error.code, error)
             self._roster.remember(ref)
-            await tell(wire.failed(ref, error))
+            await tell(wire.failed(ref, error, getattr(error, "upload_name", "")))
 
-    async def _resume(self, ref: str) -> None:
+    async def _answer(self, transfer: Transfer) -> None:
+        await self._connection.tell(transfer.answer_resume())
+        if transfer.is_complete:
+            await transfer.report()
+
+    async def take_over(self, ref: str) -> Transfer:
+        """Take an upload of this connection's owner, which this or another process has.
+
+        Raises :class:`NotResumable` if there is none in a slot of this connection,
+        :class:`AlreadyConsumed` if the application has its file, :class:`UploadLocked` if it cannot
+        be taken at the moment, and the error with which it ended if nobody was told of it.
+        """
         if ref in self._roster.entries:
             raise UploadLocked("it is on its way on this connection")
         upload_id = self._connection.upload_id(ref)
@@ -74,12 +92,12 @@ class Resumption:
             if transfer := await self._of_this_process(upload_id):
                 if transfer.entry.status is Status.CONSUMED:
                     # Its handler has just returned, or goes on with other entries.
-                    await self._refuse_consumed(transfer.entry.upload_name, ref)
+                    raise AlreadyConsumed(transfer.entry.to_save())
                 self._checked_slot(transfer.entry)
                 transfer.listener.surrender(transfer)
-                await self._adopt(transfer)
-            else:
-                await self._resume_saved(ref, upload_id)
+                self._adopt(transfer)
+                return transfer
+            return await self._take_saved(ref, upload_id)
 
     async def _of_this_process(self, upload_id: str) -> Transfer | None:
         """Return the upload if this process has it, and no other process has taken it over."""
@@ -107,7 +125,7 @@ class Resumption:
             # The end of the transfer is not awaited, because its sink may hang.
             transfer.stop(UploadLocked("another process has resumed it"))
 
-    async def _adopt(self, transfer: Transfer) -> None:
+    def _adopt(self, transfer: Transfer) -> None:
         """Take an upload of this process, which was parked or had another connection."""
         roster, entry = self._roster, transfer.entry
         roster.ended.pop(entry.ref, None)
@@ -119,16 +137,10 @@ class Resumption:
             roster.entries[entry.ref] = entry
         else:
             roster.add(transfer)
-        if not entry.restored:
-            # The transfer answers when it has found out how many bytes are stored.
-            return
-        await self._connection.tell(transfer.answer_resume())
-        if transfer.is_complete:
-            await transfer.report()
 
-    async def _resume_saved(self, ref: str, upload_id: str) -> None:
+    async def _take_saved(self, ref: str, upload_id: str) -> Transfer:
         saved = await _answer_of_cache(Lease.find(upload_id))
-        if saved and saved.status in ("uploading", "complete"):
+        if saved and saved.status in ("registered", "uploading", "complete"):
             # The checks come before the takeover: a connection that may not have the upload must
             # not take it from another one.
             self._checked_slot(UploadEntry.saved(saved))
@@ -137,32 +149,42 @@ class Resumption:
             raise NotResumable("nothing is known of it")
         lease, saved = superseded
         if saved.status == "consumed":
-            await self._refuse_consumed(saved.upload_name, ref)
+            raise AlreadyConsumed(saved)
         if saved.status == "error":
             await _answer_of_cache(lease.end())
-            self._roster.remember(ref)
-            await self._connection.tell(
-                wire.failed_before(ref, saved.upload_name, saved.code, saved.error)
-            )
-            return
+            raise EndedBefore(saved)
         entry = UploadEntry.saved(saved)
         entry.max_frame_size = self._connection.max_frame_size(entry.chunk_size)
         slot = self._checked_slot(entry)
-        # The transfer answers when it has found out how many bytes are stored.
-        self._roster.add(Transfer(entry, slot, self._listener, upload_id, (lease, saved)))
+        transfer = Transfer(entry, slot, self._listener, upload_id, (lease, saved))
+        self._roster.add(transfer)
+        return transfer
 
     def _checked_slot(self, entry: UploadEntry) -> UploadSlot:
         """Return the slot of an upload that is to be resumed, if the slot takes it."""
         slot = self._roster.slots.get(entry.upload_name)
         if slot is None or not slot.resumable:
             raise NotResumable(f"no resumable slot {entry.upload_name!r}")
-        self._roster.check_places(slot)
+        self._roster.check_places(slot, entry.client_size)
         check_registration(slot, entry)
         return slot
 
-    async def _refuse_consumed(self, upload_name: str, ref: str) -> NoReturn:
-        await self._connection.tell(wire.consumed(upload_name, [ref]))
-        raise NotResumable("the application has the file")
+
+class AlreadyConsumed(NotResumable):
+    """The application has the file of the upload. ``saved`` is what is known of it."""
+
+    def __init__(self, saved: SavedUpload) -> None:
+        super().__init__("the application has the file")
+        self.saved = saved
+
+
+class EndedBefore(UploadError):
+    """The upload failed when no client was there to be told. It has that error's code."""
+
+    def __init__(self, saved: SavedUpload) -> None:
+        super().__init__("it had failed before", message=saved.error)
+        self.code = saved.code
+        self.upload_name = saved.upload_name
 
 
 async def _answer_of_cache(call: Awaitable[T]) -> T:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ..exceptions import TooManyFiles
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from ..content.sizes import readable_size
+from ..exceptions import TooFewFiles, TooManyFiles, TotalTooLarge
 from . import process
 
 if TYPE_CHECKING:
@@ -13,9 +17,13 @@ if TYPE_CHECKING:
     from ..slots.slot import UploadSlot
     from ..transfer.transfer import Transfer
 
-#: Refs to remember after their end. Late frames of a remembered ref are dropped instead of reported
-#: again.
+#: How many refs are remembered after their uploads have ended. Late frames of a remembered ref are
+#: dropped. Late frames of any other ref are reported as an error.
 _REMEMBERED_REFS = 4096
+
+#: Bytes that a client may have sent of files whose registrations are not answered yet. More than
+#: their limits is never buffered: a client that sends more is slowed down.
+EARLY_LIMIT = 256 * 1024
 
 #: The most failed entries that a slot keeps visible.
 _MAX_FAILED = 100
@@ -35,8 +43,8 @@ class Roster:
         self.entries: dict[str, UploadEntry] = {}
         #: Ref to transfer, for entries on their way.
         self.transfers: dict[str, Transfer] = {}
-        #: Ref of an upload that ended, to whether the client was told an error. It is told one
-        #: once.
+        #: Ref of an upload that has ended, to whether the client was told an error. The client is
+        #: told only one error of an upload.
         self.ended: dict[str, bool] = {}
         self._failed: dict[str, deque[UploadEntry]] = {}
 
@@ -70,12 +78,42 @@ class Roster:
         places = min(self.slots[entry.upload_name].max_entries, _MAX_FAILED)
         self._failed.setdefault(entry.upload_name, deque(maxlen=places)).append(entry)
 
-    def check_places(self, slot: UploadSlot) -> None:
-        """Raises :class:`TooManyFiles` if the slot has no place for another file."""
-        # A cancelled entry frees its place at once, but its transfer may take a while to end.
+    def check_places(self, slot: UploadSlot, size: int) -> None:
+        """Raise an error if the slot has no place for another file of ``size`` bytes.
+
+        The error is :class:`TooManyFiles` or :class:`TotalTooLarge`.
+        """
+        self._check_count(slot)
+        if slot.max_total_size is not None:
+            self._check_total(slot, slot.max_total_size, size)
+
+    def _check_count(self, slot: UploadSlot) -> None:
+        if len(self.entries) < slot.max_entries and len(self.transfers) < slot.max_entries:
+            # Of thousands of files, most are registered when others are there already.
+            return
+        # When an entry is cancelled, its place is free at once, but its transfer may take a while
+        # to end. The second condition bounds the number of such transfers.
         running = sum(t.slot.name == slot.name for t in self.transfers.values())
         if len(self.live(slot.name)) >= slot.max_entries or running >= 2 * slot.max_entries:
             raise TooManyFiles(f"{slot.name!r} is full: {slot.max_entries}")
+
+    def _check_total(self, slot: UploadSlot, most: int, size: int) -> None:
+        total = size + sum(entry.client_size for entry in self.live(slot.name))
+        if total > most:
+            raise TotalTooLarge(
+                f"{total} bytes in {slot.name!r}, over {most}",
+                message=format_lazy(
+                    _("There is no room for this file: all files together may have {size}."),
+                    size=readable_size(most),
+                ),
+            )
+
+    def check_enough(self, name: str) -> None:
+        """Raise :class:`TooFewFiles` if fewer files are complete than the slot needs."""
+        slot = self.slots.get(name)
+        complete = sum(entry.complete for entry in self.live(name))
+        if slot and complete < slot.min_entries:
+            raise TooFewFiles(f"{complete} in {name!r}, which needs {slot.min_entries}")
 
     def live(self, name: str) -> list[UploadEntry]:
         """Return the slot's entries on their way and complete ones, in the order of selection."""
@@ -87,13 +125,17 @@ class Roster:
 
     def client_configs(self) -> dict[str, dict[str, Any]]:
         """Return what the browser needs to know about each slot."""
-        return {name: slot.client_config() for name, slot in self.slots.items()}
+        return {
+            name: {**slot.client_config(), "early_limit": EARLY_LIMIT}
+            for name, slot in self.slots.items()
+        }
 
     def template_state(self) -> dict[str, Any]:
         """Return ``{{ uploads }}``: the config, the entries and their errors of each slot."""
+        configs = self.client_configs()
         return {
             name: {
-                "config": slot.client_config(),
+                "config": configs[name],
                 "entries": [entry.template_state() for entry in self.all(name)],
                 "errors": [entry.error for entry in self.all(name) if entry.error],
             }

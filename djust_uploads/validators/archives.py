@@ -1,4 +1,4 @@
-"""Archives: what would come out of them."""
+"""``ArchiveValidator``: refuses archives that are dangerous to unpack."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _READ_SIZE = 256 * 1024
 
-#: Bytes that an ``.xz`` file may want for its dictionary.
+#: The most bytes of memory that the dictionary of an ``.xz`` file may need.
 _XZ_MEMORY = 128 * 1024 * 1024
 
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -38,12 +38,13 @@ class ArchiveValidator(Validator):
     ``max_ratio``      how many times larger than the archive its members may be
     =================  =========================================================================
 
-    Every member is unpacked into nothing and counted, because an archive may declare wrong sizes.
-    The stored file is judged, in a thread, which takes as long as unpacking it. Names that lead out
-    of the folder, links, devices, encrypted members and members that share their bytes are refused
-    too. Archives inside of the archive are members like others: they are not unpacked.
+    Every member is unpacked, and its bytes are counted and dropped, because an archive may declare
+    wrong sizes.
+    This happens in a thread when the file is stored, and takes as long as unpacking it. Names that
+    lead out of the folder, links, devices, encrypted members and members that share their bytes are
+    refused too. An archive within the archive is a member like others, and is not unpacked.
 
-    Files that are no archives pass: ``accept`` says what the slot takes. Raises
+    A file that is not an archive passes. Use ``accept`` to refuse other types. Raises
     :class:`~djust_uploads.exceptions.UnsafeArchive`.
     """
 
@@ -73,7 +74,7 @@ class ArchiveValidator(Validator):
     def _members(
         self, entry: UploadEntry, file: SinkFile
     ) -> Iterator[tuple[str, IO[bytes] | None]]:
-        # A ZIP archive that was cut off has no directory at its end, but still its first header.
+        # A ZIP archive that was cut off has no directory at its end, but it has its first header.
         is_zip = file.read(4) == b"PK\x03\x04" or zipfile.is_zipfile(file)
         file.seek(0)
         if is_zip:
@@ -130,7 +131,7 @@ def _check_xz(file: IO[bytes]) -> None:
 
 
 def _is_tar(file: IO[bytes]) -> bool:
-    """Return whether a file is a tar archive, and go back to its begin."""
+    """Return whether a file is a tar archive, and go back to its first byte."""
     header = file.read(512)
     file.seek(0)
     with contextlib.suppress(tarfile.TarError):

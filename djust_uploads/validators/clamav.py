@@ -1,4 +1,4 @@
-"""A scan for viruses by clamd, ClamAV's daemon, while the bytes pass."""
+"""``ClamAVValidator``: scans files for viruses by clamd, ClamAV's daemon, while they arrive."""
 
 from __future__ import annotations
 

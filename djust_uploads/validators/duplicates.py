@@ -1,4 +1,4 @@
-"""Refusing files that the application already has."""
+"""``DuplicateValidator``: refuses files that the application already has."""
 
 from __future__ import annotations
 

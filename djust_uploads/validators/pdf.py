@@ -1,9 +1,11 @@
-"""PDF files that act: with scripts, with files inside, that start programs."""
+"""``PDFValidator``: refuses PDF files with scripts, embedded files or other active content."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext_lazy as _
 
 from ..exceptions import ActiveContent, ContentMismatch, UploadError
 from ..slots.entry import UploadEntry
@@ -12,7 +14,7 @@ from ..slots.validators import Validator
 if TYPE_CHECKING:
     from ..files import SinkFile
 
-#: Names of dictionary entries, and of actions, that do more than show pages: ISO 32000-2, 12.6.4
+#: Names of dictionary entries and of actions that do more than show pages. See ISO 32000-2, 12.6.4
 #: "Action types", 7.11.4 "Embedded file streams", 12.7.8 "XFA forms", 13.7 "Rich media".
 _ACTIVE = frozenset(
     {
@@ -34,12 +36,12 @@ _MESSAGE = "PDF files with scripts or with files inside are not accepted. Please
 
 
 class PDFValidator(Validator):
-    """Refuses PDF files with active content: JavaScript, actions that start programs or send forms,
-    embedded files, XFA forms.
+    """Refuses PDF files with active content.
 
-    Encrypted files are refused, because nobody can look into them. Files of more than
-    ``max_objects`` objects are refused too. Other types of files pass: ``accept`` says what the
-    slot takes. The stored file is judged, in a thread.
+    That is JavaScript, actions that start programs or send forms, embedded files, and XFA forms.
+    Encrypted files are refused, because their content cannot be checked. Files of more than
+    ``max_objects`` objects are refused too. A file of another type passes. Use ``accept`` to refuse
+    other types. The file is checked in a thread when it is stored.
 
     Raises :class:`~djust_uploads.exceptions.ActiveContent` and
     :class:`~djust_uploads.exceptions.ContentMismatch`. It needs
@@ -65,7 +67,7 @@ class PDFValidator(Validator):
         # pypdf raises nearly anything for a damaged file.
         except Exception as exc:
             raise ContentMismatch(
-                f"{entry!r}: {exc!r}", message="The PDF file is damaged. Please export it again."
+                f"{entry!r}: {exc!r}", message=_("The PDF file is damaged. Please export it again.")
             ) from exc
 
     def _check(self, entry: UploadEntry, file: SinkFile) -> None:
@@ -74,7 +76,7 @@ class PDFValidator(Validator):
         reader = PdfReader(file, strict=False)
         if reader.is_encrypted:
             raise ActiveContent(
-                f"{entry!r} is encrypted", message="Encrypted PDF files are not accepted."
+                f"{entry!r} is encrypted", message=_("Encrypted PDF files are not accepted.")
             )
         for name in _names(reader, self._max_objects):
             if name in _ACTIVE:
@@ -101,7 +103,7 @@ def _names_in(root: Any) -> Iterator[str]:
         value = stack.pop()
         if isinstance(value, dict):
             yield from map(str, value)
-            # The values are read raw: get() would follow references.
+            # The values are read raw, because get() would follow references.
             stack.extend(dict.values(value))
         elif isinstance(value, list):
             stack.extend(list.__iter__(value))

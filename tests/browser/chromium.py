@@ -21,6 +21,8 @@ from playwright.async_api import Browser, BrowserContext, ElementHandle, Page
 #: Playwright's own build can't be had everywhere; Debian's package can.
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+
 #: Records what the client says of uploads, reads of files, preview URLs and sockets, for the tests
 #: to ask.
 RECORDER = """
@@ -63,7 +65,7 @@ async def launch(playwright: Any) -> Browser:
         executable_path=executable(),
         headless=not headed,
         slow_mo=500 if headed else 0,
-        args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"],
+        args=ARGUMENTS,
     )
 
 

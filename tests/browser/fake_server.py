@@ -35,8 +35,8 @@ const resumes = (...sockets) => sockets.map((socket) => socket.of("upload_resume
 
 
 @contextlib.asynccontextmanager
-async def new_context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    context = await browser.new_context()
+async def new_context(browser: Browser, **options: Any) -> AsyncIterator[BrowserContext]:
+    context = await browser.new_context(**options)
     await context.route(f"{ORIGIN}/**", _answer)
     await context.add_init_script(RECORDER)
     yield context

@@ -36,8 +36,7 @@ def commands(text: str) -> list[str]:
 
 def code(text: str) -> Iterator[tuple[str, str]]:
     """Yield what each block of code is for, the paragraph before it, and the block."""
-    for paragraph, block in re.findall(r"([^\n](?:(?!\n\n).)*)\n\n```\w+\n(.*?)```", text, re.S):
-        yield paragraph, block
+    yield from re.findall(r"([^\n](?:(?!\n\n).)*)\n\n```\w+\n(.*?)```", text, re.S)
 
 
 class Project:
@@ -168,7 +167,9 @@ DJUST_PAGE = """
       <button>Save</button>
     </form>
     <div id="gallery">
-      {{% for photo in photos %}}<img src="{{{{ photo.url }}}}" alt="{{{{ photo.name }}}}">{{% endfor %}}
+      {{% for photo in photos %}}
+      <img src="{{{{ photo.url }}}}" alt="{{{{ photo.name }}}}">
+      {{% endfor %}}
     </div>
   </div>
 </body>

@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from tests.browser.chromium import open_page, rows, sha256, until
-from tests.support.gcs_stores import emulator
+from tests.support.gcs_proxys import emulator
 from tests.support.servers import serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,13 +38,13 @@ def stores(moto_store, seaweedfs_store):
 
 
 @pytest.fixture(scope="module")
-def gcs_store():
+def gcs_proxy():
     with emulator() as store:
         yield store
 
 
 @pytest.fixture(scope="module")
-def site(stores, gcs_store, tmp_path_factory):
+def site(stores, gcs_proxy, tmp_path_factory):
     sinks = {
         name: {
             "BACKEND": "djust_uploads.sinks.S3Sink",
@@ -67,7 +67,7 @@ def site(stores, gcs_store, tmp_path_factory):
         "tests.sites.stores:application",
         directory / "uploads",
         SINKS=json.dumps(sinks),
-        STORAGE_EMULATOR_HOST=gcs_store.url,
+        STORAGE_EMULATOR_HOST=gcs_proxy.url,
     ) as server:
         yield server
 
@@ -111,15 +111,15 @@ async def test_every_size_arrives_in_the_bucket(browser, site, stores, sized, na
     assert stores[name].uploads() == []
 
 
-async def test_every_size_arrives_in_google_cloud_storage(browser, site, gcs_store, sized):
+async def test_every_size_arrives_in_google_cloud_storage(browser, site, gcs_proxy, sized):
     consumed = await consumed_from(browser, site, sized, "gcs")
     for path in sized:
         entry = consumed[path.name]
         assert entry["sha256"] == entry["sha256_on_the_way"] == sha256(path)
-        assert hashlib.sha256(gcs_store.read(entry["key"])).hexdigest() == sha256(path)
-        assert gcs_store.stat(entry["key"])["contentType"] == "text/plain"
+        assert hashlib.sha256(gcs_proxy.read(entry["key"])).hexdigest() == sha256(path)
+        assert gcs_proxy.stat(entry["key"])["contentType"] == "text/plain"
         assert entry["key"].endswith(f"-{path.name}")
-    assert len(gcs_store.keys()) == len(sized)
+    assert len(gcs_proxy.keys()) == len(sized)
 
 
 async def test_the_url_of_a_stored_file_can_be_fetched(browser, site, stores, sized):

@@ -15,7 +15,6 @@ import pytest
 
 from djust_uploads import UploadInfo
 from tests.support.crashing_writer import MIB, data_of, made
-from tests.support.gcs_uploads import gcs_emulator  # noqa: F401 (fixture)
 from tests.support.s3_stores import empty
 from tests.support.servers import ROOT
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from djust_uploads.sinks import MemorySink, S3Sink, StorageSink, TemporaryFileSink
 from tests.models import Document, Picture
-from tests.sinks.s3.test_sink import info, write
+from tests.support.buckets import info, write
 from tests.support.s3_stores import KEYS, empty
 
 

@@ -19,18 +19,8 @@ from storages.backends.s3 import S3Storage
 from djust_uploads.exceptions import SinkError
 from djust_uploads.sinks import MemorySink, StorageSink, TemporaryFileSink
 from djust_uploads.sinks.s3 import copying as s3_copy
-from tests.sinks.s3.test_sink import (
-    PART,
-    SMALL,
-    eventually,
-    page_of,
-    sink_for,
-    site,
-    stored,
-    tags,
-    upload,
-)
 from tests.slots.test_entry import make
+from tests.support.buckets import PART, S3, SMALL, eventually, page_of, site, upload
 from tests.support.faulty import NO_ETAG
 from tests.support.s3_stores import KEYS, empty
 
@@ -84,18 +74,18 @@ def in_parts(monkeypatch):
 async def test_the_store_makes_the_copy(store):
     storage = storage_on(store, object_parameters={"CacheControl": "max-age=60"})
     data = os.urandom(SMALL)
-    async with sink_for(store) as sink:
+    async with S3.sink(store) as sink:
         file = await upload(sink, data)
         requests = recorded(*clients_of(sink, storage))
         assert await entry_of(file).asave("photos/first", storage) == "photos/first"
         assert sorted(requests) == ["CopyObject", "HeadObject"]
-        assert stored(store, "public/photos/first") == data
+        assert store.read("public/photos/first") == data
         copy = head(store, "public/photos/first")
         assert (copy["ContentType"], copy["CacheControl"]) == ("image/jpeg", "max-age=60")
         # Neither whose upload it was, nor that nobody consumed it: a sweep would take it.
-        assert copy["Metadata"] == tags(store, "public/photos/first") == {}
-        assert stored(store, file.key) == data
-        assert tags(store, file.key) == {"djust-upload": "unconsumed"}
+        assert copy["Metadata"] == store.tags("public/photos/first") == {}
+        assert store.read(file.key) == data
+        assert store.tags(file.key) == {"djust-upload": "unconsumed"}
         await file.adelete()
     assert store.object_keys() == ["public/photos/first"]
 
@@ -104,22 +94,22 @@ async def test_the_store_makes_the_copy(store):
 async def test_a_large_object_is_copied_in_parts(store, in_parts, size, parts):
     storage = storage_on(store, object_parameters={"CacheControl": "max-age=60"})
     data = os.urandom(size)
-    async with sink_for(store) as sink:
+    async with S3.sink(store) as sink:
         file = await upload(sink, data)
         requests = recorded(*clients_of(sink, storage))
         await entry_of(file).asave("big.jpg", storage)
     assert requests.count("UploadPartCopy") == parts
     assert requests.count("CopyObject") == (not parts)
     assert not {"GetObject", "PutObject", "UploadPart"}.intersection(requests)
-    assert stored(store, "public/big.jpg") == data
+    assert store.read("public/big.jpg") == data
     copy = head(store, "public/big.jpg")
     assert (copy["ContentType"], copy["CacheControl"]) == ("image/jpeg", "max-age=60")
-    assert copy["Metadata"] == tags(store, "public/big.jpg") == {}
+    assert copy["Metadata"] == store.tags("public/big.jpg") == {}
 
 
 async def test_a_name_that_is_taken_gives_another(store):
     storage = storage_on(store, file_overwrite=False)
-    async with sink_for(store) as sink:
+    async with S3.sink(store) as sink:
         names = []
         for content in (b"first", b"second"):
             file = await upload(sink, content)
@@ -127,7 +117,7 @@ async def test_a_name_that_is_taken_gives_another(store):
             names.append(await entry_of(file).asave(storage=storage))
             assert "CopyObject" in requests and "GetObject" not in requests
     assert names[0] == "cat.jpg" and names[1].startswith("cat_")
-    contents = [stored(store, f"public/{name}") for name in names]
+    contents = [store.read(f"public/{name}") for name in names]
     assert contents == [b"first", b"second"]
 
 
@@ -141,7 +131,7 @@ async def test_into_another_bucket_with_an_acl_and_tags(moto_store):
         default_acl="public-read",
         object_parameters={"Tagging": "team=blue", "Metadata": {"from": "tests"}},
     )
-    async with sink_for(moto_store) as sink:
+    async with S3.sink(moto_store) as sink:
         file = await upload(sink, b"content")
         requests = recorded(*clients_of(sink, storage))
         assert await entry_of(file).asave("a/b.jpg", storage) == "a/b.jpg"
@@ -159,19 +149,19 @@ async def test_default_storage_is_seen_through(moto_store):
     keys = {"access_key": "a", "secret_key": "b", "region_name": "us-east-1"}
     place = {"endpoint_url": moto_store.endpoint_url, "bucket_name": "media", "location": "public"}
     configured = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {**keys, **place}}
-    async with sink_for(moto_store) as sink:
+    async with S3.sink(moto_store) as sink:
         file = await upload(sink, b"content")
         with override_settings(STORAGES={"default": configured}):
             requests = recorded(*clients_of(sink, default_storage))
             assert await entry_of(file).asave() == "cat.jpg"
     assert "CopyObject" in requests and "GetObject" not in requests
-    assert stored(moto_store, "public/cat.jpg") == b"content"
+    assert moto_store.read("public/cat.jpg") == b"content"
 
 
 @pytest.mark.parametrize("name", ["../cat.jpg", "/etc/cat.jpg"])
 async def test_a_name_that_leads_out_is_refused(moto_store, name):
     empty(moto_store)
-    async with sink_for(moto_store) as sink:
+    async with S3.sink(moto_store) as sink:
         file = await upload(sink, b"content")
         with pytest.raises(SuspiciousFileOperation):
             await entry_of(file).asave(name, storage_on(moto_store))
@@ -179,18 +169,18 @@ async def test_a_name_that_leads_out_is_refused(moto_store, name):
 
 
 async def test_a_handler_saves_what_it_consumes_through_a_socket(broken, moto_store, tmp_path):
-    async with site(tmp_path, broken.options) as server, page_of(server) as page:
-        await page.upload("s3", "data.bin", b"\x00content")
+    async with site(tmp_path, "S3Sink", S3.options_for(broken)) as server, page_of(server) as page:
+        await page.upload("files", "data.bin", b"\x00content")
         broken.requests.clear()
         await page.event("copy")
         saved = (await page.wait_for(type="push_event", event="copied"))["payload"]
-        await eventually(lambda: tags(moto_store, saved["key"]) == {})
+        await eventually(lambda: moto_store.tags(saved["key"]) == {})
     assert saved["name"] == "copied.bin"
     assert broken.count("GET") == 0 and broken.count("PUT") == 1
     # The sink keeps its file; without the tag neither is swept.
     assert set(moto_store.object_keys()) == {saved["key"], "public/copied.bin"}
-    assert tags(moto_store, "public/copied.bin") == {}
-    assert stored(moto_store, "public/copied.bin") == b"\x00content"
+    assert moto_store.tags("public/copied.bin") == {}
+    assert moto_store.read("public/copied.bin") == b"\x00content"
 
 
 # … or else a stream
@@ -200,12 +190,12 @@ async def test_another_service_gets_a_stream(moto_store, seaweedfs_store):
     empty(moto_store)
     empty(seaweedfs_store)
     storage = storage_on(seaweedfs_store)
-    async with sink_for(moto_store) as sink:
+    async with S3.sink(moto_store) as sink:
         file = await upload(sink, b"content")
         requests = recorded(*clients_of(sink, storage))
         await entry_of(file).asave("cat.jpg", storage)
     assert requests == ["PutObject", "GetObject"]
-    assert stored(seaweedfs_store, "public/cat.jpg") == b"content"
+    assert seaweedfs_store.read("public/cat.jpg") == b"content"
     assert head(seaweedfs_store, "public/cat.jpg")["ContentType"] == "image/jpeg"
 
 
@@ -215,7 +205,7 @@ async def test_credentials_that_may_not_read_the_source_get_a_stream(seaweedfs_s
     store.client().create_bucket(Bucket="archive")
     keys = {"access_key": "archivist", "secret_key": "its own only"}
     storage = storage_on(store, bucket_name="archive", location="", **keys)
-    async with sink_for(store) as sink:
+    async with S3.sink(store) as sink:
         file = await upload(sink, b"content")
         requests = recorded(*clients_of(sink, storage))
         assert await entry_of(file).asave("cat.jpg", storage) == "cat.jpg"
@@ -226,7 +216,7 @@ async def test_credentials_that_may_not_read_the_source_get_a_stream(seaweedfs_s
 
 async def test_a_store_without_copies_gets_a_stream(broken, moto_store, caplog):
     storage = storage_on(broken)
-    async with sink_for(broken) as sink:
+    async with S3.sink(broken) as sink:
         file = await upload(sink, b"content")
         broken.requests.clear()
         broken.faults["PUT"] = ["NotImplemented"]
@@ -234,32 +224,32 @@ async def test_a_store_without_copies_gets_a_stream(broken, moto_store, caplog):
             assert await entry_of(file).asave("cat.jpg", storage) == "cat.jpg"
     assert broken.requests == ["HEAD", "PUT", "GET", "PUT"]
     assert "is streamed" in caplog.text
-    assert stored(moto_store, "public/cat.jpg") == b"content"
+    assert moto_store.read("public/cat.jpg") == b"content"
 
 
 async def test_a_copy_in_parts_that_fails_leaves_no_parts(broken, moto_store, in_parts):
     storage = storage_on(broken)
     data = os.urandom(2 * PART)
-    async with sink_for(broken) as sink:
+    async with S3.sink(broken) as sink:
         file = await upload(sink, data)
         broken.faults["UploadPart 2"] = ["AccessDenied"]
         broken.requests.clear()
         await entry_of(file).asave("cat.jpg", storage)
     assert broken.count("Abort") == 1 and broken.count("GET") > 0
     assert moto_store.uploads() == []
-    assert stored(moto_store, "public/cat.jpg") == data
+    assert moto_store.read("public/cat.jpg") == data
 
 
 async def test_without_an_etag_it_is_a_stream(broken, moto_store):
     broken.faults["Complete"] = [NO_ETAG]
     storage = storage_on(broken)
     data = os.urandom(PART + 1)
-    async with sink_for(broken) as sink:
+    async with S3.sink(broken) as sink:
         file = await upload(sink, data)
         requests = recorded(*clients_of(sink, storage))
         await entry_of(file).asave("cat.jpg", storage)
     assert "CopyObject" not in requests and "GetObject" in requests
-    assert stored(moto_store, "public/cat.jpg") == data
+    assert moto_store.read("public/cat.jpg") == data
 
 
 CSS = {"ContentType": "text/css"}
@@ -285,17 +275,17 @@ async def test_a_storage_that_changes_bytes_gets_a_stream(
 ):
     empty(moto_store)
     storage = storage_on(moto_store, storage_class, **options)
-    async with sink_for(moto_store) as sink:
+    async with S3.sink(moto_store) as sink:
         file = await upload(sink, b"content")
         await entry_of(file).asave("cat.jpg", storage)
-    saved = stored(moto_store, "public/cat.jpg")
+    saved = moto_store.read("public/cat.jpg")
     assert saved != b"content"
     assert reads(saved) == b"content"
 
 
 async def test_what_replaced_the_object_is_not_saved_in_its_place(store):
     storage = storage_on(store)
-    async with sink_for(store) as sink:
+    async with S3.sink(store) as sink:
         file = await upload(sink, b"content")
         store.client().put_object(Bucket="media", Key=file.key, Body=b"another")
         # Over TLS the SDK wraps what reading the body raised.
@@ -402,9 +392,9 @@ async def test_in_its_own_bucket_a_stored_file_is_copied_by_the_store(
     assert await entry_of(file).asave("cat.jpg", storage) == "cat.jpg"
     assert requests.count("CopyObject") + requests.count("UploadPartCopy") == (size // PART or 1)
     assert not {"GetObject", "PutObject", "UploadPart"}.intersection(requests)
-    assert stored(store, "public/cat.jpg") == data
+    assert store.read("public/cat.jpg") == data
     assert head(store, "public/cat.jpg")["ContentType"] == "image/jpeg"
-    assert stored(store, f"public/{file.metadata['key']}") == data
+    assert store.read(f"public/{file.metadata['key']}") == data
 
 
 # django-storages leaves the temporary file open into which it read the compressed object.
@@ -414,14 +404,14 @@ async def test_an_object_that_lies_there_compressed_gets_a_stream(moto_store, st
     packed = storage_on(moto_store, gzip=True, gzip_content_types=["image/jpeg"])
     file = await storing(packed, b"content", spool=True)
     await entry_of(file).asave("cat.jpg", storage_on(moto_store))
-    assert stored(moto_store, "public/cat.jpg") == b"content"
+    assert moto_store.read("public/cat.jpg") == b"content"
 
 
 # Event loops, and the other sinks
 
 
 async def test_on_an_event_loop_save_names_asave(moto_store, storing, tmp_path):
-    async with sink_for(moto_store) as sink:
+    async with S3.sink(moto_store) as sink:
         files = [await upload(sink, b"cat"), await storing(FileSystemStorage(tmp_path / "in"))]
         for file in files:
             for storage in (FileSystemStorage(tmp_path), storage_on(moto_store)):

@@ -61,6 +61,22 @@ class Store:
         listing = self.client().list_objects_v2(Bucket="media")
         return [stored["Key"] for stored in listing.get("Contents", ())]
 
+    def read(self, key: str) -> bytes:
+        content: bytes = self.client().get_object(Bucket="media", Key=key)["Body"].read()
+        return content
+
+    def put(self, key: str, content: bytes) -> None:
+        self.client().put_object(Bucket="media", Key=key, Body=content)
+
+    def head(self, key: str) -> dict[str, Any]:
+        """Return what the store says of an object."""
+        answer: dict[str, Any] = self.client().head_object(Bucket="media", Key=key)
+        return answer
+
+    def tags(self, key: str) -> dict[str, str]:
+        answer = self.client().get_object_tagging(Bucket="media", Key=key)
+        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+
     def uploads(self) -> list[str]:
         """The keys of multipart uploads that nobody ended."""
         listing = self.client().list_multipart_uploads(Bucket="media")

@@ -9,12 +9,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
 
+from tests.support.preloaded import Forked, Preloaded
+
 ROOT = Path(__file__).parent.parent.parent
+
+#: Forks the servers of the tests. Benchmarks leave it unset, and start each server afresh.
+preloaded: Preloaded | None = None
 
 
 def free_port() -> int:
@@ -53,15 +58,21 @@ class Server:
         """Returns when it listens. The one before, if it killed itself, ends first."""
         if hasattr(self, "process"):
             self.process.wait(10)
+        self.process = self._started()
+        _wait_until_up(self.process, self.port, self.log)
+
+    def _started(self) -> subprocess.Popen[bytes] | Forked:
+        if preloaded:
+            _python, _m, module, *args = self._command
+            return preloaded.run(module, *args, log=self.log, env=self._environment, cwd=self._cwd)
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 self._command,
                 cwd=self._cwd,
                 env=self._environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        _wait_until_up(self.process, self.port, self.log)
 
     def kill(self) -> None:
         """SIGKILL: it ends in the middle of whatever it does."""
@@ -102,6 +113,11 @@ class Server:
                 return int(line.split()[1]) * 1024
         raise RuntimeError("no VmHWM")
 
+    def cpu_seconds(self) -> float:
+        """What the process has used so far, all its threads."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
     def reset_peak(self) -> None:
         """https://docs.kernel.org/filesystems/proc.html: writing 5 to clear_refs resets VmHWM."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
@@ -111,12 +127,20 @@ def command(server: str, application: str, port: int) -> list[str]:
     if server == "uvicorn":
         options = ["--port", str(port), "--ws-per-message-deflate", "false", "--lifespan", "off"]
         return [sys.executable, "-m", "uvicorn", application, *options, "--log-level", "warning"]
+    if server == "hypercorn":
+        return [sys.executable, "-m", "hypercorn", "-b", f"127.0.0.1:{port}", application]
     return [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), application]
 
 
 @contextlib.contextmanager
 def serve(
-    application: str, uploads: Path, *, server: str = "uvicorn", cwd: Path = ROOT, **environ: str
+    application: str,
+    uploads: Path,
+    *,
+    server: str = "uvicorn",
+    options: Sequence[str] = (),
+    cwd: Path = ROOT,
+    **environ: str,
 ) -> Iterator[Server]:
     """Run ``application`` until the end of the block. Its temporary files go to ``uploads``, which
     several servers may share."""
@@ -130,7 +154,8 @@ def serve(
         "UPLOAD_DIRECTORY": str(uploads),
         **environ,
     }
-    running = Server(command(server, application, port), port, uploads, environment, cwd)
+    started = [*command(server, application, port), *options]
+    running = Server(started, port, uploads, environment, cwd)
     try:
         running.start()
         yield running
@@ -138,7 +163,7 @@ def serve(
         running.terminate()
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_until_up(process: subprocess.Popen[bytes] | Forked, port: int, log: Path) -> None:
     for _ in range(1500):
         if process.poll() is not None:
             raise RuntimeError(f"the server ended: {log.read_text()}")

@@ -1,6 +1,6 @@
-"""Google's SDK. No other module imports it.
+"""The names of Google's SDK that this package uses. No other module imports the SDK.
 
-Raises an error that says how to install the SDK if it is missing.
+If the SDK is missing, importing this module raises an error that says how to install it.
 """
 
 from __future__ import annotations

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
-from django.core.checks import CheckMessage, Error
-
-from ...exceptions import NotResumable, SinkError, SinkMisconfigured
-from ..base import Sink, UploadInfo
-from ..keys import UploadTo, check_upload_to, literal_prefix, object_key
+from ...exceptions import NotResumable, SinkMisconfigured
+from ..base import UploadInfo
+from ..bucket_sink import BucketSink
+from ..keys import UploadTo, check_upload_to, literal_prefix
 from ..options import DISPOSITIONS, MAX_URL_EXPIRES, is_text, refuse_wrong
 from ..parts import MIB
 from .api import GRANULE
@@ -30,7 +28,7 @@ ACLS = (
 PERMISSIONS = {"create", "delete", "get", "list", "update"}
 
 
-class GCSSink(Sink):
+class GCSSink(BucketSink):
     """Streams each upload into a bucket of Google Cloud Storage.
 
     The object stays in the bucket when the application has consumed it. Uploads can be resumed in
@@ -63,8 +61,6 @@ class GCSSink(Sink):
 
     Raises ``ValueError`` for an option that is not accepted.
     """
-
-    keeps_files = True
 
     def __init__(
         self,
@@ -131,10 +127,8 @@ class GCSSink(Sink):
     # The contract
 
     async def open(self, upload: UploadInfo) -> GCSWriter:
-        # The key is made in a thread, because upload_to may be an application's callable. Nothing
-        # is sent yet. That begins with the first bytes that have passed the validators.
-        key = await asyncio.to_thread(object_key, self.upload_to, upload)
-        return GCSWriter(self._bucket, upload, key)
+        # Nothing is sent yet. That begins with the first bytes that have passed the validators.
+        return GCSWriter(self._bucket, upload, await self._key_of(upload))
 
     async def resume(self, upload: UploadInfo, checkpoint: Mapping[str, Any]) -> GCSWriter:
         """Return a writer that goes on with the checkpoint's session, or with the finished object.
@@ -172,23 +166,16 @@ class GCSSink(Sink):
             if not token:
                 return swept
 
-    def check_store(self) -> Sequence[CheckMessage]:
-        """Return an error if the bucket does not exist or the credentials lack a permission.
-
-        Blocks.
-        """
+    def _ask_store(self) -> None:
         options = self._bucket.options
         updates = options.mark_unconsumed or options.custom_time
         names = PERMISSIONS if updates else PERMISSIONS - {"update"}
-        where = self._bucket.where
         wanted = sorted(f"storage.objects.{name}" for name in names)
-        try:
-            missing = sorted(set(wanted) - self._bucket.api.permissions(wanted))
-            if missing:
-                raise SinkMisconfigured(f"credentials lack {', '.join(missing)} in {where}")
-        except SinkError as error:
-            return [Error(f"{error}", id="djust_uploads.E006")]
-        return []
+        missing = sorted(set(wanted) - self._bucket.api.permissions(wanted))
+        if missing:
+            raise SinkMisconfigured(
+                f"credentials lack {', '.join(missing)} in {self._bucket.where}"
+            )
 
     async def aclose(self) -> None:
         await self._bucket.aclose()

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import posixpath
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Error
 
 from ...exceptions import InvalidSink, SinkError, SinkMisconfigured
-from ..base import Sink, UploadInfo
-from ..keys import UploadTo, check_upload_to, object_key
+from ..base import UploadInfo
+from ..bucket_sink import BucketSink, unencrypted
+from ..keys import UploadTo, check_upload_to
 from ..marks import name_in
 from ..options import (
     DISPOSITIONS,
     MAX_URL_EXPIRES,
-    is_encrypted,
     is_endpoint,
     is_text,
     refuse_wrong,
@@ -39,7 +38,7 @@ from .errors import is_missing
 from .writer import ObjectStoreWriter
 
 
-class ObjectStoreSink(Sink):
+class ObjectStoreSink(BucketSink):
     """Streams each upload into a bucket of S3 or Google Cloud Storage, or a container of Azure.
 
     The requests are made by obstore, a library in Rust. The object stays in the bucket when the
@@ -80,8 +79,6 @@ class ObjectStoreSink(Sink):
 
     Raises ``ValueError`` for an option that is not accepted.
     """
-
-    keeps_files = True
 
     def __init__(
         self,
@@ -168,9 +165,8 @@ class ObjectStoreSink(Sink):
     # The contract
 
     async def open(self, upload: UploadInfo) -> ObjectStoreWriter:
-        # The key is made in a thread, because upload_to may be an application's callable. Nothing
-        # is sent yet. That begins with the first bytes that have passed the validators.
-        key = await asyncio.to_thread(object_key, self.upload_to, upload)
+        # Nothing is sent yet. That begins with the first bytes that have passed the validators.
+        key = await self._key_of(upload)
         if posixpath.normpath(key) != key:
             # obstore refuses "a//b", and stores "a/" under "a".
             raise SinkMisconfigured(f"upload_to gave {key!r}, which has an empty component")
@@ -197,31 +193,18 @@ class ObjectStoreSink(Sink):
         return swept
 
     def check(self) -> Sequence[CheckMessage]:
-        messages: list[CheckMessage] = []
-        if not is_encrypted(self._endpoint_url):
-            messages.append(
-                Warning(
-                    f"The sink for {self._bucket.where} sends files unencrypted.",
-                    hint="Use an https:// endpoint_url.",
-                    id="djust_uploads.W006",
-                )
-            )
+        messages = unencrypted(self._bucket.where, self._endpoint_url)
         try:
             self._bucket.client.made()
         except SinkMisconfigured as error:
             messages.append(Error(f"{error}", id="djust_uploads.E001"))
         return messages
 
-    def check_store(self) -> Sequence[CheckMessage]:
-        """Return an error if the bucket does not exist or refuses the credentials. Blocks."""
+    def _ask_store(self) -> None:
         bucket = self._bucket
-        try:
-            with bucket.translated("list"):
-                listing = obstore.list(bucket.client.get(), bucket.options.marks, chunk_size=1)
-                next(iter(listing), None)
-        except SinkError as error:
-            return [Error(f"{error}", id="djust_uploads.E006")]
-        return []
+        with bucket.translated("list"):
+            listing = obstore.list(bucket.client.get(), bucket.options.marks, chunk_size=1)
+            next(iter(listing), None)
 
     async def aclose(self) -> None:
         # Requests that are running hold a reference to the store until they end.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage
 
 from ...exceptions import NotResumable, SinkError
-from ..base import Sink, UploadInfo
-from ..keys import UploadTo, check_upload_to, literal_prefix, object_key
-from ..options import DISPOSITIONS, MAX_URL_EXPIRES, is_encrypted, is_endpoint, refuse_wrong
+from ..base import UploadInfo
+from ..bucket_sink import BucketSink, unencrypted
+from ..keys import UploadTo, check_upload_to, literal_prefix
+from ..options import DISPOSITIONS, MAX_URL_EXPIRES, is_endpoint, refuse_wrong
 from ..parts import MIB
 from .bucket import Bucket, BucketOptions
 from .checksums import CHECKSUMS, load_checksum
@@ -39,7 +39,7 @@ EXTRA_ARGS = {
 _OUR_KEY = re.compile(r"(?:^|/)[0-9a-f]{32}-[^/]+$")
 
 
-class S3Sink(Sink):
+class S3Sink(BucketSink):
     """Streams each upload into a bucket of S3, or of a store that speaks S3.
 
     The object stays in the bucket when the application has consumed it. Uploads can be resumed in
@@ -76,8 +76,6 @@ class S3Sink(Sink):
     :class:`~djust_uploads.exceptions.InvalidSink` if ``checksum`` needs a package that is not
     installed.
     """
-
-    keeps_files = True
 
     def __init__(
         self,
@@ -150,10 +148,8 @@ class S3Sink(Sink):
     # The contract
 
     async def open(self, upload: UploadInfo) -> S3Writer:
-        # The key is made in a thread, because upload_to may be an application's callable. Nothing
-        # is sent yet. That begins with the first bytes that have passed the validators.
-        key = await asyncio.to_thread(object_key, self.upload_to, upload)
-        return S3Writer(self._bucket, upload, key)
+        # Nothing is sent yet. That begins with the first bytes that have passed the validators.
+        return S3Writer(self._bucket, upload, await self._key_of(upload))
 
     async def resume(self, upload: UploadInfo, checkpoint: Mapping[str, Any]) -> S3Writer:
         """Return a writer that goes on with the parts in the store, or with the finished object.
@@ -192,23 +188,10 @@ class S3Sink(Sink):
         return swept
 
     def check(self) -> Sequence[CheckMessage]:
-        if is_encrypted(self._endpoint_url):
-            return []
-        return [
-            Warning(
-                f"The S3 sink for {self._bucket.where} sends files unencrypted.",
-                hint="Use an https:// endpoint_url.",
-                id="djust_uploads.W006",
-            )
-        ]
+        return unencrypted(self._bucket.where, self._endpoint_url)
 
-    def check_store(self) -> Sequence[CheckMessage]:
-        """Return an error if the bucket does not exist or refuses the credentials. Blocks."""
-        try:
-            self._bucket.call_blocking("head_bucket")
-        except SinkError as error:
-            return [Error(f"{error}", id="djust_uploads.E006")]
-        return []
+    def _ask_store(self) -> None:
+        self._bucket.call_blocking("head_bucket")
 
     async def aclose(self) -> None:
         await self._bucket.aclose()

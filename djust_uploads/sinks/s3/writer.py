@@ -116,16 +116,20 @@ class S3Writer(BucketWriter[S3File]):
             budget.hold(part.size)
             task = self._bucket.sending.start(self._send(part))
             self._tasks.add(task)
-            task.add_done_callback(functools.partial(self._sent, part.size))
+            task.add_done_callback(functools.partial(self._sent, part))
 
     async def _wait_for_budget(self, size: int) -> None:
         # One part may be sent even without room, so no upload has to wait for another upload.
         while self._tasks and not budget.fits(size):
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
-    def _sent(self, size: int, task: asyncio.Task[None]) -> None:
+    def _sent(self, part: Part, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        budget.release(size)
+        self._places.release()
+        budget.release(part.size)
+        # Not in the task itself, because one that is cancelled before it begins runs no code.
+        if task.cancelled():
+            self._unsent.append(part)
 
     async def _raise_error(self) -> None:
         """Raise the error of a part that failed, unless the whole file is stored already.
@@ -182,16 +186,11 @@ class S3Writer(BucketWriter[S3File]):
             self._landed[part.number] = {"ETag": answer["ETag"], **checksum}
             self._prefix.land(part)
             self.offset = self._prefix.offset
-        except asyncio.CancelledError:
-            self._unsent.append(part)
-            raise
         except Exception as exc:
             self._unsent.append(part)
             unexpected = SinkError(f"part {part.number} of {self.key}: {exc!r}")
             unexpected.__cause__ = exc
             self._error = self._error or (exc if isinstance(exc, UploadError) else unexpected)
-        finally:
-            self._places.release()
 
     async def _checksum_of(self, part: Part) -> dict[str, str]:
         """Compute the part's checksum in a thread, and return it as a parameter of the request."""

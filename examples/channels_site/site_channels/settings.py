@@ -1,4 +1,7 @@
-"""A plain Channels project with uploads. Not for production: DEBUG and the key are for a laptop."""
+"""A plain Channels project with uploads.
+
+Do not use these settings in production. DEBUG is on, and the key is public.
+"""
 
 import os
 from pathlib import Path
@@ -33,8 +36,9 @@ TEMPLATES = [
 ]
 USE_TZ = True
 
-# Whose an interrupted upload is (its session's), and where it stands: in files, so that it can go
-# on after a restart. With several processes or machines, use a database, Redis or Memcached.
+# Sessions say whose an interrupted upload is, and the cache remembers how far it has come. Both are
+# stored in files, so that uploads can go on after a restart of the server. With several processes
+# or machines, use a database, Redis or Memcached.
 STATE_DIRECTORY = Path(os.environ.get("STATE_DIRECTORY", BASE_DIR / "state"))
 SESSION_ENGINE = "django.contrib.sessions.backends.file"
 SESSION_FILE_PATH = STATE_DIRECTORY / "sessions"
@@ -51,12 +55,12 @@ STATICFILES_DIRS = [BASE_DIR.parent / "static"]
 MEDIA_URL = "/media/"
 MEDIA_ROOT = os.environ.get("MEDIA_DIRECTORY", BASE_DIR / "media")
 
-# On MEDIA_ROOT's disk, so that saving an upload is a rename and not a copy; but not in it, because
-# what is there, anybody can download.
+# This directory is on the disk of MEDIA_ROOT, so that a saved upload is renamed and not copied. It
+# is not within MEDIA_ROOT, because anybody can download the files there.
 FILE_UPLOAD_TEMP_DIR = os.environ.get("UPLOAD_DIRECTORY", BASE_DIR / "uploads")
 Path(FILE_UPLOAD_TEMP_DIR).mkdir(parents=True, exist_ok=True)
 
-# Besides our own, for the Content-Security-Policy.
+# Other servers from which the pages may load images, for the Content-Security-Policy.
 IMAGE_SOURCES = []
 
 DJUST_UPLOADS = {
@@ -68,7 +72,7 @@ DJUST_UPLOADS = {
     "RESUME_CACHE": "default",
 }
 
-# `make demo` starts an S3 server and says where it is. It takes any credentials.
+# `make demo` starts an S3 server and sets this variable. The server accepts any credentials.
 if endpoint := os.environ.get("DEMO_S3_ENDPOINT"):
     DJUST_UPLOADS["SINKS"]["s3"] = {
         "BACKEND": "djust_uploads.sinks.S3Sink",
@@ -90,7 +94,7 @@ if endpoint := os.environ.get("STORAGE_EMULATOR_HOST"):
         "OPTIONS": {
             "bucket": "gallery",
             "upload_to": "photos/%Y/%m/",
-            # Without credentials nothing can be signed, so the pictures are public.
+            # Without credentials, URLs cannot be signed, so the pictures must be public.
             "predefined_acl": "publicRead",
         },
     }

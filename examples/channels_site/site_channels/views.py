@@ -15,20 +15,21 @@ def profile(request):
 
 
 def files(request):
-    # Only who began an upload can resume it. Nobody logs in here, so everybody needs a session.
+    # Only the same user or session can resume an upload. Nobody logs in here, so each visitor gets
+    # a session.
     if not request.session.session_key:
         request.session.create()
     return render(request, "files.html")
 
 
 def content_security_policy(get_response):
-    """As strict as the pages can take: scripts and styles from files of ours, and ``blob:`` images,
-    which the previews are."""
+    """Allow scripts and styles from our own files only, and ``blob:`` for the files' pictures."""
 
     def middleware(request):
         response = get_response(request)
         images = " ".join(["'self'", "blob:", "data:", *settings.IMAGE_SOURCES])
-        response["Content-Security-Policy"] = f"default-src 'self'; img-src {images}"
+        policy = f"default-src 'self'; img-src {images}; media-src 'self' blob:"
+        response["Content-Security-Policy"] = policy
         return response
 
     return middleware

@@ -14,8 +14,11 @@ LABELS = {
 
 
 def store(entry):
-    """Where a picture is now, as its URL and in words. Cloud sinks keep what was consumed; from the
-    others it moves to the default storage."""
+    """Keep a picture, and return its URL and a text that says where it is.
+
+    Cloud sinks keep the files that were consumed. Files of other sinks are moved to the default
+    storage.
+    """
     if entry.keeps_file:
         return entry.file.url, f"{entry.file.metadata['key']} in the bucket"
     path = entry.save(f"gallery/{entry.client_name}")
@@ -75,8 +78,10 @@ class GalleryView(UploadMixin, LiveView):
 
 
 class FilesView(UploadMixin, LiveView):
-    """Any file, up to 2 GB: what the slots of the other pages would refuse. Uploads survive lost
-    connections, reloads of the page and restarts of the server."""
+    """Takes files of any type, up to 2 GB.
+
+    Uploads go on after a lost connection, a reload of the page and a restart of the server.
+    """
 
     login_required = False
     template_name = "files.html"

@@ -9,9 +9,8 @@ import requests
 
 from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.sinks import GCSSink
-from djust_uploads.sinks.gcs import bucket as gcs
 from djust_uploads.testing import SinkContract
-from tests.support.gcs_uploads import PART, gcs_emulator, gcs_proxy  # noqa: F401 (fixtures)
+from tests.support.gcs_uploads import PART
 
 
 class OnStore(SinkContract):
@@ -21,10 +20,6 @@ class OnStore(SinkContract):
     # Each request takes a while: a few faults of each kind, and a few orders.
     fault_points = 2
     random_orders = 2
-
-    @pytest.fixture(autouse=True)
-    def no_pauses(self, monkeypatch):
-        monkeypatch.setattr(gcs, "PAUSE", 0)
 
     def another_process(self, sink):
         return GCSSink("media", chunk_size=PART, **self.store.options)

@@ -10,6 +10,7 @@ import pytest
 from djust_uploads.exceptions import SinkError, SinkMisconfigured, SinkUnavailable
 from djust_uploads.sinks.gcs import bucket as gcs
 from djust_uploads.sinks.gcs.writer import SessionLost
+from tests.support.buckets import SMALL, info, upload, write
 from tests.support.gcs_stores import (
     CORRUPT,
     DAMAGED,
@@ -18,21 +19,7 @@ from tests.support.gcs_stores import (
     NOTHING,
     PARTIAL,
 )
-from tests.support.gcs_uploads import (  # noqa: F401 (fixtures)
-    MIB,
-    PART,
-    SMALL,
-    broken,
-    crc32c,
-    gcs_emulator,
-    gcs_proxy,
-    info,
-    no_pauses,
-    sink_for,
-    store,
-    upload,
-    write,
-)
+from tests.support.gcs_uploads import PART, sink_for
 from tests.support.servers import wait_until
 
 # Ends

@@ -13,22 +13,9 @@ from djust_uploads.exceptions import NotResumable, SinkError, SinkUnavailable
 from djust_uploads.sinks.gcs import bucket as gcs
 from djust_uploads.sinks.gcs.api import GRANULE, _stored
 from djust_uploads.sinks.gcs.writer import SessionLost
+from tests.support.buckets import SMALL, info, upload, write
 from tests.support.gcs_stores import LOST, PARTIAL
-from tests.support.gcs_uploads import (  # noqa: F401 (fixtures)
-    MIB,
-    PART,
-    SMALL,
-    broken,
-    crc32c,
-    gcs_emulator,
-    gcs_proxy,
-    info,
-    no_pauses,
-    sink_for,
-    store,
-    upload,
-    write,
-)
+from tests.support.gcs_uploads import PART, sink_for
 from tests.support.servers import wait_until
 
 

@@ -14,30 +14,16 @@ from google.auth.credentials import AnonymousCredentials
 
 from djust_uploads import checks
 from djust_uploads.conf import sinks
-from djust_uploads.exceptions import InvalidSink, SinkError, SinkMisconfigured, SinkUnavailable
+from djust_uploads.exceptions import SinkError, SinkMisconfigured, SinkUnavailable
 from djust_uploads.sinks import GCSSink
 from djust_uploads.sinks.gcs import bucket as gcs
 from djust_uploads.sinks.gcs.errors import status_of
+from tests.support.buckets import info, upload, write
 from tests.support.gcs_stores import (
     DROPPED,
     LOST,
 )
-from tests.support.gcs_uploads import (  # noqa: F401 (fixtures)
-    MIB,
-    PART,
-    SMALL,
-    broken,
-    crc32c,
-    gcs_emulator,
-    gcs_proxy,
-    info,
-    no_pauses,
-    sink_for,
-    store,
-    upload,
-    write,
-)
-from tests.support.missing_extra import without
+from tests.support.gcs_uploads import PART, sink_for
 
 
 @pytest.mark.parametrize(
@@ -130,32 +116,6 @@ async def test_the_session_uri_is_never_said(broken, monkeypatch, caplog, fault)
         await writer.abort()
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({}, "bucket"),
-        ({"bucket": "a/b"}, "bucket must be a bucket's name"),
-        ({"bucket": "b", "upload_to": 3}, "upload_to must be a prefix or a callable"),
-        ({"bucket": "b", "chunk_size": 1}, "chunk_size must be a multiple of 256 KiB. Got: 1"),
-        ({"bucket": "b", "chunk_size": 0}, "chunk_size must be"),
-        ({"bucket": "b", "predefined_acl": "x"}, "predefined_acl must be in"),
-        ({"bucket": "b", "metadata": {"a": 1}}, "metadata must be a dict of strings"),
-        ({"bucket": "b", "content_disposition": "x"}, "content_disposition must be in"),
-        ({"bucket": "b", "if_generation_match": 5}, "if_generation_match must be 0, None"),
-        ({"bucket": "b", "url_expires": 604801}, "url_expires must be"),
-        ({"bucket": "b", "api_endpoint": "host"}, "api_endpoint must be"),
-        ({"bucket": "b", "threads": 0}, "threads must be"),
-        ({"bucket": "b", "colour": "x"}, "colour"),
-    ],
-)
-def test_a_wrong_option_is_a_system_check(options, says):
-    setting = {"SINKS": {"media": {"BACKEND": "djust_uploads.sinks.GCSSink", "OPTIONS": options}}}
-    with override_settings(DJUST_UPLOADS=setting):
-        with pytest.raises(InvalidSink, match=says):
-            sinks["media"]
-        assert [message.id for message in checks.check_sinks()] == ["djust_uploads.E001"]
-
-
 def test_checks_of_the_store(broken):
     def setting(bucket):
         options = {"bucket": bucket, **broken.options}
@@ -173,9 +133,3 @@ def test_checks_of_the_store(broken):
     sink._bucket.api.permissions = lambda wanted: {"storage.objects.create"}
     (message,) = sink.check_store()
     assert "credentials lack storage.objects.delete" in message.msg
-
-
-def test_without_the_sdk_the_rest_works_and_the_sink_says_what_to_install():
-    printed = without("google.cloud", "GCSSink", bucket="media")
-    assert printed.count("pip install 'djust-uploads[gcs]'") == 2
-    assert "djust_uploads.E001" in printed

@@ -23,25 +23,12 @@ from PIL import Image
 from djust_uploads.exceptions import SinkError, SinkMisconfigured, SinkUnavailable
 from djust_uploads.sinks import GCSSink
 from djust_uploads.sinks.gcs import bucket as gcs
+from tests.support.buckets import MIB, SMALL, info, upload
 from tests.support.gcs_stores import (
     DROPPED,
     TRUNCATED,
 )
-from tests.support.gcs_uploads import (  # noqa: F401 (fixtures)
-    MIB,
-    PART,
-    SMALL,
-    broken,
-    crc32c,
-    gcs_emulator,
-    gcs_proxy,
-    info,
-    no_pauses,
-    sink_for,
-    store,
-    upload,
-    write,
-)
+from tests.support.gcs_uploads import PART, crc32c, sink_for
 
 # What arrives
 

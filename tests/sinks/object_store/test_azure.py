@@ -10,9 +10,8 @@ import pytest
 
 from djust_uploads.exceptions import SinkMisconfigured
 from tests.sinks.object_store.test_contract import OnStore
-from tests.sinks.s3.test_sink import PART, SMALL, eventually, info, upload, write
 from tests.support.azure_stores import KEY, azure
-from tests.support.object_store_uploads import make_sink, sink_for
+from tests.support.buckets import OBJECT_STORE, PART, SMALL, eventually, info, upload, write
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +31,7 @@ class TestObjectStoreSinkOnAzure(OnStore):
     @pytest.fixture
     def sink(self, az):
         self.store = az
-        return make_sink(az, "az://media")
+        return OBJECT_STORE.make(az, url="az://media")
 
     def leftovers(self, sink):
         return self.store.object_keys()
@@ -42,7 +41,7 @@ class TestObjectStoreSinkOnAzure(OnStore):
 async def test_what_is_said_of_the_object_and_a_signed_url(az, size):
     data = os.urandom(size)
     options = {"metadata": {"team": "blue"}, "cache_control": "max-age=60"}
-    async with sink_for(az, "az://media", **options) as sink:
+    async with OBJECT_STORE.sink(az, url="az://media", **options) as sink:
         file = await upload(sink, data)
 
         def get():
@@ -59,7 +58,7 @@ async def test_what_is_said_of_the_object_and_a_signed_url(az, size):
 
 @pytest.mark.parametrize("upload_to", ["", lambda upload: "guessable"])
 async def test_abort_leaves_no_blocks(az, upload_to):
-    async with sink_for(az, "az://media", upload_to=upload_to) as sink:
+    async with OBJECT_STORE.sink(az, url="az://media", upload_to=upload_to) as sink:
         writer = await sink.open(info(3 * PART))
         await writer.write(bytes(2 * PART))
         # A block that is on its way when the upload is aborted may land later.
@@ -71,7 +70,8 @@ async def test_abort_leaves_no_blocks(az, upload_to):
 
 @pytest.mark.parametrize("size", [SMALL, PART + 1])
 async def test_an_object_of_others_is_never_overwritten(az, size):
-    async with sink_for(az, "az://media", upload_to=lambda upload: "fixed", marks=None) as sink:
+    options = {"upload_to": lambda upload: "fixed", "marks": None}
+    async with OBJECT_STORE.sink(az, url="az://media", **options) as sink:
         theirs = await upload(sink, b"theirs")
         writer = await sink.open(info(size))
         with pytest.raises(SinkMisconfigured, match="upload_to"):
@@ -91,7 +91,7 @@ async def test_an_object_of_others_is_never_overwritten(az, size):
 )
 async def test_a_wrong_setting_is_named(az, wrong, setting):
     options = {"url": "az://media", "marks": None, **wrong}
-    async with sink_for(az, **options) as sink:
+    async with OBJECT_STORE.sink(az, **options) as sink:
         writer = await sink.open(info(SMALL))
         await writer.write(bytes(SMALL))
         with pytest.raises(SinkMisconfigured, match=setting):

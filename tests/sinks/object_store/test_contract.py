@@ -8,8 +8,8 @@ import pytest
 
 from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.testing import SinkContract
+from tests.support.buckets import OBJECT_STORE, PART
 from tests.support.google_xml import google
-from tests.support.object_store_uploads import PART, make_sink
 from tests.support.s3_stores import empty
 
 
@@ -35,7 +35,7 @@ class TestObjectStoreSinkOnS3(OnStore):
     def sink(self, store):
         # When the test has ended, its teardown asserts that no multipart upload is left.
         self.store = store
-        return make_sink(store)
+        return OBJECT_STORE.make(store)
 
     def leftovers(self, sink):
         # Marks are objects too. Of a process that crashed, obstore can't find multipart uploads.
@@ -48,7 +48,7 @@ class TestObjectStoreSinkOnGoogle(OnStore):
         empty(moto_store)
         self.store = moto_store
         with google(moto_store.endpoint_url) as proxy:
-            yield make_sink(proxy, "gs://media")
+            yield OBJECT_STORE.make(proxy, url="gs://media")
         assert moto_store.uploads() == []
 
     def leftovers(self, sink):

@@ -12,7 +12,7 @@ from botocore.exceptions import EndpointConnectionError
 from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.sinks import S3Sink
 from djust_uploads.testing import SinkContract
-from tests.sinks.s3.test_sink import PART
+from tests.support.buckets import PART
 from tests.support.s3_stores import empty
 
 

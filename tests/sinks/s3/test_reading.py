@@ -10,7 +10,7 @@ import zipfile
 import pytest
 from PIL import Image
 
-from tests.sinks.s3.test_sink import MIB, info, sink_for, upload
+from tests.support.buckets import MIB, S3, info, upload
 from tests.support.s3_stores import empty
 
 MEMBERS, MEMBER = 2000, 100 * 1024
@@ -60,7 +60,7 @@ async def test_zipfile_lists_a_large_archive_by_a_handful_of_small_requests(seaw
     empty(seaweedfs_store)
     size = sum(map(len, archive()))
     assert size > 195 * MIB
-    async with sink_for(seaweedfs_store, part_size=8 * MIB) as sink:
+    async with S3.sink(seaweedfs_store, part_size=8 * MIB) as sink:
         writer = await sink.open(info(size, "a.zip", "application/zip"))
         for piece in archive():
             await writer.write(piece)
@@ -88,7 +88,7 @@ async def test_zipfile_lists_a_large_archive_by_a_handful_of_small_requests(seaw
 async def test_pillow_opens_an_image_by_one_request_and_reads_it_by_few(store, kind, most):
     content = io.BytesIO()
     Image.frombytes("RGB", (2000, 1500), os.urandom(9_000_000)).save(content, kind)
-    async with sink_for(store) as sink:
+    async with S3.sink(store) as sink:
         file = await upload(sink, content.getvalue())
         fetched = ranges_of(sink)
 

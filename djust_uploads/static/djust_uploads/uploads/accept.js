@@ -1,44 +1,86 @@
 // What is refused before a byte is sent. The server decides; this only saves the user the wait.
 
-// A dropped folder may hold thousands of files that a slot can't take; so many are told of.
-const MOST_REFUSALS = 20;
+import { fill, gettext, ngettext } from "../texts/catalogue.js";
+import { number, readableSize } from "../texts/format.js";
+import { isToShrink } from "./pictures.js";
+
+// A dropped folder may hold thousands of files that a slot can't take. So many are told of for each
+// reason, and the last of them stands for the others.
+const MOST_REFUSALS = 100;
 
 /**
- * Which of `files` the slot takes, at most `free`, and why not the others: {file, code, message}. A
- * slot that is not known yet takes anything.
+ * Which of `files` the slot takes beside the uploads that it `holds`, and why not the others:
+ * {file, code, message, others}. A slot that is not known yet takes anything.
  */
-export function sort(files, slot, free) {
-  const judged = files.map((file) => ({ file, ...(slot && refusal(file, slot)) }));
-  const good = judged.filter(({ code }) => !code).map(({ file }) => file);
-  const refused = judged.filter(({ code }) => code).slice(0, MOST_REFUSALS);
-  const left = good.slice(free);
+export function sort(files, slot, holds) {
+  if (!slot) return { taken: files, refused: [] };
+  const taken = [];
+  const left = [];
+  const refused = [];
+  let free = slot.max_entries - holds.length;
+  let room = (slot.max_total_size ?? Infinity) - sizeOf(holds);
+  for (const file of files) {
+    // How large a picture will be is not known before it was made smaller.
+    const size = isToShrink(file, slot) ? 0 : file.size;
+    const why = refusal(file, slot) ?? (free > 0 && size > room ? noRoom(slot) : null);
+    if (why) {
+      refused.push({ file, ...why });
+    } else if (free < 1) {
+      left.push(file);
+    } else {
+      taken.push(file);
+      free -= 1;
+      room -= size;
+    }
+  }
   if (left.length) refused.push({ file: left[0], ...tooMany(slot, left.length) });
-  return { taken: good.slice(0, free), refused };
+  return { taken, refused: summedUp(refused) };
+}
+
+function sizeOf(uploads) {
+  return uploads.reduce((sum, { size }) => sum + size, 0);
+}
+
+function summedUp(refused) {
+  const told = new Map();
+  return refused.filter((one) => {
+    const same = told.get(one.code) ?? { count: 0 };
+    told.set(one.code, same);
+    same.count += 1;
+    if (same.count > MOST_REFUSALS) same.last.others = same.count - MOST_REFUSALS;
+    else same.last = one;
+    return same.count <= MOST_REFUSALS;
+  });
+}
+
+function noRoom({ max_total_size: bytes }) {
+  const sentence = gettext("There is no room for this file: all files together may have {size}.");
+  return { code: "total_too_large", message: fill(sentence, { size: readableSize(bytes) }) };
 }
 
 function tooMany({ max_entries: places }, count) {
-  const files = places === 1 ? "file" : "files";
-  const others = count > 1 ? ` ${count} were left out.` : "";
-  return {
-    code: "too_many_files",
-    message: `Only ${places} ${files} can be added here. Remove one to add another.${others}`,
-  };
+  const message = ngettext(
+    "Only {count} file can be added here. Remove one to add another.",
+    "Only {count} files can be added here. Remove one to add another.",
+    places,
+  );
+  const others = ngettext("{count} was left out.", "{count} were left out.", count);
+  const sentences = [fill(message, { count: number(places) })];
+  if (count > 1) sentences.push(fill(others, { count: number(count) }));
+  return { code: "too_many_files", message: sentences.join(" ") };
 }
 
-/** Why `file` can't go into the slot, as {code, message}, or null. */
-export function refusal(file, slot) {
-  if (file.size > slot.max_file_size) {
-    return {
-      code: "file_too_large",
-      message: `The file is too large: at most ${readableSize(slot.max_file_size)} are accepted.`,
-    };
+/** Why `file` can't go into the slot, as {code, message}, or null. `ready` says that it is sent so. */
+export function refusal(file, slot, ready = !isToShrink(file, slot)) {
+  if (ready && file.size > slot.max_file_size) {
+    const sentence = gettext("The file is too large: at most {size} are accepted.");
+    const message = fill(sentence, { size: readableSize(slot.max_file_size) });
+    return { code: "file_too_large", message };
   }
   if (!accepts(slot.accept, file)) {
-    return {
-      code: "type_not_accepted",
-      message: "Files of this type are not accepted here. Accepted: "
-        + `${slot.accept.split(",").map((token) => token.trim()).join(", ")}.`,
-    };
+    const types = slot.accept.split(",").map((token) => token.trim()).join(", ");
+    const sentence = gettext("Files of this type are not accepted here. Accepted: {types}.");
+    return { code: "type_not_accepted", message: fill(sentence, { types }) };
   }
   return null;
 }
@@ -54,15 +96,4 @@ function accepts(accept, file) {
     if (type === "" || token === "*/*") return true;
     return token.endsWith("/*") ? type.startsWith(token.slice(0, -1)) : type === token;
   });
-}
-
-/** 1234567 as "1.2 MB". */
-export function readableSize(bytes) {
-  const units = ["bytes", "kB", "MB", "GB", "TB"];
-  let unit = 0;
-  while (bytes >= 1000 && unit < units.length - 1) {
-    bytes /= 1000;
-    unit += 1;
-  }
-  return `${Number.isInteger(bytes) ? bytes : bytes.toFixed(1)} ${units[unit]}`;
 }

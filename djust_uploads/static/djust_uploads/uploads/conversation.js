@@ -1,5 +1,7 @@
 // What is said and heard about uploads over one connection.
 
+import { Registrations } from "./registrations.js";
+import { gettext } from "../texts/catalogue.js";
 import { Transfer } from "./transfer.js";
 import { Wire } from "../wire/wire.js";
 
@@ -9,6 +11,10 @@ const LOCKED_PAUSES = [1000, 2000, 4000, 8000];
 
 // https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
 const MESSAGE_TOO_BIG = 1009;
+
+// Milliseconds between two signs of life of paused uploads. The server ends an upload of which it
+// hears nothing for five minutes.
+const KEEP_INTERVAL = 60_000;
 
 /**
  * `slotsChanged(slots)` is called when the server says which slots the view has now, and `again()`
@@ -21,6 +27,7 @@ export class Conversation {
   #wire;
   #again;
   #lessons;
+  #registrations;
   #over = false;
 
   constructor(socket, { roster, records, leftovers, lessons, slotsChanged, again }) {
@@ -29,7 +36,9 @@ export class Conversation {
     this.#leftovers = leftovers;
     this.#lessons = lessons;
     this.#again = again;
+    const timer = setInterval(() => this.#keep(), KEEP_INTERVAL);
     socket.addEventListener("close", ({ code }) => {
+      clearInterval(timer);
       if (code === MESSAGE_TOO_BIG) lessons.tooLarge();
     });
     const heard = {
@@ -39,9 +48,11 @@ export class Conversation {
       upload_progress: (message) => this.#progressed(message),
       upload_consumed: (message) => this.#consumed(message),
     };
-    this.#wire = new Wire(socket, (message) => {
-      if (!this.#over) heard[message.type]?.(message);
+    this.#wire = new Wire(socket, (messages) => {
+      if (this.#over) return;
+      roster.together(() => messages.forEach((message) => heard[message.type]?.(message)));
     });
+    this.#registrations = new Registrations(this.#wire, (...args) => this.#send(...args));
   }
 
   get open() {
@@ -61,12 +72,11 @@ export class Conversation {
     this.#leftovers.askForCancelled(this.#wire);
   }
 
-  /** Announce a file. `resumable` says whether its slot is. */
-  register(upload, resumable) {
-    upload.status = "uploading";
+  /** Announce a file. */
+  register(upload, slot) {
     // Until the answer says whether it really is. If that gets lost, the server may have it.
-    upload.resumable = resumable;
-    this.#wire.register(upload);
+    upload.resumable = slot?.resumable === true;
+    this.#registrations.add(upload, slot);
   }
 
   /** Ask where the server stands with an upload of another connection. */
@@ -79,12 +89,20 @@ export class Conversation {
     if (upload.attached) this.#wire.cancel(upload.ref);
   }
 
+  /** Tell the server that what is paused is not forgotten. */
+  #keep() {
+    const refs = this.#roster.in("paused").filter((upload) => upload.announced).map(refOf);
+    if (refs.length) this.#wire.keep(refs);
+  }
+
   #registered(message) {
     const upload = this.#roster.find(message.ref);
-    if (!upload?.active || upload.transfer) return;
+    const sentAlong = this.#registrations.answered(message.ref);
+    if (!upload?.announced || (upload.transfer && !sentAlong)) return;
     upload.resumable = message.resumable === true;
     if (upload.resumable) this.#records.keep(upload, "uploading");
-    this.#send(upload, message);
+    if (!sentAlong) this.#send(upload, message);
+    this.#again();
   }
 
   #resumed(message) {
@@ -98,8 +116,9 @@ export class Conversation {
 
   #goOn(upload, message) {
     const sent = message.bytes_received === upload.size;
-    upload.moveTo(message.progress);
+    upload.moveTo(message);
     upload.lockedCount = 0;
+    upload.announced = true;
     this.#roster.move(upload, sent ? "finalizing" : "uploading");
     // The rest of it is in a file that only the user can choose again.
     if (upload.standIn && !sent && !upload.ended) this.#giveUp(upload);
@@ -123,7 +142,7 @@ export class Conversation {
       setTimeout(this.#again, pause);
     } else {
       // It is another window's now, and so is its record.
-      this.#roster.fail(upload, "locked", "This upload goes on in another window.");
+      this.#roster.fail(upload, "locked", gettext("This upload goes on in another window."));
     }
   }
 
@@ -140,6 +159,7 @@ export class Conversation {
   async #send(upload, message) {
     const transfer = new Transfer(this.#wire.line, upload.file, this.#lessons, message);
     upload.transfer = transfer;
+    if (upload.paused) transfer.pause();
     try {
       await transfer.send();
     } catch (error) {
@@ -148,7 +168,7 @@ export class Conversation {
       this.#wire.cancel(upload.ref);
       this.#records.forget(upload.ref);
       this.#roster.fail(
-        upload, "unreadable", "The file can't be read any more. Please choose it again.",
+        upload, "unreadable", gettext("The file can't be read any more. Please choose it again."),
       );
       console.error("djust_uploads:", error);
     }
@@ -156,6 +176,7 @@ export class Conversation {
 
   #progressed(message) {
     const upload = this.#roster.find(message.ref);
+    this.#registrations.answered(message.ref);
     if (!upload) this.#leftovers.progressed(message);
     if (!upload || upload.error) return;
     upload.transfer?.allow(message.limit);
@@ -164,14 +185,16 @@ export class Conversation {
       this.#roster.fail(upload, message.code, message.error);
       return;
     }
-    upload.moveTo(message.progress);
+    upload.moveTo(message);
     const sent = ["finalizing", "complete"].includes(message.status);
     if (sent && upload.resumable) this.#records.keep(upload, "sent");
     if (message.status === "cancelled") {
       this.#records.forget(upload.ref);
       this.#roster.remove(upload);
     }
-    this.#roster.move(upload, message.status);
+    // What was on its way when the user paused it still arrives.
+    const paused = upload.paused && message.status === "uploading";
+    this.#roster.move(upload, paused ? "paused" : message.status);
   }
 
   #consumed({ refs }) {
@@ -186,4 +209,8 @@ export class Conversation {
     }
     this.#roster.changed();
   }
+}
+
+function refOf({ ref }) {
+  return ref;
 }

@@ -7,6 +7,7 @@ import { Upload } from "./upload.js";
 
 export class Leftovers {
   #records;
+  #missing = [];
 
   constructor(records) {
     this.#records = records;
@@ -15,7 +16,15 @@ export class Leftovers {
   /** Note what can go on when this tab comes back to this page. */
   leave(uploads) {
     const kept = uploads.filter((upload) => upload.resumable && upload.live);
-    this.#records.leave(kept.map(({ ref }) => ref));
+    this.#records.leave([...kept, ...this.#missing].map(({ ref }) => ref));
+  }
+
+  /** The records of what this tab left in a slot, and can go on with when it has the file again. */
+  missing(uploadName) {
+    return this.#missing.filter((record) => {
+      const { status } = this.#records.get(record.ref) ?? {};
+      return record.uploadName === uploadName && status === "uploading";
+    });
   }
 
   /** What this tab left in these slots of this page, if it can go on without the user. */
@@ -24,6 +33,7 @@ export class Leftovers {
       const sent = record.status === "sent";
       const file = sent ? null : await heldFile(record.ref);
       if (sent || (file && isOf(record, file))) yield Upload.restored(record, file);
+      else this.#missing.push(record);
     }
   }
 

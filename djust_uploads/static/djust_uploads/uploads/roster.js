@@ -1,5 +1,8 @@
 // Which uploads a page has, in which slot, and where each one stands. No DOM, no socket.
 
+import { Speed } from "./speed.js";
+import { gettext } from "../texts/catalogue.js";
+
 /**
  * Calls `emit(type, detail)` with "progress" and "error", and with "change" whenever an upload was
  * added, removed or moved on.
@@ -8,9 +11,15 @@
  */
 export class Roster {
   #emit;
+  #isChanged = false;
+  #holding = 0;
   #byRef = new Map();
   #bySlot = new Map();
   #byStatus = new Map();
+
+  /** By slot: the bytes that have ever arrived, and how fast they do. */
+  #arrived = new Map();
+  #speeds = new Map();
 
   constructor(emit) {
     this.#emit = emit;
@@ -32,7 +41,13 @@ export class Roster {
     members(this.#byStatus, upload.status).delete(upload);
   }
 
-  // An upload calls these two after it has changed.
+  // An upload calls these after it has changed.
+
+  arrived({ uploadName }, bytes) {
+    const arrived = (this.#arrived.get(uploadName) ?? 0) + bytes;
+    this.#arrived.set(uploadName, arrived);
+    this.speed(uploadName).add(arrived);
+  }
 
   renamed(upload, before) {
     this.#byRef.delete(before);
@@ -42,6 +57,12 @@ export class Roster {
   moved(upload, before) {
     members(this.#byStatus, before).delete(upload);
     members(this.#byStatus, upload.status).add(upload);
+  }
+
+  /** How fast the files of a slot arrive together. */
+  speed(uploadName) {
+    if (!this.#speeds.has(uploadName)) this.#speeds.set(uploadName, new Speed());
+    return this.#speeds.get(uploadName);
   }
 
   find(ref) {
@@ -76,6 +97,23 @@ export class Roster {
   }
 
   changed() {
+    this.#isChanged = true;
+    if (!this.#holding) this.#tell();
+  }
+
+  /** Tell only once of all that `change` changes. */
+  together(change) {
+    this.#holding += 1;
+    try {
+      change();
+    } finally {
+      this.#holding -= 1;
+      if (!this.#holding && this.#isChanged) this.#tell();
+    }
+  }
+
+  #tell() {
+    this.#isChanged = false;
     this.#emit("change");
   }
 
@@ -90,7 +128,7 @@ export class Roster {
 
   fail(upload, code, error) {
     upload.code = code;
-    upload.error = error ?? "The upload failed. Please try again.";
+    upload.error = error ?? gettext("The upload failed. Please try again.");
     upload.progress = 0;
     this.move(upload, "error");
     const { name: file, ref, uploadName } = upload;

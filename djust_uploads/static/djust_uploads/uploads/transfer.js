@@ -74,17 +74,26 @@ export class Transfer {
       // Meanwhile the user may have paused or cancelled it.
       if (await this.#mayGoOn()) this.#sendFrame(data);
     }
-    if (await this.#mayGoOn()) this.#line.send(completeFrame(this.#ref));
+    while (this.#mustWait(this.#file.size)) await this.#woken();
+    if (!this.#stopped) this.#line.send(completeFrame(this.#ref));
   }
 
   /** Resolves when the next frame may be sent: to false, if there is none any more. */
   async #mayGoOn() {
     const next = Math.min(this.#position + this.#chunkSize, this.#file.size);
-    while (!this.#stopped && (this.#paused || next > this.#limit)) {
-      await new Promise((resolve) => { this.#wake = resolve; });
-    }
-    if (!this.#stopped) await this.#line.drained();
-    return !this.#stopped && (!this.#paused || this.#mayGoOn());
+    do {
+      while (this.#mustWait(next)) await this.#woken();
+      if (!this.#stopped) await this.#line.drained();
+    } while (this.#mustWait(next)); // paused meanwhile
+    return !this.#stopped;
+  }
+
+  #mustWait(position) {
+    return !this.#stopped && (this.#paused || position > this.#limit);
+  }
+
+  #woken() {
+    return new Promise((resolve) => { this.#wake = resolve; });
   }
 
   /** Whole chunks, so that only the file's last chunk is a short one. */

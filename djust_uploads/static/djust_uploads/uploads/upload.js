@@ -1,5 +1,6 @@
 // One file of a page and where it stands. No DOM, no socket.
 
+import { Speed, secondsFor } from "./speed.js";
 import { newRef } from "../wire/frames.js";
 
 const ENDED = new Set(["complete", "error", "cancelled", "consumed"]);
@@ -7,8 +8,8 @@ const ACTIVE = new Set(["uploading", "finalizing", "resuming"]);
 
 /**
  * `status` is what the server says ("uploading", "finalizing", "complete", "error", "cancelled"),
- * or "waiting" (for the connection), "chosen" (waits for the form's submit), "queued", or "resuming"
- * (the server was asked where it stands).
+ * or "waiting" (for the connection), "chosen" (waits for the form's submit), "preparing" (it is made
+ * smaller), "queued", "paused" (by the user), or "resuming" (the server was asked where it stands).
  */
 export class Upload {
   static #count = 0;
@@ -18,19 +19,34 @@ export class Upload {
 
   #ref = newRef();
   #status = "waiting";
+
+  /** In percent, and in bytes, what the server has. */
   progress = 0;
+  loaded = 0;
+
   error = null;
   code = null;
   transfer = null;
 
+  /** Whether the server knows it, on this connection. */
+  announced = false;
+
   /** Whether the server keeps it when the connection is lost, as far as is known. */
   resumable = false;
+
+  /** Whether `file` is what is sent: a picture may have been made smaller. */
+  prepared = false;
+
+  /** How many more files were refused with it, for the same reason. */
+  others = 0;
 
   /** How often the server said that somebody else has it, since it last went on. */
   lockedCount = 0;
 
   /** Whether `file` has only the name: the page was loaded again after its bytes were sent. */
   standIn = false;
+
+  #speed = new Speed();
 
   /** The one that has it, and hears of every new ref and status. */
   roster = null;
@@ -86,14 +102,35 @@ export class Upload {
     return !this.ended || this.status === "complete";
   }
 
+  get paused() {
+    return this.status === "paused";
+  }
+
   /** Whether the server has it, and on this connection. */
   get attached() {
-    return this.status === "complete" || (this.active && this.status !== "resuming");
+    return this.status === "complete" || this.announced;
+  }
+
+  /** Bytes a second, the mean of some seconds; 0 if it is not known. */
+  get rate() {
+    return this.status === "uploading" ? this.#speed.rate : 0;
+  }
+
+  /** How long it takes still, or null if that is not known. */
+  get secondsLeft() {
+    return secondsFor(this.size - this.loaded, this.rate);
   }
 
   /** Waits for the connection, with what the server has of it. */
   get interrupted() {
     return this.status === "waiting" && this.resumable;
+  }
+
+  /** Send this file in place of the one that was chosen. */
+  become(file) {
+    this.file = file;
+    this.size = file.size;
+    this.prepared = true;
   }
 
   resumeAs(ref) {
@@ -106,16 +143,27 @@ export class Upload {
     this.ref = newRef();
     this.status = "waiting";
     this.resumable = false;
-    this.progress = 0;
+    this.progress = this.loaded = 0;
+    this.error = this.code = null;
+    this.#speed.reset();
   }
 
-  /** A server that was killed may know of less than it had told; the user sees no step back. */
-  moveTo(progress) {
+  /**
+   * Note what the server has. One that was killed may have less than it had told; the user sees no
+   * step back.
+   */
+  moveTo({ progress, taken = this.size * progress / 100 }) {
+    const before = this.loaded;
     this.progress = Math.max(this.progress, progress);
+    this.loaded = Math.max(this.loaded, taken);
+    this.#speed.add(this.loaded);
+    this.roster?.arrived(this, this.loaded - before);
   }
 
   stop() {
     this.transfer?.stop();
     this.transfer = null;
+    this.announced = false;
+    this.#speed.reset();
   }
 }

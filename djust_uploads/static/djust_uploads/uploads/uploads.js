@@ -1,22 +1,21 @@
 // The files of a page: chosen, waiting, on their way, there. No DOM.
 
+import { gettext } from "../texts/catalogue.js";
 import { refusal, sort } from "./accept.js";
+import { hasPlace } from "./concurrency.js";
 import { Conversation } from "./conversation.js";
 import { Leftovers } from "./leftovers.js";
+import { isToShrink, shrunk } from "./pictures.js";
 import { Records } from "./records.js";
 import { Roster } from "./roster.js";
+import { secondsFor } from "./speed.js";
 import { Upload } from "./upload.js";
 import { Lessons } from "../wire/pace.js";
 
-// Files on their way at once; more would only share the same link.
-const CONCURRENCY = 3;
+// What the user can pause. Of what the server is asked about, nobody knows where it stands.
+const PAUSABLE = new Set(["uploading", "queued", "waiting"]);
 
 const ENDINGS = new Set(["complete", "error", "cancelled"]);
-
-const UNKNOWN_SLOT = {
-  code: "unknown_slot",
-  message: "This page does not take files here. Please reload it.",
-};
 
 /**
  * Fires "change" whenever an upload was added, removed or moved on; "progress" with its new status;
@@ -76,13 +75,19 @@ export class Uploads extends EventTarget {
   /** What can be resumed waits where it is. The server forgot the rest, which is sent again. */
   #disconnected() {
     this.#ready = false;
-    for (const upload of inOrder([...this.#active(), ...this.#roster.in("complete", "queued")])) {
-      upload.stop();
-      if (upload.status === "queued") upload.status = "waiting"; // behind those that are sent again
-      else if (upload.resumable) this.#roster.move(upload, "waiting");
-      else upload.startOver();
-    }
+    const others = this.#roster.in("complete", "queued", "paused");
+    for (const upload of inOrder([...this.#active(), ...others])) this.#interrupt(upload);
     this.#roster.changed();
+  }
+
+  #interrupt(upload) {
+    const { status, announced } = upload;
+    upload.stop();
+    if (status === "queued") upload.status = "waiting"; // behind those that are sent again
+    else if (status === "paused" && !announced) return;
+    else if (!upload.resumable) upload.startOver();
+    else if (status !== "paused") this.#roster.move(upload, "waiting");
+    if (status === "paused") upload.status = "paused";
   }
 
   /** The view has these slots now; what is on its way goes on. */
@@ -104,6 +109,7 @@ export class Uploads extends EventTarget {
       this.#roster.add(upload);
       this.#admitWaiting();
     }
+    this.#roster.changed(); // of the others, the user is asked for their files
   }
 
   #leaveView() {
@@ -121,13 +127,56 @@ export class Uploads extends EventTarget {
   /** Whether something is on its way or waits for the connection, and all of it can be resumed. */
   get resumable() {
     const interrupted = this.#roster.in("waiting").filter((upload) => upload.interrupted);
-    const begun = [...this.#active(), ...interrupted];
+    const begun = [...this.#begun(), ...interrupted];
     return begun.length > 0 && begun.every((upload) => upload.resumable);
+  }
+
+  /** Uploads that this tab began, and goes on with when the user chooses their files again. */
+  missing(uploadName) {
+    return this.#leftovers.missing(uploadName).filter(({ ref }) => !this.#roster.find(ref));
+  }
+
+  /** The user does not want to go on with one of those. */
+  dismiss(ref) {
+    this.#records.cancel(ref);
+    if (this.#ready) this.#conversation.askForCancelled();
+    this.#roster.changed();
+  }
+
+  /** Whether something would be lost if the page was left now. */
+  get endangered() {
+    const waiting = this.#roster.in("preparing", "waiting", "queued", "paused");
+    return [...waiting, ...this.#active()].some(({ resumable }) => !resumable);
   }
 
   /** Whether something is on its way that would have to start over on another connection. */
   get fragile() {
-    return this.#active().some((upload) => !upload.resumable);
+    return this.#begun().some((upload) => !upload.resumable);
+  }
+
+  #begun() {
+    const paused = this.#roster.in("paused").filter((upload) => upload.announced);
+    return [...this.#active(), ...paused];
+  }
+
+  /**
+   * What a slot has altogether: the numbers of its files, of the complete and of the failed ones;
+   * its bytes, and those that are there; bytes a second, and the seconds that are left, or null.
+   */
+  total(uploadName) {
+    const all = this.of(uploadName);
+    const live = all.filter((upload) => upload.live);
+    const sum = (key) => live.reduce((sum, upload) => sum + upload[key], 0);
+    const [size, loaded, rate] = [sum("size"), sum("loaded"), this.#roster.speed(uploadName).rate];
+    return {
+      files: live.length,
+      complete: live.filter((upload) => upload.status === "complete").length,
+      failed: all.length - live.length,
+      size,
+      loaded,
+      rate,
+      secondsLeft: secondsFor(size - loaded, rate),
+    };
   }
 
   #active() {
@@ -146,11 +195,12 @@ export class Uploads extends EventTarget {
       // In a slot for one file, a new choice takes the place of the old one.
       for (const upload of this.of(uploadName)) this.cancel(upload.ref);
     }
-    const { taken, refused } = sort(chosen, slot, this.#free(uploadName));
+    const { taken, refused } = sort(chosen, slot, this.of(uploadName));
     const added = taken.map((file) => new Upload(uploadName, file));
     this.#roster.add(...added);
-    for (const { file, code, message } of refused) {
+    for (const { file, code, message, others = 0 } of refused) {
       const upload = new Upload(uploadName, file);
+      upload.others = others;
       this.#roster.add(upload);
       this.#roster.fail(upload, code, message);
     }
@@ -174,6 +224,49 @@ export class Uploads extends EventTarget {
     this.#roster.changed();
   }
 
+  /** Send no more of an upload, until resume(). */
+  pause(ref) {
+    const upload = this.#roster.find(ref);
+    if (!upload || !PAUSABLE.has(upload.status)) return;
+    upload.transfer?.pause();
+    this.#roster.move(upload, "paused");
+    this.#startQueued();
+  }
+
+  /** Go on with a paused upload. */
+  resume(ref) {
+    const upload = this.#roster.find(ref);
+    if (!upload?.paused) return;
+    upload.transfer?.goOn();
+    this.#roster.move(upload, upload.announced ? "uploading" : "waiting");
+    this.#admitWaiting();
+  }
+
+  /** Send a failed file again, from its beginning. */
+  retry(ref) {
+    const upload = this.#roster.find(ref);
+    if (!upload?.error) return;
+    upload.startOver();
+    this.#roster.move(upload, "waiting");
+    this.#admitWaiting();
+  }
+
+  pauseAll(uploadName) {
+    for (const { ref } of this.of(uploadName)) this.pause(ref);
+  }
+
+  resumeAll(uploadName) {
+    for (const { ref } of this.of(uploadName)) this.resume(ref);
+  }
+
+  retryAll(uploadName) {
+    for (const { ref } of this.of(uploadName)) this.retry(ref);
+  }
+
+  cancelAll(uploadName) {
+    for (const { ref } of this.of(uploadName)) this.cancel(ref);
+  }
+
   /** Send what waits for the form's submit. */
   start(uploadName) {
     const chosen = this.of(uploadName).filter((upload) => upload.status === "chosen");
@@ -192,10 +285,18 @@ export class Uploads extends EventTarget {
     const failed = new Set(all().filter((upload) => upload.error));
     for (;;) {
       uploadNames.forEach((name) => this.start(name));
-      if (all().every((upload) => upload.ended)) break;
-      await new Promise((resolve) => this.addEventListener("change", resolve, { once: true }));
+      const unfinished = all().find((upload) => !upload.ended);
+      if (!unfinished) break;
+      // Of thousands of files, only this one is looked at with every change.
+      await this.#until(() => unfinished.ended || !this.#roster.has(unfinished));
     }
     return all().every((upload) => !upload.error || failed.has(upload));
+  }
+
+  async #until(condition) {
+    while (!condition()) {
+      await new Promise((resolve) => this.addEventListener("change", resolve, { once: true }));
+    }
   }
 
   // Which file is looked at, and begun, when
@@ -210,11 +311,21 @@ export class Uploads extends EventTarget {
 
   #admit(upload, slot) {
     // Looked at again: it may have been chosen before the slots were known.
-    const refused = slot ? !upload.resumable && refusal(upload.file, slot) : UNKNOWN_SLOT;
+    const refused = slot ? refusalOf(upload, slot) : unknownSlot();
     if (refused) this.#refuse(upload, refused);
     // Not queued: what is before it may take long, and the server may have all of this one.
     else if (upload.resumable) this.#conversation.resume(upload);
+    else if (!upload.prepared && isToShrink(upload.file, slot)) this.#prepare(upload, slot);
     else upload.status = slot.auto_upload === false ? "chosen" : "queued";
+  }
+
+  /** Make a picture as small as its slot wants it. */
+  async #prepare(upload, slot) {
+    upload.status = "preparing";
+    upload.become(await shrunk(upload.file, slot.image_max_size));
+    if (upload.status !== "preparing") return; // it was cancelled
+    upload.status = "waiting";
+    this.#admitWaiting();
   }
 
   #refuse(upload, { code, message }) {
@@ -224,21 +335,22 @@ export class Uploads extends EventTarget {
 
   #startQueued() {
     if (!this.#ready || !this.#conversation.open) return;
-    while (this.#active().length < CONCURRENCY) {
+    for (;;) {
       const upload = this.#roster.first("queued");
-      if (!upload) return;
-      this.#begin(upload);
+      const slot = this.slots[upload?.uploadName];
+      if (!upload || !hasPlace(upload, slot, this.#active())) return;
+      this.#begin(upload, slot);
     }
   }
 
-  #begin(upload) {
-    const resumable = this.slots[upload.uploadName]?.resumable === true;
-    const record = resumable && this.#records.match(upload, (ref) => this.#roster.find(ref));
+  #begin(upload, slot) {
+    const isTaken = (ref) => this.#roster.find(ref);
+    const record = slot?.resumable === true && this.#records.match(upload, isTaken);
     if (record) {
       upload.resumeAs(record.ref);
       this.#conversation.resume(upload);
     } else {
-      this.#conversation.register(upload, resumable);
+      this.#conversation.register(upload, slot);
     }
   }
 
@@ -247,6 +359,15 @@ export class Uploads extends EventTarget {
     // A place is free for the next one.
     if (type === "progress" && ENDINGS.has(detail.status)) this.#startQueued();
   }
+}
+
+function refusalOf({ file, resumable, prepared }, slot) {
+  return resumable ? null : refusal(file, slot, prepared || undefined);
+}
+
+function unknownSlot() {
+  const message = gettext("This page does not take files here. Please reload it.");
+  return { code: "unknown_slot", message };
 }
 
 function inOrder(uploads) {

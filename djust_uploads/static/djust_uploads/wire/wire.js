@@ -1,16 +1,19 @@
 // What is said to the server about uploads on one connection, and what it says: frames.py is the
 // other side.
 
+import { pageLanguage } from "../texts/catalogue.js";
 import { cancelFrame } from "./frames.js";
 import { Line } from "./line.js";
 
 export class Wire {
-  /** `hear` is called with every message on uploads. */
+  /** `hear` is called with every message on uploads, in lists of those that came together. */
   constructor(socket, hear) {
     this.line = new Line(socket);
     socket.addEventListener("message", ({ data }) => {
       // Most messages are the host's, and may be long: don't parse those.
-      if (typeof data === "string" && data.includes('"upload_')) hear(JSON.parse(data));
+      if (typeof data !== "string" || !data.includes('"upload_')) return;
+      const message = JSON.parse(data);
+      hear(message.uploads ?? [message]);
     });
   }
 
@@ -22,17 +25,11 @@ export class Wire {
     this.line.sendMessage({ type: "upload_configs" });
   }
 
-  register({ ref, uploadName, file, resumable }) {
-    this.line.sendMessage({
-      type: "upload_register",
-      upload_name: uploadName,
-      ref,
-      client_name: file.name,
-      client_type: file.type,
-      client_size: file.size,
-      client_relative_path: file.webkitRelativePath || file.relativePath || "",
-      resumable,
-    });
+  /** Announce files. Several of them, only to a server that takes lists. */
+  register(uploads) {
+    const files = uploads.map(described);
+    const message = files.length === 1 ? files[0] : { uploads: files };
+    this.line.sendMessage({ type: "upload_register", language: pageLanguage(), ...message });
   }
 
   /** Ask for an upload, or a record of one, that this connection has not seen. */
@@ -43,10 +40,28 @@ export class Wire {
       upload_name: uploadName,
       client_name: name,
       client_size: size,
+      language: pageLanguage(),
     });
+  }
+
+  keep(refs) {
+    this.line.sendMessage({ type: "upload_keep", refs });
   }
 
   cancel(ref) {
     this.line.send(cancelFrame(ref));
   }
+}
+
+/** What the server is told of a file. */
+export function described({ ref, uploadName, file, resumable }) {
+  return {
+    upload_name: uploadName,
+    ref,
+    client_name: file.name,
+    client_type: file.type,
+    client_size: file.size,
+    client_relative_path: file.webkitRelativePath || file.relativePath || "",
+    resumable,
+  };
 }

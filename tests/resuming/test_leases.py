@@ -1,0 +1,122 @@
+"""Which process has the right to go on with an upload, as the cache says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import uuid
+from dataclasses import replace
+
+import pytest
+from django.core.cache import cache
+from django.test import override_settings
+
+from djust_uploads.exceptions import UploadLocked
+from djust_uploads.resuming.leases import Lease
+from djust_uploads.resuming.saved import SavedUpload
+
+
+class AllAtOnceCache:
+    """Lets all see the same holder before any of them goes on."""
+
+    def __init__(self, parties):
+        self.barrier = threading.Barrier(parties)
+
+    def get(self, name):
+        found = cache.get(name)
+        if name.count(":") == 1:
+            self.barrier.wait(10)
+        return found
+
+    def __getattr__(self, name):
+        return getattr(cache, name)
+
+
+async def test_one_of_those_who_resume_at_once_wins():
+    name = uuid.uuid4().hex
+    await Lease.begin(name, a_saved_upload())
+    leases = [Lease(name, f"token{number}") for number in range(5)]
+    at_once = AllAtOnceCache(len(leases))
+    results = await asyncio.gather(
+        *(asyncio.to_thread(lease._supersede, at_once) for lease in leases), return_exceptions=True
+    )
+    locked = [isinstance(result, UploadLocked) for result in results]
+    assert locked.count(False) == 1
+    await leases[locked.index(False)].check()
+
+
+async def test_claim_of_a_process_that_died_keeps_nobody_out_for_long(monkeypatch):
+    monkeypatch.setattr("djust_uploads.resuming.leases._CLAIM_TIMEOUT", 1)
+    saved = a_saved_upload()
+    await Lease.begin("name", saved)
+    real, died = cache.set, []
+
+    def die(*args, **kwargs):
+        died.append(args)
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(type(cache._connections[cache._alias]), "set", die)
+    with pytest.raises(RuntimeError):
+        await Lease.supersede("name")
+    monkeypatch.undo()
+    assert died and cache.set == real
+    with pytest.raises(UploadLocked):
+        await Lease.supersede("name")
+    await asyncio.sleep(1.1)
+    assert (await Lease.supersede("name"))[1] == replace(saved, generation=1)
+
+
+async def test_of_an_upload_that_has_ended_everybody_is_told_the_same():
+    lease = await Lease.begin("ended", a_saved_upload())
+    await lease.end()
+    assert [await Lease.supersede("ended") for _ in range(3)] == [None] * 3
+
+
+def a_saved_upload(**values):
+    known = dict.fromkeys(SavedUpload.__dataclass_fields__, "x")
+    numbers = {"client_size": 5, "chunk_size": 2, "generation": 0}
+    return SavedUpload(**{**known, **numbers, "checkpoint": {}, **values})
+
+
+async def test_lease_that_was_evicted_goes_on():
+    name = uuid.uuid4().hex
+    lease = await Lease.begin(name, a_saved_upload())
+    await asyncio.to_thread(cache.clear)
+    await lease.save(a_saved_upload(key="later"))
+    assert (await Lease.supersede(name))[1].key == "later"
+    with pytest.raises(UploadLocked):
+        await lease.save(a_saved_upload())
+    with pytest.raises(UploadLocked):
+        await lease.check()
+
+
+async def test_cache_that_hangs_keeps_no_file_waiting(sink, monkeypatch):
+    """However many uploads ask it."""
+    monkeypatch.setattr("djust_uploads.resuming.leases.CACHE_TIMEOUT", 0.2)
+    released = threading.Event()
+    hanging = {"default": {"BACKEND": f"{__name__}.HangingCache", "LOCATION": released}}
+    try:
+        with override_settings(CACHES=hanging):
+            asked = [asyncio.create_task(_ask_and_give_up()) for _ in range(100)]
+            await asyncio.gather(*asked)
+            async with asyncio.timeout(5):
+                await asyncio.to_thread(os.getpid)
+    finally:
+        released.set()
+
+
+async def _ask_and_give_up():
+    with pytest.raises(TimeoutError):
+        await Lease.find("name")
+
+
+class HangingCache:
+    def __init__(self, released, params):
+        self.released = released
+
+    def close(self, **kwargs):
+        pass
+
+    def get(self, name):
+        self.released.wait(30)
