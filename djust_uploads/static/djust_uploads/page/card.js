@@ -84,6 +84,7 @@ export class Card {
       action: button("upload-action", "pause", ""),
       cancel: button("upload-cancel", "cancel", said(gettext("Remove {name}"), upload)),
     };
+    parts.error.dir = "auto"; // a sentence that nobody has translated
     parts.action.addEventListener("click", () => this.#act());
     parts.cancel.addEventListener("click", () => this.#uploads.cancel(this.upload.ref));
     parts.picture.append(svg(kindOf(upload.file)));
