@@ -20,7 +20,6 @@ from ..exceptions import (
     UploadError,
     WrongOffset,
 )
-from ..resuming.saved import SavedUpload
 from ..sinks.base import UploadInfo
 from ..wire import Registration
 from .status import Status
@@ -111,52 +110,6 @@ class UploadEntry:
         self._file: SinkFile | None = None
         self._error: UploadError | None = None
         self._postponed = False
-
-    @classmethod
-    def saved(cls, saved: SavedUpload) -> UploadEntry:
-        """Return an entry as another process saved it. Its ``offset`` is not known yet."""
-        entry = cls(
-            Registration(
-                upload_name=saved.upload_name,
-                ref=saved.ref,
-                client_name=saved.client_name,
-                client_type=saved.client_type,
-                client_size=saved.client_size,
-                client_relative_path=saved.client_relative_path,
-                resumable=True,
-                client_metadata=saved.client_metadata,
-                expected_sha256=saved.expected_sha256,
-                notes=saved.notes,
-            ),
-            saved.chunk_size,
-        )
-        entry.content_type = saved.content_type
-        entry.sha256 = saved.sha256 or None
-        entry.restored = not saved.has_begun
-        return entry
-
-    def to_save(self, key: str = "", sink: str = "") -> SavedUpload:
-        """Return what another process needs to know of the entry, without a checkpoint.
-
-        ``key`` is the :attr:`UploadInfo.key` of the upload, and ``sink`` the name of its sink. An
-        upload whose sink was not opened yet has neither.
-        """
-        return SavedUpload(
-            ref=self.ref,
-            upload_name=self.upload_name,
-            client_name=self.client_name,
-            client_relative_path=self.client_relative_path,
-            client_type=self.client_type,
-            client_size=self.client_size,
-            content_type=self.content_type,
-            chunk_size=self.chunk_size,
-            key=key,
-            sink=sink,
-            status="uploading" if sink else "registered",
-            client_metadata=self.client_metadata,
-            expected_sha256=self.expected_sha256,
-            notes=self.notes,
-        )
 
     def __repr__(self) -> str:
         return f"<UploadEntry {self.upload_name}/{self.client_name!r} {self.status} {self.ref}>"

@@ -18,6 +18,7 @@ from ..exceptions import (
 from ..resuming.leases import Lease
 from ..slots.acceptance import check_registration
 from ..slots.entry import UploadEntry
+from ..slots.saving import record_of
 from ..transfer.transfer import Listener, Transfer
 from . import process
 
@@ -88,7 +89,7 @@ class Admission:
         entry, slot, upload_id = self._admit(registration)
         resumed = None
         if upload_id:
-            saved = entry.to_save()
+            saved = record_of(entry)
             announced = await Lease.announce(upload_id, saved)
             resumed = (announced, saved) if announced else None
         return self._start(Transfer(entry, slot, self._listener, upload_id, resumed))
