@@ -17,7 +17,6 @@ from ..exceptions import (
 )
 from ..resuming.checkpoints import Checkpoints
 from ..settings import upload_settings
-from ..slots.saving import record_of
 
 if TYPE_CHECKING:
     from ..files import SinkFile
@@ -69,7 +68,7 @@ class SinkSide:
         sink = slot.resolve_sink(self._entry)
         info = self._entry.info()
         self._writer = writer = await self._retried(lambda: sink.open(info))
-        saved = record_of(self._entry, info.key, slot.sink_name(sink))
+        saved = self._entry.to_save(info.key, slot.sink_name(sink))
         if self.checkpoints:
             await self._open_announced(self.checkpoints, saved)
         elif self._upload_id:

@@ -18,7 +18,6 @@ from ..exceptions import (
 from ..resuming.leases import Lease
 from ..slots.acceptance import check_registration
 from ..slots.entry import UploadEntry
-from ..slots.saving import record_of
 from ..transfer.transfer import Listener, Transfer
 from . import process
 
@@ -89,7 +88,7 @@ class Admission:
         entry, slot, upload_id = self._admit(registration)
         resumed = None
         if upload_id:
-            saved = record_of(entry)
+            saved = entry.to_save()
             announced = await Lease.announce(upload_id, saved)
             resumed = (announced, saved) if announced else None
         return self._start(Transfer(entry, slot, self._listener, upload_id, resumed))

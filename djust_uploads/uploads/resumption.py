@@ -16,14 +16,13 @@ from ..exceptions import (
 )
 from ..resuming.leases import Lease
 from ..slots.acceptance import check_registration
-from ..slots.saving import record_of, restored_entry
+from ..slots.entry import UploadEntry
 from ..slots.status import Status
 from ..transfer.transfer import Listener, Transfer
 from . import process
 
 if TYPE_CHECKING:
     from ..resuming.saved import SavedUpload
-    from ..slots.entry import UploadEntry
     from ..slots.slot import UploadSlot
     from .connection import Connection
     from .roster import Roster
@@ -93,7 +92,7 @@ class Resumption:
             if transfer := await self._of_this_process(upload_id):
                 if transfer.entry.status is Status.CONSUMED:
                     # Its handler has just returned, or goes on with other entries.
-                    raise AlreadyConsumed(record_of(transfer.entry))
+                    raise AlreadyConsumed(transfer.entry.to_save())
                 self._checked_slot(transfer.entry)
                 transfer.listener.surrender(transfer)
                 self._adopt(transfer)
@@ -144,7 +143,7 @@ class Resumption:
         if saved and saved.status in ("registered", "uploading", "complete"):
             # The checks come before the takeover: a connection that may not have the upload must
             # not take it from another one.
-            self._checked_slot(restored_entry(saved))
+            self._checked_slot(UploadEntry.saved(saved))
         superseded = await _answer_of_cache(Lease.supersede(upload_id))
         if superseded is None:
             raise NotResumable("nothing is known of it")
@@ -154,7 +153,7 @@ class Resumption:
         if saved.status == "error":
             await _answer_of_cache(lease.end())
             raise EndedBefore(saved)
-        entry = restored_entry(saved)
+        entry = UploadEntry.saved(saved)
         entry.max_frame_size = self._connection.max_frame_size(entry.chunk_size)
         slot = self._checked_slot(entry)
         transfer = Transfer(entry, slot, self._listener, upload_id, (lease, saved))

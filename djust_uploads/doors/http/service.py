@@ -14,7 +14,6 @@ from django.core.serializers.json import DjangoJSONEncoder
 from ... import receipts
 from ...exceptions import DigestMismatch, Forbidden, UploadError, WrongOffset
 from ...slots.entry import UploadEntry
-from ...slots.saving import restored_entry
 from ...slots.status import Status
 from ...uploads.manager import UploadManager
 from ...uploads.resumption import AlreadyConsumed
@@ -169,7 +168,7 @@ class Service:
         try:
             await self._exchange.take_over(address.ref)
         except AlreadyConsumed as consumed:
-            return self._of_consumed(request, address, restored_entry(consumed.saved))
+            return self._of_consumed(request, address, UploadEntry.saved(consumed.saved))
         match request.method:
             case "HEAD":
                 return await self._find(address)
