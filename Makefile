@@ -11,12 +11,12 @@ ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo install test bench bench-full lint package docs unit unit-wheel test-rounds libmagic azurite browser redis clamd clean
+.PHONY: demo install test bench bench-full lint package docs unit unit-wheel test-rounds libmagic azurite npm browser redis clamd clean
 
-demo: $(VENV)/installed libmagic
+demo: $(VENV)/installed libmagic npm
 	$(BIN)/python examples/demo.py $(PORT)
 
-install: $(VENV)/installed libmagic azurite browser redis
+install: $(VENV)/installed libmagic azurite npm browser redis
 
 test: lint package docs unit unit-wheel
 
@@ -36,7 +36,7 @@ docs: $(VENV)/installed
 
 # Most tests spend their time waiting for servers, so three files at once take little more than a
 # third of the time. Tests marked "alone" run afterwards, by themselves.
-unit: $(VENV)/installed libmagic azurite browser redis clamd
+unit: $(VENV)/installed libmagic azurite npm browser redis clamd
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	$(BIN)/pytest -m alone
 
@@ -48,10 +48,10 @@ unit-wheel: package libmagic redis clamd
 test-rounds: $(VENV)/installed libmagic redis
 	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/resuming/test_sigkill.py
 
-bench: $(VENV)/installed libmagic
+bench: $(VENV)/installed libmagic npm
 	$(BIN)/python -m benchmarks
 
-bench-full: $(VENV)/installed libmagic
+bench-full: $(VENV)/installed libmagic npm
 	$(BIN)/python -m benchmarks --full --rounds 7
 
 $(VENV)/installed: pyproject.toml
@@ -66,6 +66,9 @@ libmagic:
 
 azurite: $(VENV)/installed
 	sh tests/azurite.sh $(VENV)
+
+npm: $(VENV)/installed
+	sh tests/npm.sh $(VENV)
 
 browser:
 	sh tests/system-package.sh chromium "command -v chromium || command -v chromium-browser || command -v google-chrome"
