@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .groups import DEFAULT
+from .browser import contenders as pages
+from .groups import DEFAULT, LINK
 from .measures import GB, MB, Measure, Results, Spread, Work
 from .sites import KIB
 
@@ -19,6 +20,13 @@ OBJECT_STORE = "ObjectStoreSink", TO_STORES
 ONE = Work(DEFAULT, 1, GB)
 THOUSAND = Work(DEFAULT, 1000, GB)
 BY_HTTP = Work(0, 1, GB)
+
+#: In the browser: our page, what it is compared with, and the works.
+PAGE, GUNICORN, TUS = pages.OURS.name, pages.GUNICORN.name, pages.TUS.name
+BLOBS, UPPY = pages.BARE.name, pages.UPPY.name
+FILE = Work(0, 1, 500 * MB)
+FAR = Work(0, 1, 100 * MB)
+FILES = Work(0, 2000, 20 * MB)
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,33 @@ def _memory_beside_djust(results: All) -> Spread:
     return Spread(ours / djust, ours / djust, ours / djust)
 
 
+def page(
+    what: str,
+    work: Work,
+    read: Callable[[Measure], float | None],
+    bound: float,
+    group: str = "browser",
+) -> Target:
+    """Return an upper bound for what our page spends."""
+    return Target(f"{what} ({group})", value(group, PAGE, work, read), bound, False)
+
+
+def _longest_task(measure: Measure) -> float | None:
+    return 1000 * measure.page.longest_task if measure.page else None
+
+
+def _heap(measure: Measure) -> float | None:
+    return measure.page.heap / MB if measure.page else None
+
+
+def _tab(measure: Measure) -> float | None:
+    return measure.page.tab / MB if measure.page else None
+
+
+def _slowest_input(measure: Measure) -> float | None:
+    return 1000 * measure.page.slowest_input if measure.page else None
+
+
 def _cpu_by_http(other: str) -> Callable[[All], Spread]:
     def figure(results: All) -> Spread:
         ours, theirs = (
@@ -111,6 +146,23 @@ TARGETS = [
     Target("ObjectStoreSink over GCSSink", ratio("gcs", *OBJECT_STORE, "GCSSink"), 1),
     lag("s3", *OBJECT_STORE, 10),
     lag("gcs", *OBJECT_STORE, 10),
+    Target("one file, over XHR to gunicorn", ratio("browser", PAGE, FILE, GUNICORN), 0.90),
+    Target("one file, over tus-js-client", ratio("browser", PAGE, FILE, TUS), 0.90),
+    Target("one file, over bare Blobs", ratio("browser", PAGE, FILE, BLOBS), 0.85),
+    page("the page's thread, %", FILE, lambda measure: measure.thread_share, 10),
+    page("longest task, ms", FILE, _longest_task, 50),
+    page("heap over idle, MB", FILE, _heap, 20),
+    Target(
+        "one file at 100 ms, over the link",
+        value("browser-100ms", PAGE, FAR, lambda measure: measure.rate / (LINK / MB)),
+        0.95,
+    ),
+    Target("one file at 100 ms, over XHR", ratio("browser-100ms", PAGE, FAR, GUNICORN), 1),
+    Target("one file at 100 ms, over tus-js-client", ratio("browser-100ms", PAGE, FAR, TUS), 1),
+    Target("2,000 files, over Uppy", ratio("browser-many", PAGE, FILES, UPPY), 1),
+    Target("2,000 files, over tus-js-client", ratio("browser-many", PAGE, FILES, TUS), 1),
+    page("slowest input, ms", FILES, _slowest_input, 100, "browser-many"),
+    page("tab, MB", FILES, _tab, 350, "browser-many"),
     Target(
         "resident memory with 1,000 uploads at once, MB",
         value("uploads", "temporary file", THOUSAND, lambda measure: measure.peak / MB),

@@ -75,17 +75,17 @@ async def test_react(open_example, files):
     assert page.complaints == []
 
 
-async def test_a_worker_has_no_dom(open_example, site):
+async def test_a_worker_has_no_dom(open_example, site, files):
     page = await open_example("plain")
     saved = await page.evaluate(
-        """() => new Promise((resolve, reject) => {
+        """(png) => new Promise((resolve, reject) => {
           const worker = new Worker("/worker.js", { type: "module" });
           worker.onmessage = ({ data }) => resolve(data.name);
           worker.onerror = (event) => reject(new Error(event.message));
-          const png = Uint8Array.from(atob("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR4" +
-            "2mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="), (letter) => letter.charCodeAt(0));
-          worker.postMessage(new File([png], "worker.png", { type: "image/png" }));
-        })"""
+          const bytes = Uint8Array.from(png.match(/../g), (byte) => parseInt(byte, 16));
+          worker.postMessage(new File([bytes], "worker.png", { type: "image/png" }));
+        })""",
+        (files / "photo0.png").read_bytes().hex(),
     )
     assert saved.startswith("photos/worker")
     await until(lambda: any(name.startswith("worker") for name in stored(site)))

@@ -55,7 +55,6 @@ async def test_the_dashboard(browser, tmp_path, photos, moto_store, sink):
         await page.goto(server.http("/gallery/"))
         await page.locator(".uppy-Dashboard-input").first.set_input_files(photos)
         await page.click(".uppy-StatusBar-actionBtn--upload")
-        import asyncio; await asyncio.sleep(8); print(complaints, server.log.read_text()[-3000:]); await page.screenshot(path="/tmp/dbg.png")
         await page.wait_for_selector(".uppy-StatusBar.is-complete")
         await page.wait_for_selector(":nth-match(.gallery img, 3)")
         await page.wait_for_function(

@@ -14,11 +14,13 @@ from .uploads import PhotoUploads
 
 application = ProtocolTypeRouter(
     {
-        "http": URLRouter(
-            [
-                path("uploads/", SessionMiddlewareStack(PhotoUploads.as_asgi())),
-                re_path("", ASGIStaticFilesHandler(django_application)),
-            ]
+        "http": SessionMiddlewareStack(
+            URLRouter(
+                [
+                    path("uploads/", PhotoUploads.as_asgi()),
+                    re_path("", ASGIStaticFilesHandler(django_application)),
+                ]
+            )
         )
     }
 )

@@ -194,10 +194,17 @@ class BothDoors(Uploads):
         upload = self.on_disk(pick)
         self.request(process, upload, "HEAD").start(f"{SLOT}/{upload.ref}")
 
-    @rule(pick=PICK, process=PROCESS, first=st.integers(0, 40), length=st.integers(1, 100))
-    def http_patch(self, pick: int, process: int, first: int, length: int) -> None:
+    @rule(
+        pick=PICK,
+        process=PROCESS,
+        first=st.integers(0, 40),
+        length=st.integers(1, 100),
+        shift=st.sampled_from([0, 0, 0, -3, 3]),
+    )
+    def http_patch(self, pick: int, process: int, first: int, length: int, shift: int) -> None:
+        """From the byte that the client was told, or from a wrong one."""
         upload = self.on_disk(pick)
-        offset = self.offsets.get(upload.ref, 0)
+        offset = min(max(0, self.offsets.get(upload.ref, 0) + shift), len(upload.data))
         body = upload.data[offset : offset + length]
         request = self.request(process, upload, "PATCH", offset=offset, unsent=body)
         request.start(

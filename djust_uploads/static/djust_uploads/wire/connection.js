@@ -55,7 +55,8 @@ export class Connection extends EventTarget {
       return Promise.reject(new Error(gettext("The connection is lost. Please wait a moment.")));
     }
     const ref = ++this.#lastRef;
-    this.#socket.send(JSON.stringify({ type: "event", event, params, ref, language: pageLanguage() }));
+    const language = pageLanguage();
+    this.#socket.send(JSON.stringify({ type: "event", event, params, ref, language }));
     return new Promise((resolve, reject) => this.#answers.set(ref, { resolve, reject }));
   }
 
