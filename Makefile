@@ -37,7 +37,7 @@ docs: $(VENV)/installed
 
 # Most tests spend their time waiting for servers, so three files at once take little more than a
 # third of the time. Tests marked "alone" run afterwards, by themselves.
-unit: $(VENV)/installed libmagic azurite npm browser redis clamd
+unit: $(VENV)/installed libmagic azurite npm browser firefox redis clamd
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	$(BIN)/pytest -m alone
 
@@ -81,6 +81,9 @@ npm: $(VENV)/installed
 
 browser:
 	sh tests/system-package.sh chromium "command -v chromium || command -v chromium-browser || command -v google-chrome"
+
+firefox:
+	sh tests/system-package.sh firefox-esr "command -v firefox-esr || command -v firefox"
 
 redis:
 	sh tests/system-package.sh redis-server "command -v redis-server"

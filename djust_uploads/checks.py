@@ -54,7 +54,9 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         for key in configured
         if key not in known
     ]
-    for key in ("MAX_BUFFERED_BYTES", "SINK_TIMEOUT", "IDLE_TIMEOUT", "RESUME_TTL"):
+    numbers = ("MAX_BUFFERED_BYTES", "SINK_TIMEOUT", "IDLE_TIMEOUT", "RESUME_TTL")
+    # It may be None, which is the default.
+    for key in (*numbers, *(["MAX_FRAME_SIZE"] if configured.get("MAX_FRAME_SIZE") else [])):
         value = configured.get(key, 1)
         if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
             messages.append(

@@ -261,3 +261,44 @@ async def test_the_tab_in_which_the_user_chooses_it_takes_it_over(page, site, mo
     await complete(other)
     assert await stored(other) == sha256(movie)
     assert await page.locator("[data-status=error]").count() == 1, "and does not take it back"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def gallery(browser, site):
+    context = await browser.new_context()
+    page = await open_page(context, f"http://127.0.0.1:{site.link.port}/gallery/")
+    await page.wait_for_selector("[dj-upload][multiple]")
+    yield page
+    await context.close()
+    site.link.flow()
+
+
+#: The sink that photos go to, as the page of either host shows it.
+CHOSEN = ":is(.chosen, [aria-pressed=true])"
+
+
+async def test_what_is_pressed_during_an_outage_is_done_when_it_is_over(gallery, site):
+    alias = await gallery.get_attribute(f".sinks button:not({CHOSEN})", "dj-value-alias")
+    this = f".sinks button[dj-value-alias={alias}]"
+    await site.link.cut()
+    site.link.refuse()
+    await gallery.wait_for_selector("body.dj-disconnected", state="attached")
+    await gallery.click(this)
+    await gallery.wait_for_selector(f"{this}[aria-busy=true]")
+    await site.link.accept()
+    await gallery.wait_for_selector(f"{this}{CHOSEN}", timeout=60_000)
+    assert await gallery.locator("[aria-busy=true]").count() == 0
+    # It is done once: another press of another button counts as ever.
+    await gallery.click(f".sinks button:not([dj-value-alias={alias}]) >> nth=0")
+    await gallery.wait_for_selector(f"{this}:not({CHOSEN})")
+
+
+async def test_the_page_hears_that_the_outage_is_over(gallery, site):
+    """What it said of the lost connection holds no longer."""
+    await gallery.evaluate(
+        """() => addEventListener("djust:recovered", () => {
+          document.documentElement.dataset.recovered = "yes";
+        })"""
+    )
+    await site.link.cut()
+    await gallery.wait_for_selector("[data-recovered]", timeout=60_000)

@@ -21,7 +21,7 @@ export class Presses {
     for (const [element, { again }] of this.#held) {
       this.#drop(element);
       if (element.isConnected) again();
-      else complain();
+      else complain(gettext("The connection was lost."));
     }
     // What was said of the lost connection holds no longer.
     window.dispatchEvent(new CustomEvent("djust:recovered"));
@@ -29,7 +29,7 @@ export class Presses {
 
   #giveUp(element) {
     this.#drop(element);
-    complain();
+    complain(gettext("The connection is lost. Please wait a moment."));
   }
 
   #drop(element) {
@@ -38,7 +38,6 @@ export class Presses {
   }
 }
 
-function complain() {
-  const error = gettext("The connection was lost. Please try again.");
+function complain(error) {
   window.dispatchEvent(new CustomEvent("djust:error", { detail: { event: null, error } }));
 }
