@@ -55,10 +55,10 @@ class UploadEndpoint:
                 return {"name": entry.client_name}
 
         application = ProtocolTypeRouter({
-            "http": URLRouter([
-                path("uploads/", AuthMiddlewareStack(FilmUploads.as_asgi())),
+            "http": AuthMiddlewareStack(URLRouter([
+                path("uploads/", FilmUploads.as_asgi()),
                 re_path("", get_asgi_application()),
-            ]),
+            ])),
         })
 
     Clients create uploads at ``uploads/`` or ``uploads/films/``. One instance serves one request.
