@@ -10,6 +10,10 @@ const LEAST_BLOB = 128 * 1024;
 // Bytes to read at once where the page has to do it.
 const MOST_READ = 1024 * 1024;
 
+// Milliseconds between two looks at whether the file can still be read: each takes as long as a
+// frame does on a fast link.
+const CHECK_INTERVAL = 250;
+
 /**
  * Sends `file` over `line` as far as the server's limit allows, and then says that it is complete.
  *
@@ -27,6 +31,7 @@ export class Transfer {
   #index;
   #limit;
   #pace;
+  #checkedAt = -Infinity;
   #paused = false;
   #stopped = false;
   #wake = () => {};
@@ -115,11 +120,20 @@ export class Transfer {
   /** The next part of the file: its bytes, or a Blob of which is known that it can be read. */
   async #read(size) {
     const slice = this.#file.slice(this.#position, this.#position + size);
-    const readByBrowser = this.#lessons.blobs && size >= LEAST_BLOB;
-    // A file that was changed or deleted since it was chosen can't be read. The browser would give
-    // up the whole connection when it finds that out.
-    const bytes = await (readByBrowser ? slice.slice(0, 1) : slice).arrayBuffer();
-    return readByBrowser ? slice : new Uint8Array(bytes);
+    if (!this.#lessons.blobs || size < LEAST_BLOB) return new Uint8Array(await slice.arrayBuffer());
+    await this.#check(slice);
+    return slice;
+  }
+
+  /**
+   * A file that was changed or deleted since it was chosen can't be read, and the browser would give
+   * up the whole connection when it finds that out. Rejects if so.
+   */
+  async #check(slice) {
+    const now = performance.now();
+    if (now < this.#checkedAt + CHECK_INTERVAL) return;
+    this.#checkedAt = now;
+    await slice.slice(0, 1).arrayBuffer();
   }
 
   #sendFrame(data) {
