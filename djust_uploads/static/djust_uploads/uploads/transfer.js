@@ -1,5 +1,6 @@
 // One file's bytes on their way to the server. Knows neither the page nor the other files.
 
+import { sizeOf } from "./sizes.js";
 import { blobFrame, chunkFrame, completeFrame } from "../wire/frames.js";
 import { Pace } from "../wire/pace.js";
 
@@ -23,6 +24,7 @@ const CHECK_INTERVAL = 250;
 export class Transfer {
   #line;
   #file;
+  #size;
   #lessons;
   #ref;
   #chunkSize;
@@ -40,6 +42,7 @@ export class Transfer {
   constructor(line, file, lessons, answer) {
     this.#line = line;
     this.#file = file;
+    this.#size = sizeOf(file);
     this.#lessons = lessons;
     this.#ref = answer.ref;
     this.#limit = answer.limit;
@@ -74,18 +77,18 @@ export class Transfer {
 
   /** Resolves when all is sent or stop() was called; rejects when the file can't be read. */
   async send() {
-    while (this.#position < this.#file.size && await this.#mayGoOn()) {
+    while (this.#position < this.#size && await this.#mayGoOn()) {
       const data = await this.#read(this.#frameSize());
       // Meanwhile the user may have paused or cancelled it.
       if (await this.#mayGoOn()) this.#sendFrame(data);
     }
-    while (this.#mustWait(this.#file.size)) await this.#woken();
+    while (this.#mustWait(this.#size)) await this.#woken();
     if (!this.#stopped) this.#line.send(completeFrame(this.#ref));
   }
 
   /** Resolves when the next frame may be sent: to false, if there is none any more. */
   async #mayGoOn() {
-    const next = Math.min(this.#position + this.#chunkSize, this.#file.size);
+    const next = Math.min(this.#position + this.#chunkSize, this.#size);
     do {
       while (this.#mustWait(next)) await this.#woken();
       if (!this.#stopped) await this.#line.drained();
@@ -110,7 +113,7 @@ export class Transfer {
       maxFrameSize,
       blobs ? Infinity : MOST_READ,
     );
-    const left = this.#file.size - this.#position;
+    const left = this.#size - this.#position;
     const allowed = this.#limit - this.#position;
     if (left <= Math.min(most, allowed)) return left;
     const chunks = Math.floor(Math.min(most, allowed) / this.#chunkSize);
@@ -119,7 +122,9 @@ export class Transfer {
 
   /** The next part of the file: its bytes, or a Blob of which is known that it can be read. */
   async #read(size) {
-    const slice = this.#file.slice(this.#position, this.#position + size);
+    // A slice costs as much as reading a small file.
+    const whole = size === this.#size;
+    const slice = whole ? this.#file : this.#file.slice(this.#position, this.#position + size);
     if (!this.#lessons.blobs || size < LEAST_BLOB) return new Uint8Array(await slice.arrayBuffer());
     await this.#check(slice);
     return slice;
