@@ -2,6 +2,7 @@
 # make install: installs what development needs, into .venv and with apt-get.
 # make test: runs everything that CI checks. Its parts are make lint, package, docs, unit and unit-wheel.
 # make test-rounds: runs a test many times that make test runs a few times. ROUNDS=200 says how often.
+# make test-mutants: changes sinks in small ways, and counts how many of the changes SinkContract finds. It takes half an hour.
 # make bench: measures for two minutes, and writes into docs/performance.md. make bench-full measures everything.
 # make clean: deletes what the other commands made.
 
@@ -11,12 +12,12 @@ ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo install test bench bench-full lint package docs unit unit-wheel test-rounds libmagic azurite npm browser firefox redis clamd clean
+.PHONY: messages demo install test bench bench-full lint package docs unit unit-wheel test-rounds test-mutants libmagic azurite npm browser firefox redis clamd clean
 
 demo: $(VENV)/installed libmagic
 	$(BIN)/python examples/demo.py $(PORT)
 
-install: $(VENV)/installed libmagic azurite browser redis
+install: $(VENV)/installed libmagic azurite npm browser redis
 
 test: lint package docs unit unit-wheel
 
@@ -47,6 +48,14 @@ unit-wheel: package libmagic redis clamd
 # Kills the server at a random moment and goes on with the upload, ROUNDS times.
 test-rounds: $(VENV)/installed libmagic redis
 	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/resuming/test_sigkill.py
+
+# Goes on where it was interrupted. `python -m tests.mutants --report` shows what survived.
+test-mutants: $(VENV)/installed libmagic
+	$(BIN)/python -m tests.mutants
+
+# New sentences come into the catalogues, without a translation yet.
+messages: $(VENV)/installed
+	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.support.messages
 
 bench: $(VENV)/installed libmagic npm browser
 	$(BIN)/python -m benchmarks

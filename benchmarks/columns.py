@@ -58,7 +58,8 @@ def varying(works: Sequence[Work]) -> str:
         return "files"
     if len({work.uploads for work in works}) > 1:
         return "at once"
-    return "size" if len({work.size for work in works}) > 1 else "frames"
+    sizes = len({work.size for work in works}) > 1
+    return "size" if sizes or not any(work.chunk_size for work in works) else "frames"
 
 
 def label(work: Work, works: Sequence[Work]) -> str:

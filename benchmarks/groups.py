@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import contenders, stores
+from . import contenders, http_contenders, stores
 from .browser import contenders as pages
 from .contenders import BARE, LOCAL, TEMPORARY, Contender, Running
 from .measures import GB, MB, Measure, PageFigures, Results, Work
@@ -173,6 +173,23 @@ GROUPS = [
         [Work(0, 1, 100 * MB)],
         only_full=True,
         store=pages.chromium,
+    ),
+    Group(
+        "http",
+        "Over HTTP, on this machine",
+        ("uvicorn", "hypercorn", "daphne", "tuspyserver", "Django", "channels"),
+        http_contenders.local,
+        [Work(0, 1, 200 * MB)],
+        [Work(0, 1, GB)],
+    ),
+    Group(
+        "http-s3",
+        "Over HTTP, S3 into a store that discards",
+        (*UVICORN, "aioboto3"),
+        http_contenders.s3,
+        [Work(DEFAULT, 1, 500 * MB)],
+        only_full=True,
+        store=stores.discarding,
     ),
 ]
 

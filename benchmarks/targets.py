@@ -19,6 +19,7 @@ TO_STORES = Work(DEFAULT, 1, 500 * MB)
 OBJECT_STORE = "ObjectStoreSink", TO_STORES
 ONE = Work(DEFAULT, 1, GB)
 THOUSAND = Work(DEFAULT, 1000, GB)
+BY_HTTP = Work(0, 1, GB)
 
 #: In the browser: our page, what it is compared with, and the works.
 PAGE, GUNICORN, TUS = pages.OURS.name, pages.GUNICORN.name, pages.TUS.name
@@ -103,6 +104,27 @@ def _slowest_input(measure: Measure) -> float | None:
     return 1000 * measure.page.slowest_input if measure.page else None
 
 
+def _cpu_by_http(other: str) -> Callable[[All], Spread]:
+    def figure(results: All) -> Spread:
+        ours, theirs = (
+            _of(results["http"].spread(name, BY_HTTP, lambda m: m.cpu_per_gb)).median
+            for name in ("UploadEndpoint", other)
+        )
+        return Spread(ours / theirs, ours / theirs, ours / theirs)
+
+    return figure
+
+
+def _growth_by_http(server: str) -> Target:
+    name = f"UploadEndpoint, {server}" if server != "uvicorn" else "UploadEndpoint"
+    return Target(
+        f"memory over idle, 1 GB over HTTP ({server}), MB",
+        value("http", name, BY_HTTP, lambda measure: measure.growth),
+        40,
+        at_least=False,
+    )
+
+
 TARGETS = [
     Target("discarding sink", ratio("uvicorn", "discarding sink", USUAL), 0.80),
     Target("discarding sink, 64 KiB", ratio("uvicorn", "discarding sink", SMALL), 0.60),
@@ -153,6 +175,29 @@ TARGETS = [
         value("uploads", "temporary file", THOUSAND, lambda measure: measure.unfairness),
         3,
         at_least=False,
+    ),
+    Target(
+        "UploadEndpoint over a bare ASGI loop",
+        ratio("http", "UploadEndpoint", BY_HTTP, "bare ASGI loop"),
+        0.9,
+    ),
+    Target(
+        "UploadEndpoint over @tus/server",
+        ratio("http", "UploadEndpoint", BY_HTTP, "@tus/server"),
+        1.2,
+    ),
+    Target(
+        "UploadEndpoint over tuspyserver",
+        ratio("http", "UploadEndpoint", BY_HTTP, "tuspyserver"),
+        5,
+    ),
+    Target("its CPU over @tus/server's", _cpu_by_http("@tus/server"), 1, at_least=False),
+    Target("its CPU over tuspyserver's", _cpu_by_http("tuspyserver"), 1, at_least=False),
+    *(_growth_by_http(server) for server in ("uvicorn", "hypercorn", "daphne")),
+    Target(
+        "S3Sink by HTTP over S3Sink by the socket",
+        ratio("http-s3", "S3Sink by HTTP", TO_STORES, "S3Sink by the socket"),
+        0.95,
     ),
 ]
 

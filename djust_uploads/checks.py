@@ -11,12 +11,15 @@ W006  A sink sends files unencrypted.
 E007  A sink's Django storage can't be created.
 E008  ``RESUME_CACHE`` can't remember anything.
 W009  ``RESUME_CACHE`` serves one process only. This needs ``check --deploy``.
+E010  An ``UploadEndpoint`` without ``UploadMixin`` is routed.
+W011  An ``UploadEndpoint`` is routed behind a route that takes every path.
 ====  ===============================================================================
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,7 +65,25 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
                     id="djust_uploads.E003",
                 )
             )
-    return messages
+    return messages + _check_origins(configured.get("CORS_ORIGINS", ()))
+
+
+def _check_origins(origins: Any) -> list[CheckMessage]:
+    if isinstance(origins, list | tuple) and all(map(_is_origin, origins)):
+        return []
+    return [
+        Error(
+            "DJUST_UPLOADS['CORS_ORIGINS'] must be a list of origins such as "
+            f"'https://app.example.com', without a path, or of '*'. Got: {origins!r}",
+            id="djust_uploads.E003",
+        )
+    ]
+
+
+def _is_origin(value: Any) -> bool:
+    return value == "*" or (
+        isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/*]+", value) is not None
+    )
 
 
 @register("djust_uploads")
@@ -157,17 +178,11 @@ def check_libmagic(**kwargs: Any) -> list[CheckMessage]:
 @register("djust_uploads")
 def check_routing(**kwargs: Any) -> list[CheckMessage]:
     """Report djust's own consumer. It does not know our entries, so every upload would fail."""
-    path = getattr(settings, "ASGI_APPLICATION", None)
-    if not path or not apps.is_installed("djust"):
+    if not apps.is_installed("djust"):
         return []
     from .doors.liveview import StockConsumer
 
-    try:
-        application = import_string(path)
-    except Exception:
-        # The server imports the application too, and reports the error.
-        return []
-    if StockConsumer not in set(_consumers(application)):
+    if StockConsumer not in set(_consumers(_application())):
         return []
     return [
         Error(
@@ -179,18 +194,69 @@ def check_routing(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _consumers(application: Any) -> Iterator[Any]:
-    """Yield the consumer classes to which an ASGI application routes.
+@register("djust_uploads")
+def check_endpoints(**kwargs: Any) -> list[CheckMessage]:
+    """Report endpoints for HTTP that cannot take uploads, or that no request reaches."""
+    from .doors.http.endpoint import UploadEndpoint
+    from .doors.mixin import UploadMixin
 
-    This looks into Channels' routers and middleware.
+    messages: list[CheckMessage] = []
+    for app, hidden in _routed(_application()):
+        if not (isinstance(app, type) and issubclass(app, UploadEndpoint)):
+            continue
+        if not issubclass(app, UploadMixin):
+            messages.append(
+                Error(
+                    f"{app.__qualname__} cannot declare slots.",
+                    hint=f"class {app.__name__}(UploadMixin, UploadEndpoint): ...",
+                    id="djust_uploads.E010",
+                )
+            )
+        if hidden:
+            messages.append(
+                Warning(
+                    f"No request reaches {app.__qualname__}: a route before it takes every path.",
+                    hint='In the URLRouter, move re_path("", ...) to the end.',
+                    id="djust_uploads.W011",
+                )
+            )
+    return messages
+
+
+def _application() -> Any:
+    path = getattr(settings, "ASGI_APPLICATION", None)
+    try:
+        return import_string(path) if path else None
+    except Exception:
+        # The server imports the application too, and reports the error.
+        return None
+
+
+def _consumers(application: Any) -> Iterator[Any]:
+    """Yield the consumer and endpoint classes to which an ASGI application routes."""
+    return (routed for routed, _ in _routed(application))
+
+
+def _routed(application: Any, hidden: bool = False) -> Iterator[tuple[Any, bool]]:
+    """Yield the consumer and endpoint classes to which an ASGI application routes.
+
+    The second value tells whether a route before it takes every path. This looks into Channels'
+    routers and middleware.
     """
     if mapping := getattr(application, "application_mapping", None):
         for inner in mapping.values():
-            yield from _consumers(inner)
+            yield from _routed(inner, hidden)
     for route in getattr(application, "routes", ()):
-        yield from _consumers(route.callback)
+        yield from _routed(route.callback, hidden)
+        hidden = hidden or _takes_every_path(route)
     for name in ("inner", "application"):
         if inner := getattr(application, name, None):
-            yield from _consumers(inner)
-    if consumer := getattr(application, "consumer_class", None):
-        yield consumer
+            yield from _routed(inner, hidden)
+    for name in ("consumer_class", "endpoint_class"):
+        if routed := getattr(application, name, None):
+            yield routed, hidden
+
+
+def _takes_every_path(route: Any) -> bool:
+    regex = getattr(route.pattern, "_regex", None)
+    return regex in ("", "^", ".*", "^.*", "^.*$")

@@ -145,7 +145,7 @@ class Unauthenticated(UploadError):
     """A request needs a token, or another one than it has. The upload waits."""
 
     code = "unauthenticated"
-    message = "Please log in again."
+    message = _("Please log in again.")
 
 
 class ValidationFailed(UploadError):

@@ -81,6 +81,14 @@ class SinkFile(_File):
         """
         return None
 
+    def name_in(self, storage: Storage) -> str | None:
+        """Return the name of the stored bytes in a Django storage, if they are there already.
+
+        A ``FileField`` with that storage can refer to them. Returns ``None`` if the storage has no
+        access to them, or if that is not known. Blocks.
+        """
+        return None
+
     @property
     def url(self) -> str:
         """The URL from which a browser can fetch the file.

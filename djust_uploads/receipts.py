@@ -49,6 +49,7 @@ from .exceptions import (
     ReceiptForeign,
     ReceiptForged,
     ReceiptUsed,
+    UploadCancelled,
     UploadLocked,
 )
 from .resuming.leases import Lease
@@ -191,6 +192,14 @@ class Claim:
         if not entry.keeps_file:
             _delete_with(entry)
         return entry
+
+    async def discard(self) -> None:
+        """Delete the upload, for good: the user does not want it any more."""
+        process.parking.forget(self._transfer)
+        await self._transfer.discard()
+        for dropped in (self._transfer.entry, self.entry):
+            dropped.fail(UploadCancelled("the user has removed it"))
+        self.consumed = True
 
 
 @contextlib.asynccontextmanager

@@ -10,4 +10,10 @@ class Picture(models.Model):
 
 
 class Document(models.Model):
-    file = models.FileField(upload_to="documents")
+    file = models.FileField(upload_to="documents", blank=True)
+
+
+class Attachment(models.Model):
+    document = models.ForeignKey(Document, models.CASCADE)
+    name = models.CharField(max_length=10, blank=True)
+    file = models.FileField(upload_to="attachments")

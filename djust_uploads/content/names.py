@@ -13,7 +13,7 @@ _MAX_SAFE_NAME = 100
 
 
 #: Characters that nobody sees: marks that change the direction of the text around them, with which
-#: "gpj.exe" looks like "exe.jpg" (https://www.unicode.org/reports/tr9/), and spaces without a width.
+#: "gpj.exe" looks like "exe.jpg" (https://www.unicode.org/reports/tr9/), and spaces without width.
 #: Joiners are not among them: Persian words and joined emoji need them.
 _INVISIBLE = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"

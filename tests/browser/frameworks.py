@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-#: ``tests/page-packages.sh`` installs them beside the Python.
-PACKAGES = Path(sys.prefix) / "page-packages" / "node_modules"
+#: ``tests/npm.sh`` installs them beside the Python.
+PACKAGES = Path(sys.prefix) / "npm" / "node_modules"
 
 
 def _style(*parts: str) -> str:

@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Browser, Page, Route, async_playwright
 
+from djust_uploads.texts import catalogue
 from tests.browser.chromium import launch
 from tests.browser.fake_server import ORIGIN, new_context, run
+from tests.browser.frameworks import bootstrap, tailwind
 
 #: The guide's markup: previews and progress in containers of their own.
 GUIDE = """
@@ -115,6 +118,7 @@ STATES = {
         socket.hear({type: "upload_consumed", upload_name: "files", refs});
     """,
     "nothing": """
+        addEventListener("submit", (event) => event.preventDefault());
         document.querySelector("form").requestSubmit();
     """,
     "many": """
@@ -187,6 +191,33 @@ async def show(page: Page, state: str, markup: str, **options: Any) -> None:
     await run(page, f"{SETUP} {STATES[state]} await drawn(); await drawn();")
 
 
+#: Heads of pages with the styles of others.
+FRAMEWORKS = {"bootstrap": bootstrap, "tailwind": tailwind}
+
+
+def texts(language: str) -> str:
+    """What ``{% upload_assets %}`` puts into a page for its language."""
+    content = json.dumps(catalogue(language))
+    return f'<script id="djust-upload-texts" type="application/json">{content}</script>'
+
+
+async def _save_others(browser: Browser, directory: Path) -> None:
+    """With the styles of frameworks, from right to left, and in forced colours."""
+    persian = {"language": "fa", "direction": "rtl", "head": texts("fa")}
+    async with new_context(browser, viewport={"width": 700, "height": 720}) as context:
+        page = await context.new_page()
+        for state in ("uploading", "failed"):
+            for name, head in FRAMEWORKS.items():
+                await show(page, state, PROGRESS, head=head())
+                await page.screenshot(path=directory / f"{state}-{name}.png")
+            await show(page, state, GUIDE, **persian)
+            await page.screenshot(path=directory / f"{state}-fa.png")
+            await page.emulate_media(forced_colors="active")
+            await show(page, state, PROGRESS)
+            await page.screenshot(path=directory / f"{state}-forced.png")
+            await page.emulate_media(forced_colors="none")
+
+
 async def _save(browser: Browser, directory: Path, *names: str) -> None:
     for scheme in ("light", "dark"):
         for width in (1280, 360):
@@ -206,6 +237,8 @@ async def _main(directory: Path, *names: str) -> None:
     async with async_playwright() as playwright:
         browser = await launch(playwright)
         await _save(browser, directory, *names)
+        if not names:
+            await _save_others(browser, directory)
         await browser.close()
 
 

@@ -80,7 +80,7 @@ async def test_a_submit_says_what_it_waits_for_and_that_it_was_saved(page):
     await run(
         page,
         """
-        const [one, two] = page.uploads.add("files", [textFile(20, "a.txt"), textFile(20, "b.txt")]);
+        page.uploads.add("files", [textFile(20, "a.txt"), textFile(20, "b.txt")]);
         document.querySelector("form").requestSubmit();
         await drawn();
         """,

@@ -142,7 +142,8 @@ async def test_a_named_input_does_not_post_its_files_again(page, letter):
         await drawn();
         const form = document.getElementById("form");
         const held = document.getElementById("files").files.length;
-        return [held, Array.from(new FormData(form), ([name, value]) => [name, value.name ?? value])];
+        const posted = Array.from(new FormData(form));
+        return [held, posted.map(([name, value]) => [name, value.name ?? value])];
         """,
     )
     assert told == [1, [["title", "Letter"], ["files", "letter.txt"]]]
@@ -222,7 +223,9 @@ async def test_litter_is_left_out_of_folders(page):
         page,
         """
         const {chosenFiles} = await import("/static/djust_uploads/page/choosing.js");
-        const at = (path) => Object.assign(textFile(1, path.split("/").at(-1)), {relativePath: path});
+        const at = (relativePath) => {
+          return Object.assign(textFile(1, relativePath.split("/").at(-1)), {relativePath});
+        };
         const paths = ["trip/a.jpg", "trip/.DS_Store", "trip/Thumbs.db", "trip/desktop.ini",
                        "trip/._a.jpg", "__MACOSX/trip/a.jpg", "trip/.hidden", "trip/.localized"];
         return chosenFiles([...paths.map(at), textFile(1, ".DS_Store")]).map(({name}) => name);

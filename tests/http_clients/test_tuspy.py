@@ -35,7 +35,7 @@ def opened(monkeypatch):
     files = []
 
     def get_file_stream(self):
-        files.append(Path(self.file_path).open("rb"))
+        files.append(Path(self.file_path).open("rb"))  # noqa: SIM115
         return files[-1]
 
     monkeypatch.setattr(Uploader, "get_file_stream", get_file_stream)

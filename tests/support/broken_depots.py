@@ -311,6 +311,23 @@ class SweepsByTheSecondsOfADay(_Sweeps):
         return older_than.seconds == 0
 
 
+@broken("old_enough", "what is an hour old took")
+class SweepsByDays(_Sweeps):
+    def wanted(self, key, older_than):
+        return older_than.days == 0
+
+
+@broken("abort_of_all_bytes or abort_twice", "abort.. must delete all that the writer stored")
+class AbortsWithoutItsTasks(EagerWriter):
+    async def abort(self):
+        await self.sink.ask(self.depot.delete, self.key)
+        self.depot.deleted.discard(self.key)
+
+    async def put(self, at):
+        await asyncio.sleep(0.005)
+        await super().put(at)
+
+
 @broken("what_others_stored", "which is no upload")
 class SweepsWhatItDoesNotKnow(_Sweeps):
     def all_names(self):
@@ -605,6 +622,16 @@ class LeavesItsFileOpen(DepotWriter):
     async def finish(self):
         self.files.append(io.FileIO(os.devnull))
         return await super().finish()
+
+
+@broken("aclose_leaves", "close in it what the uploads shared")
+class ClosesNothing(DepotSink):
+    files = []
+
+    async def open(self, upload):
+        if len(self.files) < 10:
+            self.files.append(io.FileIO(os.devnull))
+        return await super().open(upload)
 
 
 @broken("memory_does_not_grow", "let write.. wait until the store has taken a part")

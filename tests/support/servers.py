@@ -113,6 +113,11 @@ class Server:
                 return int(line.split()[1]) * 1024
         raise RuntimeError("no VmHWM")
 
+    def cpu_seconds(self) -> float:
+        """What the process has used so far, all its threads."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
     def reset_peak(self) -> None:
         """https://docs.kernel.org/filesystems/proc.html: writing 5 to clear_refs resets VmHWM."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")

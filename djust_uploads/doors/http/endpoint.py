@@ -7,11 +7,13 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.utils import translation
 
 from ...exceptions import Forbidden, Unauthenticated, UploadError
 from ...resuming.owners import owner_of
 from ...settings import upload_settings
 from ...slots.entry import UploadEntry
+from ...uploads.languages import language_of, load_catalogue
 from ...uploads.manager import UploadManager
 from ..handlers import call
 from ..messages import reads_ahead
@@ -36,6 +38,9 @@ logger: logging.Logger = logging.getLogger("djust_uploads")
 
 #: The most bytes of one request's body on a server that buffers whole bodies, such as daphne.
 BUFFERED_APPEND = 8 * 1024 * 1024
+
+#: Seconds beyond ``IDLE_TIMEOUT`` that the core waits for bytes. The request ends before that.
+_PATIENCE = 30.0
 
 _METHODS = "OPTIONS, POST, PUT, HEAD, PATCH, DELETE, GET"
 
@@ -125,8 +130,12 @@ class UploadEndpoint:
             request = Request({**scope, "headers": []}, receive)
             await self._respond(Response.problem(error), request, send)
             return
+        language = language_of(scope)
+        await load_catalogue(language)
         try:
-            response = await self._response(request)
+            # An error's sentence is written in the client's language.
+            with translation.override(language):
+                response = await self._response(request)
             if response:
                 await self._respond(response, request, send)
         finally:
@@ -216,6 +225,8 @@ class UploadEndpoint:
         slots.clear()
         manager.configure(dataclasses.replace(slot, resumable=True))
         manager.configure(slot_for_parts(slot))
+        # A request that stands still is ended here, and its upload waits for another one.
+        manager.patience = _PATIENCE
         self._upload_manager = manager
         return address
 

@@ -69,6 +69,21 @@ def object_of(storage: Storage, name: str, file: SinkFile) -> S3Object | None:
     return S3Object(client, bucket, key, head["ETag"])
 
 
+def name_of(stored: S3Object, storage: Any) -> str | None:
+    """Return the name of an object in an ``S3Storage``, if the storage has its bucket.
+
+    Returns ``None`` for another bucket or service, for an object outside of the storage's
+    ``location``, and for a storage that reads objects in a way of its own.
+    """
+    if not _has_own(storage, "open", "_open") or storage.bucket_name != stored.bucket:
+        return None
+    location = f"{storage.location.strip('/')}/" if storage.location.strip("/") else ""
+    name = stored.key.removeprefix(location)
+    if not _is_same_service(stored.client, storage) or _place(storage, name)[2] != stored.key:
+        return None
+    return name
+
+
 def copy_to_s3(source: S3Object, storage: Storage, name: str, file: SinkFile) -> str | None:
     """Copy ``source`` to ``name`` in ``storage``, and return the name that it got.
 

@@ -9,7 +9,7 @@ from django.utils.asyncio import async_unsafe
 from ...exceptions import SinkError
 from ...files import SinkFile
 from ...ranges import RangeReader
-from .copying import copy_to_s3, is_s3_storage
+from .copying import copy_to_s3, is_s3_storage, name_of
 from .errors import is_missing
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ class S3File(SinkFile):
         if not is_s3_storage(storage):
             return None
         return copy_to_s3(self._bucket.s3_object(self.key, self._etag), storage, name, self)
+
+    def name_in(self, storage: Storage) -> str | None:
+        if not is_s3_storage(storage):
+            return None
+        return name_of(self._bucket.s3_object(self.key, self._etag), storage)
 
     @property
     def url(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from django.core.files.storage import FileSystemStorage
 from django.utils.asyncio import async_unsafe
 
 from ...files import SinkFile
@@ -43,6 +44,13 @@ class StorageFile(SinkFile):
             return copy_to_s3(stored, storage, name, self) if stored else None
         return saved
 
+    def name_in(self, storage: Storage) -> str | None:
+        own = self._place.storage
+        # ``default_storage`` is a lazy object, which is equal to what it stands for.
+        if storage == own or _same_folder(storage, own):
+            return self._stored.name
+        return None
+
     @property
     def url(self) -> str:
         """The URL that the storage gives the file. Raises ``ValueError`` if it has no URLs."""
@@ -57,3 +65,10 @@ class StorageFile(SinkFile):
     async def adelete(self) -> None:
         self.close()
         await self._place.call(self._stored.delete)
+
+
+def _same_folder(storage: Storage, other: Storage) -> bool:
+    # A subclass may store what it is given under another name.
+    if not storage.__class__ is other.__class__ is FileSystemStorage:
+        return False
+    return bool(storage.location == other.location)

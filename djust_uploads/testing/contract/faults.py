@@ -24,7 +24,8 @@ from .driving import (
     ShortFailure,
 )
 from .harness import EndOfTest, on_loop
-from .scenes import SCENES, Scene
+from .scene import Scene
+from .scenes import SCENES
 from .steps import SinkTests
 
 CALLS = pytest.mark.parametrize("call", SCENES)
@@ -92,19 +93,20 @@ class Faults(SinkTests):
         """A wrong password is the same the next time: nothing is to be tried again."""
         data = data_of(self.part_size + 1)
         writer = await self._open(sink, len(data))
-        try:
-            with self._refusing(sink):
+        # Errors are caught inside: not every context is left well by one.
+        with self._refusing(sink):
+            try:
                 await writer.write(data)
                 await writer.finish()
-        except UploadError as exc:
-            assert not exc.retryable, (
-                f"write() raised {exc!r} when the store refused it: raise SinkMisconfigured, which "
-                "is not tried again."
-            )
-        except Exception as exc:
-            self._is_ours(exc, "write()")
-        else:
-            raise AssertionError("write() and finish() said nothing though the store refused.")
+            except UploadError as exc:
+                assert not exc.retryable, (
+                    f"write() raised {exc!r} when the store refused it: raise SinkMisconfigured, "
+                    "which is not tried again."
+                )
+            except Exception as exc:
+                self._is_ours(exc, "write()")
+            else:
+                raise AssertionError("write() and finish() said nothing though the store refused.")
         await self._abort(sink, writer, "write() was refused")
 
     # How a call is disturbed

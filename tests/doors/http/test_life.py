@@ -106,7 +106,7 @@ async def test_back_and_forth(uvicorn_site):
             assert (await client.patch(path, offset, DATA[offset:end])).status_code == 204
             answer = await page.resume(ref)
             assert answer["bytes_received"] <= end
-            await page.send_chunks(ref, DATA, until=end + 100_000)
+            await page.send_chunks(ref, DATA, until=min(end + 100_000, len(DATA)))
             await page.event("ping")
         offset = await client.offset(path)
         assert (await client.patch(path, offset, DATA[offset:])).status_code == 204
@@ -277,3 +277,21 @@ async def test_a_plain_upload(anonymous, method):
     assert got.content == DATA
     assert got.headers["content-disposition"] == "attachment; filename*=UTF-8''d%C3%A4ta.bin"
     assert got.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_errors_are_in_the_clients_language(uvicorn_site):
+    async with Client(uvicorn_site) as client:
+        for language, sentence in [
+            ("de", "Die Datei ist zu groß: Höchstens 1 kB werden angenommen."),
+            ("en", "The file is too large: at most 1 kB are accepted."),
+        ]:
+            answer = await client.http.post(
+                "/uploads/small/",
+                headers={
+                    "Tus-Resumable": "1.0.0",
+                    "Upload-Length": "1001",
+                    "Accept-Language": language,
+                },
+            )
+            assert answer.status_code == 413
+            assert answer.json()["title"] == sentence
