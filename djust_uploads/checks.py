@@ -11,12 +11,15 @@ W006  A sink sends files unencrypted.
 E007  A sink's Django storage can't be created.
 E008  ``RESUME_CACHE`` can't remember anything.
 W009  ``RESUME_CACHE`` serves one process only. This needs ``check --deploy``.
+W010  There are upload fields in forms, and UploadMiddleware is missing.
+W011  There are upload fields in forms, and FormUploads is not routed.
 ====  ===============================================================================
 """
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +36,12 @@ from .conf import sinks
 from .content.sniffing import sniff
 from .exceptions import InvalidSink, SinkMisconfigured
 from .settings import UploadSettings, upload_settings
+
+#: The names by which MIDDLEWARE may have the middleware of forms.
+_MIDDLEWARE = (
+    "djust_uploads.forms.UploadMiddleware",
+    "djust_uploads.doors.forms.requests.UploadMiddleware",
+)
 
 
 @register("djust_uploads")
@@ -175,6 +184,63 @@ def check_routing(**kwargs: Any) -> list[CheckMessage]:
             id="djust_uploads.E004",
         )
     ]
+
+
+@register("djust_uploads")
+def check_forms(**kwargs: Any) -> list[CheckMessage]:
+    """Report what the upload fields of forms need, if there are any."""
+    fields = sys.modules.get("djust_uploads.doors.forms.fields")
+    if fields is None or not fields.UploadField.declared:
+        return []
+    messages: list[CheckMessage] = []
+    if not set(settings.MIDDLEWARE) & set(_MIDDLEWARE):
+        messages.append(
+            Warning(
+                "There are upload fields in forms, and UploadMiddleware is not in MIDDLEWARE.",
+                hint=f"Add {_MIDDLEWARE[0]!r}. Without it, a form does not know whose uploads it "
+                "may take, and forgets its files when it is shown again.",
+                id="djust_uploads.W010",
+            )
+        )
+    url = upload_settings().form_uploads_url
+    if url not in _form_uploads():
+        messages.append(
+            Warning(
+                f"There are upload fields in forms, and FormUploads is not routed at {url!r}.",
+                hint="Route djust_uploads.forms.FormUploads.as_asgi() in ASGI_APPLICATION. Without "
+                "it, files come with the POST of their form, and an interrupted one begins anew. "
+                "Set DJUST_UPLOADS['FORM_UPLOADS_URL'] for another path.",
+                id="djust_uploads.W011",
+            )
+        )
+    return messages
+
+
+def _form_uploads() -> set[str]:
+    """Return the paths at which ``ASGI_APPLICATION`` routes a ``FormUploads``."""
+    from .doors.forms.endpoint import FormUploads
+
+    try:
+        application = import_string(getattr(settings, "ASGI_APPLICATION", None) or "")
+    except Exception:
+        return set()
+    return {
+        path
+        for path, endpoint in _endpoints(application, "/")
+        if isinstance(endpoint, type) and issubclass(endpoint, FormUploads)
+    }
+
+
+def _endpoints(application: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the classes of HTTP endpoints to which an application routes, with their paths."""
+    if endpoint := getattr(application, "endpoint_class", None):
+        yield path, endpoint
+    for inner in getattr(application, "application_mapping", {}).values():
+        yield from _endpoints(inner, path)
+    for route in getattr(application, "routes", ()):
+        yield from _endpoints(route.callback, path + str(route.pattern))
+    if inner := getattr(application, "inner", None):
+        yield from _endpoints(inner, path)
 
 
 def _consumers(application: Any) -> Iterator[Any]:
