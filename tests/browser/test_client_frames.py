@@ -139,6 +139,7 @@ async def test_a_file_that_is_gone_ends_only_itself(fake_page):
         + """
         await allowed(CHUNK);
         await hear(8 * CHUNK);
+        await later(300);
         const gone = () => Promise.reject(new DOMException("gone", "NotReadableError"));
         file.slice = (start, end) => ({
           size: end - start, arrayBuffer: gone, slice: () => ({ arrayBuffer: gone }),

@@ -11,6 +11,7 @@ import pytest
 
 from djust_uploads.doors.messages import max_message_size
 from djust_uploads.testing import UploadClient, UploadFailed
+from djust_uploads.uploads.admission import MAX_FILES
 from djust_uploads.uploads.connection import MAX_FRAME_SIZE
 from djust_uploads.uploads.roster import EARLY_LIMIT
 from djust_uploads.wire import FrameType
@@ -92,6 +93,12 @@ async def test_a_list_of_files_is_answered_by_a_list(page):
     assert [one["ref"] for one in answer["uploads"][:2]] == [files[0]["ref"], files[1]["ref"]]
 
 
+async def test_a_list_that_is_too_long_is_refused_once(page):
+    await page.send({"type": "upload_register", "uploads": [{}] * (MAX_FILES + 1)})
+    await page.event("ping")
+    assert str(page.messages).count("invalid_message") == 1
+
+
 async def test_small_files_need_not_wait_for_the_answer(page):
     contents = [f"file {number}".encode() for number in range(3)]
     files = [described(f"{number}.txt", data) for number, data in enumerate(contents)]
@@ -103,7 +110,7 @@ async def test_small_files_need_not_wait_for_the_answer(page):
         await page.ended(file["ref"])
     # Reports on several files come together, too.
     reports = [message for message in page.messages if message["type"] == "upload_progress"]
-    assert all("uploads" in report for report in reports)
+    assert all("uploads" in one for one in reports if one.get("status") != "uploading")
 
 
 async def test_what_was_sent_of_a_refused_file_is_dropped(page):

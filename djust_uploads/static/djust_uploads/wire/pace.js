@@ -4,7 +4,7 @@
 const FRAME_TIME = 20;
 
 // What is kept of the rate when less arrived in a FRAME_TIME: one late message is no slow link.
-const KEPT = 0.75;
+const KEPT = 0.9;
 
 /** Follows one upload: the limit that the server tells says how fast its bytes arrive there. */
 export class Pace {
