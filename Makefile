@@ -12,9 +12,9 @@ ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: messages demo install test bench bench-full lint package docs unit unit-wheel test-rounds test-mutants libmagic azurite npm browser firefox redis clamd clean
+.PHONY: messages demo install test bench bench-full lint package docs unit unit-wheel test-rounds test-mutants libmagic azurite npm browser firefox redis clamd nginx clean
 
-demo: $(VENV)/installed libmagic
+demo: $(VENV)/installed libmagic npm
 	$(BIN)/python examples/demo.py $(PORT)
 
 install: $(VENV)/installed libmagic azurite npm browser redis
@@ -37,7 +37,7 @@ docs: $(VENV)/installed
 
 # Most tests spend their time waiting for servers, so three files at once take little more than a
 # third of the time. Tests marked "alone" run afterwards, by themselves.
-unit: $(VENV)/installed libmagic azurite npm browser firefox redis clamd
+unit: $(VENV)/installed libmagic azurite npm browser firefox redis clamd nginx
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	$(BIN)/pytest -m alone
 
@@ -90,6 +90,9 @@ redis:
 
 clamd:
 	sh tests/system-package.sh clamav-daemon "command -v clamd"
+
+nginx:
+	sh tests/system-package.sh nginx-light "PATH=$$PATH:/usr/sbin command -v nginx"
 
 clean:
 	rm -rf $(VENV) .venv-wheel .mypy_cache .pytest_cache .ruff_cache build

@@ -13,6 +13,8 @@ E008  ``RESUME_CACHE`` can't remember anything.
 W009  ``RESUME_CACHE`` serves one process only. This needs ``check --deploy``.
 E010  An ``UploadEndpoint`` without ``UploadMixin`` is routed.
 W011  An ``UploadEndpoint`` is routed behind a route that takes every path.
+W012  There are upload fields in forms, and ``UploadMiddleware`` is missing.
+W013  There are upload fields in forms, and ``FormUploads`` is not routed.
 ====  ===============================================================================
 """
 
@@ -20,7 +22,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
@@ -36,6 +40,12 @@ from .conf import sinks
 from .content.sniffing import sniff
 from .exceptions import InvalidSink, SinkMisconfigured
 from .settings import UploadSettings, upload_settings
+
+#: The names by which MIDDLEWARE may have the middleware of forms.
+_MIDDLEWARE = (
+    "djust_uploads.forms.UploadMiddleware",
+    "djust_uploads.doors.forms.requests.UploadMiddleware",
+)
 
 
 @register("djust_uploads")
@@ -195,13 +205,55 @@ def check_routing(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register("djust_uploads")
+def check_forms(**kwargs: Any) -> list[CheckMessage]:
+    """Report what the upload fields of forms need, if there are any."""
+    fields = sys.modules.get("djust_uploads.doors.forms.fields")
+    if fields is None or not fields.UploadField.declared:
+        return []
+    messages: list[CheckMessage] = []
+    if not set(settings.MIDDLEWARE) & set(_MIDDLEWARE):
+        messages.append(
+            Warning(
+                "There are upload fields in forms, and UploadMiddleware is not in MIDDLEWARE.",
+                hint=f"Add {_MIDDLEWARE[0]!r}. Without it, a form does not know whose uploads it "
+                "may take, and forgets its files when it is shown again.",
+                id="djust_uploads.W012",
+            )
+        )
+    url = upload_settings().form_uploads_url
+    if url not in _form_uploads():
+        messages.append(
+            Warning(
+                f"There are upload fields in forms, and FormUploads is not routed at {url!r}.",
+                hint="Route djust_uploads.forms.FormUploads.as_asgi() in ASGI_APPLICATION. Without "
+                "it, files come with the POST of their form, and an interrupted one begins anew. "
+                "Set DJUST_UPLOADS['FORM_UPLOADS_URL'] for another path.",
+                id="djust_uploads.W013",
+            )
+        )
+    return messages
+
+
+def _form_uploads() -> set[str]:
+    """Return the paths at which ``ASGI_APPLICATION`` routes a ``FormUploads``."""
+    from .doors.forms.endpoint import FormUploads
+
+    return {
+        routed.path
+        for routed in _routed(_application())
+        if isinstance(routed.target, type) and issubclass(routed.target, FormUploads)
+    }
+
+
+@register("djust_uploads")
 def check_endpoints(**kwargs: Any) -> list[CheckMessage]:
     """Report endpoints for HTTP that cannot take uploads, or that no request reaches."""
     from .doors.http.endpoint import UploadEndpoint
     from .doors.mixin import UploadMixin
 
     messages: list[CheckMessage] = []
-    for app, hidden in _routed(_application()):
+    for routed in _routed(_application()):
+        app = routed.target
         if not (isinstance(app, type) and issubclass(app, UploadEndpoint)):
             continue
         if not issubclass(app, UploadMixin):
@@ -212,7 +264,7 @@ def check_endpoints(**kwargs: Any) -> list[CheckMessage]:
                     id="djust_uploads.E010",
                 )
             )
-        if hidden:
+        if routed.hidden:
             messages.append(
                 Warning(
                     f"No request reaches {app.__qualname__}: a route before it takes every path.",
@@ -234,27 +286,35 @@ def _application() -> Any:
 
 def _consumers(application: Any) -> Iterator[Any]:
     """Yield the consumer and endpoint classes to which an ASGI application routes."""
-    return (routed for routed, _ in _routed(application))
+    return (routed.target for routed in _routed(application))
 
 
-def _routed(application: Any, hidden: bool = False) -> Iterator[tuple[Any, bool]]:
-    """Yield the consumer and endpoint classes to which an ASGI application routes.
+@dataclass(frozen=True)
+class _Routed:
+    """A consumer or endpoint class, the path of its route, and whether requests reach it."""
 
-    The second value tells whether a route before it takes every path. This looks into Channels'
-    routers and middleware.
+    target: Any
+    path: str
+    #: Whether a route before it takes every path.
+    hidden: bool
+
+
+def _routed(application: Any, path: str = "/", hidden: bool = False) -> Iterator[_Routed]:
+    """Yield what an ASGI application routes to.
+
+    This looks into Channels' routers and middleware.
     """
-    if mapping := getattr(application, "application_mapping", None):
-        for inner in mapping.values():
-            yield from _routed(inner, hidden)
+    for inner in getattr(application, "application_mapping", {}).values():
+        yield from _routed(inner, path, hidden)
     for route in getattr(application, "routes", ()):
-        yield from _routed(route.callback, hidden)
+        yield from _routed(route.callback, path + str(route.pattern), hidden)
         hidden = hidden or _takes_every_path(route)
     for name in ("inner", "application"):
         if inner := getattr(application, name, None):
-            yield from _routed(inner, hidden)
+            yield from _routed(inner, path, hidden)
     for name in ("consumer_class", "endpoint_class"):
-        if routed := getattr(application, name, None):
-            yield routed, hidden
+        if target := getattr(application, name, None):
+            yield _Routed(target, path, hidden)
 
 
 def _takes_every_path(route: Any) -> bool:

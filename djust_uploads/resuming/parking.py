@@ -67,7 +67,7 @@ class Parking(Generic[P]):
     #: The parking is not attached to a client.
     attached = False
 
-    patience = 0.0
+    patience: float = 0.0
 
     def __init__(self) -> None:
         self._transfers: dict[str, P] = {}

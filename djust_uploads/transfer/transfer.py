@@ -28,7 +28,9 @@ from ..flow.deadline import Deadline
 from ..flow.window import Window
 from ..resuming.checkpoints import Checkpoints
 from ..settings import upload_settings
+from ..signals import upload_completed
 from ..slots.acceptance import HEAD_SIZE
+from ..slots.entry import UploadEntry
 from ..slots.status import Status
 from .client_side import Abandoned, ClientSide
 from .endings import Endings
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from ..resuming.leases import Lease
     from ..resuming.saved import SavedUpload
     from ..sinks.base import Sink
-    from ..slots.entry import UploadEntry
     from ..slots.slot import UploadSlot
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
@@ -290,6 +291,7 @@ class Transfer:
         entry.store(file, keeps_file=sink.keeps_files)
         if not self._sink.is_known_complete:
             await self._call_on_complete()
+            await self._send_completed()
             # This is saved before the client hears of it: an upload that the client knows to be
             # complete stays complete.
             await self._sink.save_complete()
@@ -309,3 +311,13 @@ class Transfer:
                 await sync_to_async(on_complete)(self.entry)
         except Exception:
             logger.exception("on_complete of %r raised", self.entry)
+
+    async def _send_completed(self) -> None:
+        if not upload_completed.has_listeners(UploadEntry):
+            return
+        answers = await upload_completed.asend_robust(
+            UploadEntry, entry=self.entry, slot=self.slot.name
+        )
+        for receiver, answer in answers:
+            if isinstance(answer, Exception):
+                logger.error("%r: %r raised", self.entry, receiver, exc_info=answer)

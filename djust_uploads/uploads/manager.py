@@ -51,7 +51,7 @@ class UploadManager:
     attached = True
 
     #: Seconds beyond ``IDLE_TIMEOUT`` for which its transfers wait for a silent client.
-    patience = 0.0
+    patience: float = 0.0
 
     def __init__(self) -> None:
         self.roster: Roster = Roster()

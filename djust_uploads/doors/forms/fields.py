@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib.admin.widgets import AdminFileWidget
@@ -66,6 +66,9 @@ class UploadField(forms.FileField):
 
     widget = UploadWidget
 
+    #: Whether the process has an upload field, so that the system checks look for what it needs.
+    declared: ClassVar[bool] = False
+
     #: What finds the field for its slot, if its form's class does not declare it.
     path: str = ""
 
@@ -82,6 +85,7 @@ class UploadField(forms.FileField):
         widget: Any = None,
         **kwargs: Any,
     ) -> None:
+        UploadField.declared = True
         validators = list(validators)
         self.resumable = resumable
         self._slot = UploadSlot(

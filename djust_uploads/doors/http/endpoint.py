@@ -25,10 +25,7 @@ from .intents import Limits, Protocol
 from .interim import Interim
 from .origins import Origins
 from .plain import Plain
-from .problems import (
-    MethodNotAllowed,
-    UnsupportedVersion,
-)
+from .problems import MethodNotAllowed, UnsupportedVersion, status_of
 from .request import Disconnected, Request
 from .response import Response
 from .service import Service
@@ -58,10 +55,10 @@ class UploadEndpoint:
                 return {"name": entry.client_name}
 
         application = ProtocolTypeRouter({
-            "http": URLRouter([
-                path("uploads/", AuthMiddlewareStack(FilmUploads.as_asgi())),
+            "http": AuthMiddlewareStack(URLRouter([
+                path("uploads/", FilmUploads.as_asgi()),
                 re_path("", get_asgi_application()),
-            ]),
+            ])),
         })
 
     Clients create uploads at ``uploads/`` or ``uploads/films/``. One instance serves one request.
@@ -171,7 +168,8 @@ class UploadEndpoint:
         except MethodNotAllowed as error:
             return Response.problem(error, headers={"Allow": _METHODS})
         except UploadError as error:
-            logger.warning("%s refused (%s): %s", request.method, error.code, error)
+            level = logging.WARNING if status_of(error) >= 500 else logging.INFO
+            logger.log(level, "%s refused (%s): %s", request.method, error.code, error)
             return self._refused(error)
         except PermissionDenied as exc:
             return self._refused(Forbidden(str(exc)))

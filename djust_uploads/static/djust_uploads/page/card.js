@@ -18,7 +18,7 @@ export class Card {
   #apart;
   #parts = null;
   #thumbnail = null;
-  #drawn = "";
+  #drawn = {};
 
   /**
    * `className` is the guide's name for what its container holds. `apart` says that the page has
@@ -37,10 +37,12 @@ export class Card {
   /** Bring the card up to date. Costs nothing if nothing has changed. */
   update() {
     const { upload } = this;
-    const { ref, status, progress, error } = upload;
-    const now = [ref, status, progress, error, isTwice(upload), isPaused(upload)].join();
-    if (now === this.#drawn) return;
-    this.#drawn = now;
+    const { ref, status, progress } = upload;
+    const twice = isTwice(upload);
+    const drawn = this.#drawn;
+    if (drawn.status === status && drawn.progress === progress && drawn.ref === ref
+      && drawn.twice === twice) return;
+    this.#drawn = { ref, status, progress, twice };
     setAttribute(this.element, "data-upload-ref", ref);
     setAttribute(this.element, "data-status", isPaused(upload) ? "paused" : status);
     if (this.#parts) this.#updateParts();
@@ -84,6 +86,7 @@ export class Card {
       action: button("upload-action", "pause", ""),
       cancel: button("upload-cancel", "cancel", said(gettext("Remove {name}"), upload)),
     };
+    parts.error.dir = "auto"; // a sentence that nobody has translated
     parts.action.addEventListener("click", () => this.#act());
     parts.cancel.addEventListener("click", () => this.#uploads.cancel(this.upload.ref));
     parts.picture.append(svg(kindOf(upload.file)));

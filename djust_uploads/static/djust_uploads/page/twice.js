@@ -10,9 +10,9 @@ export function isTwice(upload) {
 
 /** Look at the uploads of a slot, if there are others than at the last look. */
 export function findTwice(uploadName, uploads) {
-  const numbers = uploads.map(({ number }) => number).join();
-  if (looked.get(uploadName) === numbers) return;
-  looked.set(uploadName, numbers);
+  const last = `${uploads.length} ${uploads.at(-1)?.number}`;
+  if (looked.get(uploadName) === last) return;
+  looked.set(uploadName, last);
   const known = new Set();
   for (const upload of uploads) {
     twice.delete(upload);

@@ -1,0 +1,14 @@
+from django.conf import settings
+from django.contrib import admin
+from django.urls import path, re_path
+from django.views.static import serve
+
+from . import views
+
+urlpatterns = [
+    path("", views.members, name="members"),
+    path("members/add/", views.member, name="add"),
+    path("members/<int:pk>/", views.member, name="member"),
+    path("admin/", admin.site.urls),
+    re_path(r"^media/(?P<path>.*)$", serve, {"document_root": settings.MEDIA_ROOT}),
+]
