@@ -92,10 +92,11 @@ async def test_paused_files_send_nothing(page):
         const paused = socket.of("chunk").length;
         socket.lose();
         const second = page.connect();
-        page.resumed(upload, "resumed", {bytes_received: 30, progress: 30});
         await drawn();
         const resumed = second.of("chunk").length;
         page.uploads.resume(upload.ref);
+        await second.wait("upload_resume");
+        page.resumed(upload, "resumed", {bytes_received: 30, progress: 30});
         await second.wait("complete");
         return [paused, resumed, second.of("chunk").map(({text}) => text).join("").length];
         """,
