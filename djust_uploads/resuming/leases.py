@@ -82,8 +82,14 @@ class Lease:
         names = _Names(upload_id)
 
         def find(cache: BaseCache) -> SavedUpload | None:
+            record = None
             token = cache.get(names.holder)
-            record = cache.get(names.saved(token)) if token else None
+            while token:
+                record = cache.get(names.saved(token))
+                # Another process may have taken the upload over between the two questions.
+                before, token = token, cache.get(names.holder)
+                if record or token == before:
+                    break
             return SavedUpload(**record) if record else None
 
         return await _in_cache(find)

@@ -103,6 +103,13 @@ class UploadManager:
         self.connection.reach(send)
         return await self._resumption.take_over(ref)
 
+    async def check_complete(self, ref: str) -> None:
+        """Raises :class:`~djust_uploads.exceptions.NotComplete` for an upload that is on its way.
+
+        The upload is not taken over.
+        """
+        await self._resumption.check_complete(ref)
+
     async def discard(self, ref: str) -> None:
         """Do what :meth:`cancel` does, and return when nothing of the upload is left."""
         transfer, entry = self.roster.transfers.get(ref), self.roster.entries.pop(ref, None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .. import wire
 from ..exceptions import (
     InvalidMessage,
+    NotComplete,
     NotResumable,
     SinkUnavailable,
     UploadError,
@@ -98,6 +99,19 @@ class Resumption:
                 self._adopt(transfer)
                 return transfer
             return await self._take_saved(ref, upload_id)
+
+    async def check_complete(self, ref: str) -> None:
+        """Raises :class:`NotComplete` for an upload that is on its way, and leaves it there."""
+        upload_id = self._connection.upload_id(ref)
+        if upload_id is None:
+            raise NotResumable("the connection has no user and no session")
+        if transfer := process.parking.get(upload_id):
+            on_its_way = not transfer.entry.all_received
+        else:
+            saved = await _answer_of_cache(Lease.find(upload_id))
+            on_its_way = saved is not None and saved.status in ("registered", "uploading")
+        if on_its_way:
+            raise NotComplete(f"{ref} is on its way")
 
     async def _of_this_process(self, upload_id: str) -> Transfer | None:
         """Return the upload if this process has it, and no other process has taken it over."""

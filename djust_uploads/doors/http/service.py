@@ -165,6 +165,9 @@ class Service:
     async def serve(self, request: Request, address: Address) -> Response:
         """Serve a request to the address of an upload."""
         self._manager.connection.owner = address.owner or self._owner
+        if request.method == "GET":
+            # Who looks at an upload must not end the request that sends it.
+            await self._manager.check_complete(address.ref)
         try:
             await self._exchange.take_over(address.ref)
         except AlreadyConsumed as consumed:

@@ -211,6 +211,18 @@ async def test_an_anonymous_client_is_known_by_its_url(anonymous):
         assert (await anonymous.head(guess)).status_code == 404
 
 
+async def test_looking_at_an_upload_leaves_it_where_it_is(anonymous, site):
+    path = await anonymous.create(len(DATA))
+    async with begun_patch(site, path, 0, len(DATA), DATA[:100_000]) as sending:
+        await asyncio.sleep(0.3)
+        answer = await anonymous.http.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (409, "not_complete")
+        await sending.send(DATA[100_000:])
+        status, _ = await sending.interim()
+        assert status.startswith(b"HTTP/1.1 204")
+    assert await anonymous.content(path) == DATA
+
+
 async def test_the_later_request_wins(anonymous, site):
     path = await anonymous.create(len(DATA))
     # daphne passes a request on when all of it is there.
