@@ -2,6 +2,7 @@
 # make install: installs what development needs, into .venv and with apt-get.
 # make test: runs everything that CI checks. Its parts are make lint, package, docs, unit and unit-wheel.
 # make test-rounds: runs a test many times that make test runs a few times. ROUNDS=200 says how often.
+# make test-mutants: changes sinks in small ways, and counts how many of the changes SinkContract finds. It takes half an hour.
 # make bench: measures for two minutes, and writes into docs/performance.md. make bench-full measures everything.
 # make clean: deletes what the other commands made.
 
@@ -11,12 +12,12 @@ ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo install test bench bench-full lint package docs unit unit-wheel test-rounds libmagic azurite browser redis clamd clean
+.PHONY: messages demo install test bench bench-full lint package docs unit unit-wheel test-rounds test-mutants libmagic azurite npm browser firefox redis clamd nginx clean
 
-demo: $(VENV)/installed libmagic
+demo: $(VENV)/installed libmagic npm
 	$(BIN)/python examples/demo.py $(PORT)
 
-install: $(VENV)/installed libmagic azurite browser redis
+install: $(VENV)/installed libmagic azurite npm browser redis
 
 test: lint package docs unit unit-wheel
 
@@ -36,7 +37,7 @@ docs: $(VENV)/installed
 
 # Most tests spend their time waiting for servers, so three files at once take little more than a
 # third of the time. Tests marked "alone" run afterwards, by themselves.
-unit: $(VENV)/installed libmagic azurite browser redis clamd
+unit: $(VENV)/installed libmagic azurite npm browser firefox redis clamd nginx
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	$(BIN)/pytest -m alone
 
@@ -48,10 +49,18 @@ unit-wheel: package libmagic redis clamd
 test-rounds: $(VENV)/installed libmagic redis
 	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/resuming/test_sigkill.py
 
-bench: $(VENV)/installed libmagic
+# Goes on where it was interrupted. `python -m tests.mutants --report` shows what survived.
+test-mutants: $(VENV)/installed libmagic
+	$(BIN)/python -m tests.mutants
+
+# New sentences come into the catalogues, without a translation yet.
+messages: $(VENV)/installed
+	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.support.messages
+
+bench: $(VENV)/installed libmagic npm browser
 	$(BIN)/python -m benchmarks
 
-bench-full: $(VENV)/installed libmagic
+bench-full: $(VENV)/installed libmagic npm browser
 	$(BIN)/python -m benchmarks --full --rounds 7
 
 $(VENV)/installed: pyproject.toml
@@ -67,14 +76,23 @@ libmagic:
 azurite: $(VENV)/installed
 	sh tests/azurite.sh $(VENV)
 
+npm: $(VENV)/installed
+	sh tests/npm.sh $(VENV)
+
 browser:
 	sh tests/system-package.sh chromium "command -v chromium || command -v chromium-browser || command -v google-chrome"
+
+firefox:
+	sh tests/system-package.sh firefox-esr "command -v firefox-esr || command -v firefox"
 
 redis:
 	sh tests/system-package.sh redis-server "command -v redis-server"
 
 clamd:
 	sh tests/system-package.sh clamav-daemon "command -v clamd"
+
+nginx:
+	sh tests/system-package.sh nginx-light "PATH=$$PATH:/usr/sbin command -v nginx"
 
 clean:
 	rm -rf $(VENV) .venv-wheel .mypy_cache .pytest_cache .ruff_cache build

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from . import contenders, stores
+from . import contenders, http_contenders, stores
+from .browser import contenders as pages
 from .contenders import BARE, LOCAL, TEMPORARY, Contender, Running
-from .measures import GB, MB, Measure, Results, Work
+from .measures import GB, MB, Measure, PageFigures, Results, Work
 from .sites import KIB, MIB
 
 #: Bytes of an upload before the first measurement, because SDKs load files at their first use. They
@@ -62,6 +64,20 @@ DEFAULT = 256 * KIB
 LARGEST = MIB - 21
 
 UVICORN = ("uvicorn", "websockets", "Django", "channels")
+BROWSER = (
+    "uvicorn",
+    "websockets",
+    "daphne",
+    "gunicorn",
+    "Django",
+    "channels",
+    "djust",
+    "playwright",
+)
+
+#: Bytes a second of a line of 100 Mbit/s.
+LINK = 12_500_000
+
 DAPHNE = ("daphne", "autobahn", "Twisted", "Django", "channels")
 
 GROUPS = [
@@ -122,6 +138,59 @@ GROUPS = [
         [Work(DEFAULT, 1, size) for size in (10 * MB, GB)],
         [Work(DEFAULT, 1, 10 * GB)],
     ),
+    Group(
+        "browser",
+        "From the browser: one file",
+        BROWSER,
+        pages.one_file,
+        [Work(0, 1, 500 * MB)],
+        [Work(0, 1, GB)],
+        store=pages.chromium,
+    ),
+    Group(
+        "browser-many",
+        "From the browser: many files",
+        BROWSER,
+        pages.many_files,
+        [Work(0, 100, 100 * MB), Work(0, 2000, 20 * MB)],
+        only_full=True,
+        store=pages.chromium,
+    ),
+    Group(
+        "browser-20ms",
+        "From the browser: 100 Mbit/s and a round trip of 20 ms",
+        BROWSER,
+        pages.far(0.02, LINK),
+        [Work(0, 1, 100 * MB)],
+        only_full=True,
+        store=pages.chromium,
+    ),
+    Group(
+        "browser-100ms",
+        "From the browser: 100 Mbit/s and a round trip of 100 ms",
+        BROWSER,
+        pages.far(0.1, LINK),
+        [Work(0, 1, 100 * MB)],
+        only_full=True,
+        store=pages.chromium,
+    ),
+    Group(
+        "http",
+        "Over HTTP, on this machine",
+        ("uvicorn", "hypercorn", "daphne", "tuspyserver", "Django", "channels"),
+        http_contenders.local,
+        [Work(0, 1, 200 * MB)],
+        [Work(0, 1, GB)],
+    ),
+    Group(
+        "http-s3",
+        "Over HTTP, S3 into a store that discards",
+        (*UVICORN, "aioboto3"),
+        http_contenders.s3,
+        [Work(DEFAULT, 1, 500 * MB)],
+        only_full=True,
+        store=stores.discarding,
+    ),
 ]
 
 
@@ -168,6 +237,11 @@ def _fits(work: Work, directory: Path) -> bool:
     return shutil.disk_usage(directory).free > 1.5 * work.size
 
 
+def _page_figures(measured: dict[str, Any]) -> PageFigures | None:
+    names = PageFigures.__dataclass_fields__
+    return PageFigures(**{name: measured[name] for name in names}) if "thread" in measured else None
+
+
 def _measure_one(name: str, process: Running, work: Work, number: int, idle: int) -> Measure:
     measured = process.run(work)
     each = measured.get("each")
@@ -182,6 +256,7 @@ def _measure_one(name: str, process: Running, work: Work, number: int, idle: int
         lag=measured["lag"],
         client_cpu=measured.get("client_cpu"),
         each=(each[0], each[1]) if each else None,
+        page=_page_figures(measured),
     )
     print(f"  {name}: {measure.rate:.0f} MB/s", file=sys.stderr)
     return measure

@@ -23,6 +23,24 @@ class Work:
 
 
 @dataclass(frozen=True)
+class PageFigures:
+    """What a page spends while it uploads, and how soon it answers."""
+
+    #: Seconds for which the page's thread was busy.
+    thread: float
+    #: Seconds of its longest task; 0 if none took 50 ms.
+    longest_task: float
+    #: Bytes of the page's heap after the upload, over those before.
+    heap: float
+    #: Resident bytes of the tab's process, at most.
+    tab: int
+    #: Seconds until the page has handled an input, at most.
+    slowest_input: float
+    #: Seconds until the server has answered an event of the page, at most.
+    slowest_answer: float | None
+
+
+@dataclass(frozen=True)
 class Measure:
     """The measurement of one contender's work in one round."""
 
@@ -42,6 +60,8 @@ class Measure:
     client_cpu: float | None = None
     #: Seconds until the first upload was complete, and until the last one was.
     each: tuple[float, float] | None = None
+    #: What the page spent, if the client was a page.
+    page: PageFigures | None = None
 
     @property
     def rate(self) -> float:
@@ -70,6 +90,11 @@ class Measure:
     def unfairness(self) -> float | None:
         """How many times as long the slowest upload took as the fastest one."""
         return self.each[1] / self.each[0] if self.each else None
+
+    @property
+    def thread_share(self) -> float | None:
+        """How busy the page's thread was, in percent."""
+        return 100 * self.page.thread / self.seconds if self.page else None
 
 
 @dataclass(frozen=True)

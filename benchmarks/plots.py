@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from .columns import COLUMNS, Column, label, varying
+from .columns import Column, columns_of, label, varying
 from .measures import Results
 
 #: Text stays text, and ids do not change from run to run:
@@ -37,7 +37,7 @@ def draw(results: Results, path: Path) -> None:
     A thin line on each bar reaches from the lowest to the highest value of the rounds.
     """
     works, contenders = results.works(), results.contenders()
-    columns = [column for column in COLUMNS if column.in_plot]
+    columns = [column for column in columns_of(results) if column.in_plot]
     height = 0.9 + 0.15 * len(contenders) * (len(works) + 1)
     with pyplot.rc_context(STYLE):
         figure, axes = pyplot.subplots(

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from .columns import COLUMNS, label, size_label, varying
+from .columns import columns_of, label, size_label, varying
 from .groups import Group
 from .measures import Results, Work
 from .plots import draw
@@ -52,7 +52,7 @@ def table(results: Results) -> str:
     It shows the median of all rounds, and for the ratio also the lowest and the highest value.
     """
     works = results.works()
-    heading = [varying(works), "", "ratio", *(column.heading for column in COLUMNS)]
+    heading = [varying(works), "", "ratio", *(column.heading for column in columns_of(results))]
     rows = [
         [label(work, works), contender, *_cells(results, contender, work)]
         for work in works
@@ -65,7 +65,7 @@ def table(results: Results) -> str:
 def _cells(results: Results, contender: str, work: Work) -> Iterable[str]:
     ratio = results.ratio(contender, work)
     yield f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})" if ratio else ""
-    for column in COLUMNS:
+    for column in columns_of(results):
         spread = results.spread(contender, work, column.value)
         yield f"{spread.median:,.{column.digits}f}{column.unit}" if spread else ""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .groups import DEFAULT
+from .browser import contenders as pages
+from .groups import DEFAULT, LINK
 from .measures import GB, MB, Measure, Results, Spread, Work
 from .sites import KIB
 
@@ -18,6 +19,14 @@ TO_STORES = Work(DEFAULT, 1, 500 * MB)
 OBJECT_STORE = "ObjectStoreSink", TO_STORES
 ONE = Work(DEFAULT, 1, GB)
 THOUSAND = Work(DEFAULT, 1000, GB)
+BY_HTTP = Work(0, 1, GB)
+
+#: In the browser: our page, what it is compared with, and the works.
+PAGE, GUNICORN, TUS = pages.OURS.name, pages.GUNICORN.name, pages.TUS.name
+BLOBS, UPPY = pages.BARE.name, pages.UPPY.name
+FILE = Work(0, 1, 500 * MB)
+FAR = Work(0, 1, 100 * MB)
+FILES = Work(0, 2000, 20 * MB)
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,54 @@ def _memory_beside_djust(results: All) -> Spread:
     return Spread(ours / djust, ours / djust, ours / djust)
 
 
+def page(
+    what: str,
+    work: Work,
+    read: Callable[[Measure], float | None],
+    bound: float,
+    group: str = "browser",
+) -> Target:
+    """Return an upper bound for what our page spends."""
+    return Target(f"{what} ({group})", value(group, PAGE, work, read), bound, False)
+
+
+def _longest_task(measure: Measure) -> float | None:
+    return 1000 * measure.page.longest_task if measure.page else None
+
+
+def _heap(measure: Measure) -> float | None:
+    return measure.page.heap / MB if measure.page else None
+
+
+def _tab(measure: Measure) -> float | None:
+    return measure.page.tab / MB if measure.page else None
+
+
+def _slowest_input(measure: Measure) -> float | None:
+    return 1000 * measure.page.slowest_input if measure.page else None
+
+
+def _cpu_by_http(other: str) -> Callable[[All], Spread]:
+    def figure(results: All) -> Spread:
+        ours, theirs = (
+            _of(results["http"].spread(name, BY_HTTP, lambda m: m.cpu_per_gb)).median
+            for name in ("UploadEndpoint", other)
+        )
+        return Spread(ours / theirs, ours / theirs, ours / theirs)
+
+    return figure
+
+
+def _growth_by_http(server: str) -> Target:
+    name = f"UploadEndpoint, {server}" if server != "uvicorn" else "UploadEndpoint"
+    return Target(
+        f"memory over idle, 1 GB over HTTP ({server}), MB",
+        value("http", name, BY_HTTP, lambda measure: measure.growth),
+        40,
+        at_least=False,
+    )
+
+
 TARGETS = [
     Target("discarding sink", ratio("uvicorn", "discarding sink", USUAL), 0.80),
     Target("discarding sink, 64 KiB", ratio("uvicorn", "discarding sink", SMALL), 0.60),
@@ -89,6 +146,23 @@ TARGETS = [
     Target("ObjectStoreSink over GCSSink", ratio("gcs", *OBJECT_STORE, "GCSSink"), 1),
     lag("s3", *OBJECT_STORE, 10),
     lag("gcs", *OBJECT_STORE, 10),
+    Target("one file, over XHR to gunicorn", ratio("browser", PAGE, FILE, GUNICORN), 0.90),
+    Target("one file, over tus-js-client", ratio("browser", PAGE, FILE, TUS), 0.90),
+    Target("one file, over bare Blobs", ratio("browser", PAGE, FILE, BLOBS), 0.85),
+    page("the page's thread, %", FILE, lambda measure: measure.thread_share, 10),
+    page("longest task, ms", FILE, _longest_task, 50),
+    page("heap over idle, MB", FILE, _heap, 20),
+    Target(
+        "one file at 100 ms, over the link",
+        value("browser-100ms", PAGE, FAR, lambda measure: measure.rate / (LINK / MB)),
+        0.95,
+    ),
+    Target("one file at 100 ms, over XHR", ratio("browser-100ms", PAGE, FAR, GUNICORN), 1),
+    Target("one file at 100 ms, over tus-js-client", ratio("browser-100ms", PAGE, FAR, TUS), 1),
+    Target("2,000 files, over Uppy", ratio("browser-many", PAGE, FILES, UPPY), 1),
+    Target("2,000 files, over tus-js-client", ratio("browser-many", PAGE, FILES, TUS), 1),
+    page("slowest input, ms", FILES, _slowest_input, 100, "browser-many"),
+    page("tab, MB", FILES, _tab, 350, "browser-many"),
     Target(
         "resident memory with 1,000 uploads at once, MB",
         value("uploads", "temporary file", THOUSAND, lambda measure: measure.peak / MB),
@@ -101,6 +175,29 @@ TARGETS = [
         value("uploads", "temporary file", THOUSAND, lambda measure: measure.unfairness),
         3,
         at_least=False,
+    ),
+    Target(
+        "UploadEndpoint over a bare ASGI loop",
+        ratio("http", "UploadEndpoint", BY_HTTP, "bare ASGI loop"),
+        0.9,
+    ),
+    Target(
+        "UploadEndpoint over @tus/server",
+        ratio("http", "UploadEndpoint", BY_HTTP, "@tus/server"),
+        1.2,
+    ),
+    Target(
+        "UploadEndpoint over tuspyserver",
+        ratio("http", "UploadEndpoint", BY_HTTP, "tuspyserver"),
+        5,
+    ),
+    Target("its CPU over @tus/server's", _cpu_by_http("@tus/server"), 1, at_least=False),
+    Target("its CPU over tuspyserver's", _cpu_by_http("tuspyserver"), 1, at_least=False),
+    *(_growth_by_http(server) for server in ("uvicorn", "hypercorn", "daphne")),
+    Target(
+        "S3Sink by HTTP over S3Sink by the socket",
+        ratio("http-s3", "S3Sink by HTTP", TO_STORES, "S3Sink by the socket"),
+        0.95,
     ),
 ]
 

@@ -11,16 +11,20 @@ W006  A sink sends files unencrypted.
 E007  A sink's Django storage can't be created.
 E008  ``RESUME_CACHE`` can't remember anything.
 W009  ``RESUME_CACHE`` serves one process only. This needs ``check --deploy``.
-W010  There are upload fields in forms, and UploadMiddleware is missing.
-W011  There are upload fields in forms, and FormUploads is not routed.
+E010  An ``UploadEndpoint`` without ``UploadMixin`` is routed.
+W011  An ``UploadEndpoint`` is routed behind a route that takes every path.
+W012  There are upload fields in forms, and ``UploadMiddleware`` is missing.
+W013  There are upload fields in forms, and ``FormUploads`` is not routed.
 ====  ===============================================================================
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
@@ -60,7 +64,9 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         for key in configured
         if key not in known
     ]
-    for key in ("MAX_BUFFERED_BYTES", "SINK_TIMEOUT", "IDLE_TIMEOUT", "RESUME_TTL"):
+    numbers = ("MAX_BUFFERED_BYTES", "SINK_TIMEOUT", "IDLE_TIMEOUT", "RESUME_TTL")
+    # It may be None, which is the default.
+    for key in (*numbers, *(["MAX_FRAME_SIZE"] if configured.get("MAX_FRAME_SIZE") else [])):
         value = configured.get(key, 1)
         if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
             messages.append(
@@ -69,7 +75,25 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
                     id="djust_uploads.E003",
                 )
             )
-    return messages
+    return messages + _check_origins(configured.get("CORS_ORIGINS", ()))
+
+
+def _check_origins(origins: Any) -> list[CheckMessage]:
+    if isinstance(origins, list | tuple) and all(map(_is_origin, origins)):
+        return []
+    return [
+        Error(
+            "DJUST_UPLOADS['CORS_ORIGINS'] must be a list of origins such as "
+            f"'https://app.example.com', without a path, or of '*'. Got: {origins!r}",
+            id="djust_uploads.E003",
+        )
+    ]
+
+
+def _is_origin(value: Any) -> bool:
+    return value == "*" or (
+        isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/*]+", value) is not None
+    )
 
 
 @register("djust_uploads")
@@ -164,17 +188,11 @@ def check_libmagic(**kwargs: Any) -> list[CheckMessage]:
 @register("djust_uploads")
 def check_routing(**kwargs: Any) -> list[CheckMessage]:
     """Report djust's own consumer. It does not know our entries, so every upload would fail."""
-    path = getattr(settings, "ASGI_APPLICATION", None)
-    if not path or not apps.is_installed("djust"):
+    if not apps.is_installed("djust"):
         return []
     from .doors.liveview import StockConsumer
 
-    try:
-        application = import_string(path)
-    except Exception:
-        # The server imports the application too, and reports the error.
-        return []
-    if StockConsumer not in set(_consumers(application)):
+    if StockConsumer not in set(_consumers(_application())):
         return []
     return [
         Error(
@@ -199,7 +217,7 @@ def check_forms(**kwargs: Any) -> list[CheckMessage]:
                 "There are upload fields in forms, and UploadMiddleware is not in MIDDLEWARE.",
                 hint=f"Add {_MIDDLEWARE[0]!r}. Without it, a form does not know whose uploads it "
                 "may take, and forgets its files when it is shown again.",
-                id="djust_uploads.W010",
+                id="djust_uploads.W012",
             )
         )
     url = upload_settings().form_uploads_url
@@ -210,7 +228,7 @@ def check_forms(**kwargs: Any) -> list[CheckMessage]:
                 hint="Route djust_uploads.forms.FormUploads.as_asgi() in ASGI_APPLICATION. Without "
                 "it, files come with the POST of their form, and an interrupted one begins anew. "
                 "Set DJUST_UPLOADS['FORM_UPLOADS_URL'] for another path.",
-                id="djust_uploads.W011",
+                id="djust_uploads.W013",
             )
         )
     return messages
@@ -220,41 +238,85 @@ def _form_uploads() -> set[str]:
     """Return the paths at which ``ASGI_APPLICATION`` routes a ``FormUploads``."""
     from .doors.forms.endpoint import FormUploads
 
-    try:
-        application = import_string(getattr(settings, "ASGI_APPLICATION", None) or "")
-    except Exception:
-        return set()
     return {
-        path
-        for path, endpoint in _endpoints(application, "/")
-        if isinstance(endpoint, type) and issubclass(endpoint, FormUploads)
+        routed.path
+        for routed in _routed(_application())
+        if isinstance(routed.target, type) and issubclass(routed.target, FormUploads)
     }
 
 
-def _endpoints(application: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield the classes of HTTP endpoints to which an application routes, with their paths."""
-    if endpoint := getattr(application, "endpoint_class", None):
-        yield path, endpoint
-    for inner in getattr(application, "application_mapping", {}).values():
-        yield from _endpoints(inner, path)
-    for route in getattr(application, "routes", ()):
-        yield from _endpoints(route.callback, path + str(route.pattern))
-    if inner := getattr(application, "inner", None):
-        yield from _endpoints(inner, path)
+@register("djust_uploads")
+def check_endpoints(**kwargs: Any) -> list[CheckMessage]:
+    """Report endpoints for HTTP that cannot take uploads, or that no request reaches."""
+    from .doors.http.endpoint import UploadEndpoint
+    from .doors.mixin import UploadMixin
+
+    messages: list[CheckMessage] = []
+    for routed in _routed(_application()):
+        app = routed.target
+        if not (isinstance(app, type) and issubclass(app, UploadEndpoint)):
+            continue
+        if not issubclass(app, UploadMixin):
+            messages.append(
+                Error(
+                    f"{app.__qualname__} cannot declare slots.",
+                    hint=f"class {app.__name__}(UploadMixin, UploadEndpoint): ...",
+                    id="djust_uploads.E010",
+                )
+            )
+        if routed.hidden:
+            messages.append(
+                Warning(
+                    f"No request reaches {app.__qualname__}: a route before it takes every path.",
+                    hint='In the URLRouter, move re_path("", ...) to the end.',
+                    id="djust_uploads.W011",
+                )
+            )
+    return messages
+
+
+def _application() -> Any:
+    path = getattr(settings, "ASGI_APPLICATION", None)
+    try:
+        return import_string(path) if path else None
+    except Exception:
+        # The server imports the application too, and reports the error.
+        return None
 
 
 def _consumers(application: Any) -> Iterator[Any]:
-    """Yield the consumer classes to which an ASGI application routes.
+    """Yield the consumer and endpoint classes to which an ASGI application routes."""
+    return (routed.target for routed in _routed(application))
+
+
+@dataclass(frozen=True)
+class _Routed:
+    """A consumer or endpoint class, the path of its route, and whether requests reach it."""
+
+    target: Any
+    path: str
+    #: Whether a route before it takes every path.
+    hidden: bool
+
+
+def _routed(application: Any, path: str = "/", hidden: bool = False) -> Iterator[_Routed]:
+    """Yield what an ASGI application routes to.
 
     This looks into Channels' routers and middleware.
     """
-    if mapping := getattr(application, "application_mapping", None):
-        for inner in mapping.values():
-            yield from _consumers(inner)
+    for inner in getattr(application, "application_mapping", {}).values():
+        yield from _routed(inner, path, hidden)
     for route in getattr(application, "routes", ()):
-        yield from _consumers(route.callback)
+        yield from _routed(route.callback, path + str(route.pattern), hidden)
+        hidden = hidden or _takes_every_path(route)
     for name in ("inner", "application"):
         if inner := getattr(application, name, None):
-            yield from _consumers(inner)
-    if consumer := getattr(application, "consumer_class", None):
-        yield consumer
+            yield from _routed(inner, path, hidden)
+    for name in ("consumer_class", "endpoint_class"):
+        if target := getattr(application, name, None):
+            yield _Routed(target, path, hidden)
+
+
+def _takes_every_path(route: Any) -> bool:
+    regex = getattr(route.pattern, "_regex", None)
+    return regex in ("", "^", ".*", "^.*", "^.*$")

@@ -16,6 +16,7 @@
     │   ├── SizeMismatch             size_mismatch        more or fewer bytes came than declared
     │   └── DigestMismatch           digest_mismatch      the bytes are not those of the digest
     ├── Forbidden                    forbidden            this user may not upload here
+    ├── Unauthenticated              unauthenticated      an HTTP request needs another token
     ├── ValidationFailed             invalid_file         the slot does not accept the file
     │   ├── FileTooLarge             file_too_large       it is larger than max_file_size
     │   ├── TooManyFiles             too_many_files       the slot has max_entries files already
@@ -138,6 +139,13 @@ class DigestMismatch(ProtocolError):
 class Forbidden(UploadError):
     code = "forbidden"
     message = _("You are not allowed to upload files here.")
+
+
+class Unauthenticated(UploadError):
+    """A request needs a token, or another one than it has. The upload waits."""
+
+    code = "unauthenticated"
+    message = _("Please log in again.")
 
 
 class ValidationFailed(UploadError):

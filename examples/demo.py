@@ -1,4 +1,4 @@
-"""Run both example projects, and the stores that their galleries offer.
+"""Run the example projects, and the stores that their galleries offer.
 
     python examples/demo.py [PORT]
 
@@ -22,9 +22,13 @@ from pathlib import Path
 EXAMPLES = Path(__file__).parent
 BUCKET = "gallery"
 
-SITES = ["djust", "channels"]
-#: The stores come after the sites, so that a new store does not move the port of a site.
-NAMES = [*SITES, "s3", "gcs"]
+#: tests/npm.sh installs Uppy there, beside this Python.
+NODE_MODULES = Path(sys.prefix) / "npm" / "node_modules"
+
+#: The page of the site "http" is Uppy's.
+SITES = ["djust", "channels", *(["http"] if NODE_MODULES.exists() else [])]
+#: New servers come last, so that they do not move the ports of the others.
+NAMES = ["djust", "channels", "s3", "gcs", "http"]
 
 #: Seconds that a server may take until it answers.
 START_TIMEOUT = 30.0
@@ -116,6 +120,7 @@ def site(name: str, port: int, stores: dict[str, str]) -> Server:
         "PYTHONPATH": str(EXAMPLES.parent),
         # Django warns that its own view of media files is synchronous.
         "PYTHONWARNINGS": "ignore:StreamingHttpResponse",
+        "NODE_MODULES": str(NODE_MODULES),
         **stores,
     }
     return Server(

@@ -14,7 +14,7 @@ django.setup()
 import hypothesis
 
 from djust_uploads.testing import UploadClient
-from tests.support import servers
+from tests.support import npm, servers
 from tests.support.azure_stores import azurite
 from tests.support.preloaded import Preloaded
 from tests.support.servers import Server, serve
@@ -24,6 +24,9 @@ _WITH_DJUST = ["doors/test_liveview.py", "test_benchmarks.py", "test_demo.py", "
 collect_ignore = [] if importlib.util.find_spec("djust") else _WITH_DJUST
 # Azurite comes by npm; tests/azurite.sh says so where there is none.
 collect_ignore += [] if azurite() else ["sinks/object_store/test_azure.py"]
+# These clients come by npm, too; tests/npm.sh says so where there are none.
+_BY_NPM = ["tus_js", "chromium", "example"]
+collect_ignore += [] if npm.modules() else [f"http_clients/test_{name}.py" for name in _BY_NPM]
 
 # The machine may be busy: how long an example takes says nothing.
 hypothesis.settings.register_profile("tests", deadline=None)

@@ -7,6 +7,8 @@ from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from benchmarks import client, report, targets
+from benchmarks.browser import contenders as pages
+from benchmarks.columns import columns_of
 from benchmarks.contenders import BARE, TEMPORARY, gcs, s3
 from benchmarks.groups import GROUPS as ALL_GROUPS
 from benchmarks.groups import Group, measure
@@ -146,6 +148,30 @@ GROUPS = [
     Group("s3", "S3", ("boto3",), s3, [LARGE], store=discarding),
     Group("gcs", "GCS", ("google-cloud-storage",), gcs, [LARGE], store=discarding),
 ]
+
+
+BROWSER = Group(
+    "browser",
+    "Browser",
+    ("uvicorn",),
+    lambda _url: [pages.GUNICORN, pages.TUS, pages.BARE, pages.OURS, pages.DJUST],
+    [Work(0, 1, 10**6)],
+    store=pages.chromium,
+)
+
+
+def test_a_real_run_in_the_browser():
+    results = measure(BROWSER, rounds=1, full=False)
+    for contender in results.contenders():
+        [one] = results.of(contender, BROWSER.works[0])
+        assert one.seconds > 0 and one.page.thread > 0 and one.page.tab > 10 * MB
+        assert one.page.slowest_input > 0, "the probe was pressed"
+    assert {column.heading for column in columns_of(results)} >= {"page's thread", "tab, MB"}
+
+
+def test_files_are_called_by_their_number_and_size():
+    works = [Work(0, 100, 100 * MB), Work(0, 2000, 20 * MB)]
+    assert [report.label(work, works) for work in works] == ["100 of 1 MB", "2,000 of 10 kB"]
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=[group.name for group in GROUPS])

@@ -7,8 +7,9 @@ import sys
 import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
+from django.urls import path, re_path
 
-from djust_uploads import MemorySink, checks
+from djust_uploads import MemorySink, UploadEndpoint, UploadMixin, checks
 from djust_uploads.conf import sinks
 from djust_uploads.content import sniffing
 
@@ -177,3 +178,61 @@ def test_w009_resume_cache_for_one_process(backend, ids):
     with caches_of(backend):
         messages = checks.check_resume_cache_shared()
     assert [message.id for message in messages] == [f"djust_uploads.{id}" for id in ids]
+
+
+def routing(*routes):
+    """An ASGI application with these routes for HTTP."""
+    from channels.routing import ProtocolTypeRouter, URLRouter
+    from channels.sessions import SessionMiddlewareStack
+
+    return ProtocolTypeRouter({"http": SessionMiddlewareStack(URLRouter(routes))})
+
+
+@pytest.fixture
+def asgi(monkeypatch):
+    """Set ``ASGI_APPLICATION`` to an application."""
+
+    def set_application(application):
+        monkeypatch.setattr("tests.settings.application", application, raising=False)
+
+    with override_settings(ASGI_APPLICATION="tests.settings.application"):
+        yield set_application
+
+
+async def _other(scope, receive, send):
+    raise AssertionError("not called")
+
+
+class _Endpoint(UploadMixin, UploadEndpoint):
+    pass
+
+
+def test_an_endpoint_before_everything_else_is_fine(asgi):
+    asgi(routing(path("uploads/", _Endpoint.as_asgi()), re_path("", _other)))
+    assert found() == []
+
+
+@pytest.mark.parametrize("pattern", ["", "^", "^.*$"])
+def test_an_endpoint_that_no_request_reaches(asgi, pattern):
+    asgi(routing(re_path(pattern, _other), path("uploads/", _Endpoint.as_asgi())))
+    assert found() == ["djust_uploads.W011"]
+
+
+def test_an_endpoint_without_the_mixin(asgi):
+    asgi(routing(path("uploads/", UploadEndpoint.as_asgi())))
+    assert found() == ["djust_uploads.E010"]
+
+
+@pytest.mark.parametrize(
+    ("origins", "ids"),
+    [
+        (["https://app.example.com", "http://localhost:3000", "*"], []),
+        ("https://app.example.com", ["djust_uploads.E003"]),
+        (["app.example.com"], ["djust_uploads.E003"]),
+        (["https://app.example.com/"], ["djust_uploads.E003"]),
+        ([1], ["djust_uploads.E003"]),
+    ],
+)
+def test_cors_origins(origins, ids):
+    with configured(CORS_ORIGINS=origins):
+        assert found() == ids

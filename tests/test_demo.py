@@ -14,9 +14,16 @@ import urllib.request
 import psutil
 import pytest
 
+from tests.support import npm
 from tests.support.servers import ROOT
 
-SERVERS = {"djust": "site_djust", "channels": "site_channels", "s3": "moto.server", "gcs": "gcp-"}
+SERVERS = {
+    "djust": "site_djust",
+    "channels": "site_channels",
+    "s3": "moto.server",
+    "gcs": "gcp-",
+    **({"http": "site_http"} if npm.modules() else {}),
+}
 
 
 def free_ports(count: int) -> int:

@@ -12,7 +12,7 @@ import pytest
 from tests.support.servers import ROOT
 
 
-@pytest.mark.parametrize("example", ["custom_sink"])
+@pytest.mark.parametrize("example", ["custom_sink", "http_sink"])
 def test_example(example):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
@@ -22,7 +22,7 @@ def test_example(example):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from djust_uploads import wire
 from djust_uploads.exceptions import InvalidMessage, SizeMismatch
+from djust_uploads.slots.entry import UploadEntry
 from djust_uploads.wire import Frame, FrameType, Registration
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "wire.json").read_text())
@@ -85,6 +86,17 @@ def test_chunk_like_bytes(message):
 @pytest.mark.parametrize("message", [b"", b"\x01", b"\x80" + bytes(40), b"\x04" + bytes(40)])
 def test_other_binary_messages_are_not_ours(message):
     assert not wire.is_upload_frame(message)
+
+
+def test_a_frame_of_several_chunks_is_those_chunks_in_a_row():
+    [vector] = [one for one in VECTORS["valid"] if one["name"].startswith("three chunks")]
+    frame = wire.parse(bytes.fromhex(vector["hex"]))
+    entry = UploadEntry(Registration("photos", REF, "", "", 15), 2, max_frame_size=6)
+    for index in range(frame.index):
+        entry.accept_chunk(index, 2)
+    entry.accept_chunk(frame.index, len(frame.data))
+    entry.accept_chunk(frame.index + 3, 1)
+    entry.accept_complete()
 
 
 def test_header_size_is_the_length_of_an_empty_chunk():

@@ -54,7 +54,7 @@ apart=""
 for path in sinks/buckets sinks/s3 sinks/gcs sinks/object_store sinks/test_contract sinks/test_saving \
   sinks/test_django_storages sinks/test_crashes sinks/test_temporary_file support flow/test_window \
   resuming/test_sigkill resuming/test_two_processes resuming/test_resume_ends testing/test_contract \
-  uploads/test_state_machine test_benchmarks; do
+  uploads/test_state_machine test_benchmarks http_clients client/test_servers testing/test_tus; do
   apart="$apart --ignore-glob=tests/$path*"
 done
 "$pytest" --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone' $apart

@@ -17,7 +17,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     status, headers = 204, {}
     if scope["method"] == "POST":
         await receive()
-        status, headers = 201, {"location": f"/{uuid.uuid4()}"}
+        status, headers = 201, {"location": f"/{uuid.uuid4()}", "content-length": "0"}
     elif scope["method"] == "PATCH":
         headers = {"upload-offset": str(await write(receive, DIRECTORY / scope["path"][1:]))}
     elif scope["method"] == "DELETE":

@@ -46,6 +46,6 @@ def show(request):
     return HttpResponse(pages.document(upload_assets("/ws/"), BODY, "ours"))
 
 
-urlpatterns = [path("ours/", show), re_path("^(pages|static)/", pages.send_asset)]
+urlpatterns = [path("ours/", show), re_path("^(?:pages|static)/", pages.send_asset)]
 
 application = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": Consumer.as_asgi()})

@@ -13,8 +13,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 ROOT = Path(__file__).parent.parent.parent
 
-#: Where tests/peers.sh installs what others made.
-PEERS = Path(sys.prefix) / "peers" / "node_modules"
+#: Where tests/npm.sh installs what others made.
+PEERS = Path(sys.prefix) / "npm" / "node_modules"
 
 #: The directories by the first part of an URL's path.
 DIRECTORIES = {

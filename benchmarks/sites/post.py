@@ -41,5 +41,5 @@ def show(request, name):
 urlpatterns = [
     path("post/", post),
     path("<name>/", show),
-    re_path("^(pages|peers)/", pages.send_asset),
+    re_path("^(?:pages|peers)/", pages.send_asset),
 ]

@@ -24,7 +24,7 @@ class Record:
     """Where the upload of one file to one endpoint is. All methods block, but shortly."""
 
     def __init__(self, endpoint: str, fingerprint: tuple[Any, ...], directory: Path | None) -> None:
-        self.directory = directory or platformdirs.user_state_path("djust_uploads", False)
+        self.directory: Path = directory or platformdirs.user_state_path("djust_uploads", False)
         self._key = [endpoint, *fingerprint]
         name = hashlib.sha256(json.dumps(self._key).encode()).hexdigest()
         self._path = self.directory / f"{name}.json"

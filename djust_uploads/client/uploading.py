@@ -28,7 +28,7 @@ from .records import Record
 from .source import Source
 from .tus import Headers, Tus
 
-logger = logging.getLogger("djust_uploads.client")
+logger: logging.Logger = logging.getLogger("djust_uploads.client")
 
 #: Bytes offered so far, and of the file. The first may fall when a connection breaks.
 Progress = Callable[[int, int], object]

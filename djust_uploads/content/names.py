@@ -5,7 +5,6 @@ from __future__ import annotations
 import mimetypes
 import re
 import unicodedata
-from unicodedata import category as _category
 
 #: The most bytes that a cleaned name has in UTF-8. Most file systems take 255 bytes for one
 #: component of a path, and a storage makes a name longer if another file has it.
@@ -13,16 +12,19 @@ _MAX_CLIENT_NAME = 200
 _MAX_SAFE_NAME = 100
 
 
-#: Marks that change the direction of the text around them: https://www.unicode.org/reports/tr9/
-#: With one of them, "gpj.exe" looks like "exe.jpg". Other characters of the category Cf are parts
-#: of Persian words and of joined emoji.
-_BIDI_CONTROLS = frozenset(
-    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+#: Characters that nobody sees: marks that change the direction of the text around them, with which
+#: "gpj.exe" looks like "exe.jpg" (https://www.unicode.org/reports/tr9/), and spaces without width.
+#: Joiners are not among them: Persian words and joined emoji need them.
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
+
+#: They join what is before them and what comes next, so they mean nothing at an end.
+_JOINERS = "\u200c\u200d"
 
 
 def clean_client_name(name: str) -> str:
-    """Return the last component of a file name, without control characters and direction marks.
+    """Return the last component of a file name, without control and invisible characters.
 
     The result has no separators, and is never ``"."``, ``".."`` or empty. So it is safe in
     ``default_storage.save(f"avatars/{entry.client_name}", …)``. It has at most 200 bytes in UTF-8.
@@ -30,10 +32,9 @@ def clean_client_name(name: str) -> str:
     # The last component is at the end. A hostile client may send a megabyte before it.
     name = unicodedata.normalize("NFC", name[-4 * _MAX_CLIENT_NAME :])
     last = re.split(r"[/\\]", name)[-1]
-    kept = "".join(c for c in last if c not in _BIDI_CONTROLS and _category(c) not in ("Cc", "Cs"))
-    # Invisible characters at the ends of a name mean nothing.
-    kept = kept.strip(" " + "".join(c for c in set(kept) if _category(c) == "Cf"))
-    return _shorten(kept.strip(), _MAX_CLIENT_NAME) if kept.strip(". ") else "upload"
+    kept = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cs"))
+    kept = _INVISIBLE.sub("", kept).strip().strip(_JOINERS).strip()
+    return _shorten(kept, _MAX_CLIENT_NAME) if kept.strip(". ") else "upload"
 
 
 def clean_relative_path(path: str) -> str:

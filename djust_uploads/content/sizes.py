@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.utils.formats import number_format
 from django.utils.functional import lazy
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy
 
 _UNITS = (
-    gettext_noop("{number} bytes"),
-    gettext_noop("{number} kB"),
-    gettext_noop("{number} MB"),
-    gettext_noop("{number} GB"),
+    gettext_lazy("{number} bytes"),
+    gettext_lazy("{number} kB"),
+    gettext_lazy("{number} MB"),
+    gettext_lazy("{number} GB"),
 )
 
 
@@ -20,7 +20,7 @@ def _readable_size(size: int) -> str:
         if amount < 1000 or unit is _UNITS[-1]:
             break
         amount = amount // 1000 if amount % 1000 == 0 else round(amount / 1000, 1)
-    return gettext(unit).format(number=number_format(amount, force_grouping=False))
+    return str(unit).format(number=number_format(amount, force_grouping=False))
 
 
 #: Return a number of bytes as ``"1.2 MB"``, in the language that is active when it is shown.

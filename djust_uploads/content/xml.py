@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from xml.parsers import expat
 
+from django.utils.translation import gettext_lazy as _
+
 from ..exceptions import ActiveContent
 
 
@@ -48,7 +50,7 @@ class XMLGuard:
         # LookupError and ValueError mean that Python or expat cannot read the encoding.
         except (expat.ExpatError, LookupError, ValueError) as exc:
             raise ActiveContent(
-                f"XML that can't be checked: {exc}", message="The XML file has an error in it."
+                f"XML that can't be checked: {exc}", message=_("The XML file has an error in it.")
             ) from exc
 
         if self._fed - self._parser.CurrentByteIndex > self._MAX_TOKEN:

@@ -141,7 +141,7 @@ class Checkpoints:
 
     async def consume(self) -> bool:
         """Note that the application has the file. A client that tries to go on is told so."""
-        return await self._end(self._lease.save(replace(self._saved, status="consumed")))
+        return await self._end(self._lease.conclude(replace(self._saved, status="consumed")))
 
     async def _end(self, call: Awaitable[None]) -> bool:
         try:

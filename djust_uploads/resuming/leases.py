@@ -135,6 +135,25 @@ class Lease:
             cache.add(self._names.holder, self._token, _ttl())
         self._check(cache)
 
+    async def conclude(self, saved: SavedUpload) -> None:
+        """Save the end of the upload, and let no other process take it over meanwhile.
+
+        If two processes try at the same time, one succeeds. Raises :class:`UploadLocked` if the
+        lease is superseded, or is being superseded.
+        """
+        await _in_cache(self._conclude, saved)
+
+    def _conclude(self, cache: BaseCache, saved: SavedUpload) -> None:
+        self._check(cache)
+        claim = self._names.claim(self._token)
+        # A process that supersedes the token reads the record after it has made this claim. It must
+        # not find an end there that we then do not acknowledge.
+        if not cache.add(claim, True, _CLAIM_TIMEOUT):
+            raise UploadLocked("another connection resumes it at this moment")
+        self._set(cache, saved)
+        cache.set(self._names.holder, self._token, _ttl())
+        cache.delete(claim)
+
     async def check(self) -> None:
         """Raise :class:`UploadLocked` if the lease is superseded."""
         await _in_cache(self._check)

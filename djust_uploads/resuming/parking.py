@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from ..settings import upload_settings
+from .owners import is_by_secret
 
 #: Seconds for which an unfinished upload is parked, with the memory that it holds.
 PARKED_SECONDS = 60.0
@@ -20,6 +21,13 @@ PARKED_SECONDS = 60.0
 #: its places are allowed. Without a bound, a client that connects again and again could fill the
 #: memory.
 PARKED_UPLOADS = 100
+
+#: How many uploads may be parked of all clients together that have no user and no session. Each of
+#: their uploads has an owner of its own.
+PARKED_STRANGERS = 1000
+
+#: The owner under whom they are counted.
+STRANGERS = "strangers"
 
 
 class Parkable(Protocol):
@@ -59,6 +67,8 @@ class Parking(Generic[P]):
     #: The parking is not attached to a client.
     attached = False
 
+    patience: float = 0.0
+
     def __init__(self) -> None:
         self._transfers: dict[str, P] = {}
         #: Owner to the ids of the owner's parked uploads, the longest parked first.
@@ -97,7 +107,7 @@ class Parking(Generic[P]):
 
     def park(self, transfer: P, owner: str) -> None:
         """Take an upload whose connection is gone."""
-        self._enter(transfer, owner)
+        self._enter(transfer, STRANGERS if is_by_secret(owner) else owner)
         transfer.attach(self)
         if transfer.is_complete:
             self._keep(transfer)
@@ -130,9 +140,10 @@ class Parking(Generic[P]):
         self._owners[upload_id] = owner
         parked = self._parked.setdefault(owner, {})
         parked[upload_id] = None
-        too_many = len(parked) - max(PARKED_UPLOADS, 2 * transfer.places)
+        most = PARKED_STRANGERS if owner == STRANGERS else PARKED_UPLOADS
+        too_many = len(parked) - max(most, 2 * transfer.places)
         for oldest in list(itertools.islice(parked, max(0, too_many))):
-            self._let_go(self._transfers[oldest])
+            self._let_go(self._transfers[oldest], owner)
 
     def _leave(self, upload_id: str) -> None:
         self._stop_timer(upload_id)
@@ -142,8 +153,11 @@ class Parking(Generic[P]):
         if not parked:
             self._parked.pop(owner, None)
 
-    def _let_go(self, transfer: P) -> None:
-        if transfer.is_complete:
+    def _let_go(self, transfer: P, owner: str) -> None:
+        if transfer.is_complete and transfer.is_saved and owner == STRANGERS:
+            # It is somebody else's. Any process finds it, and a sweep when it has expired.
+            self.forget(transfer)
+        elif transfer.is_complete:
             self._expire(transfer)
         else:
             transfer.abandon()

@@ -1,7 +1,4 @@
-"""One file of a slot: what the application sees of it, and the numbers that count its bytes.
-
-Nothing here does I/O. A frame comes in, and a number moves or an error is raised.
-"""
+"""One file of a slot, as the application sees it. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -9,37 +6,21 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from ..content.names import clean_client_name, clean_relative_path, safe_client_name
-from ..exceptions import (
-    ChunkOutOfOrder,
-    ChunkTooLarge,
-    DigestMismatch,
-    NotComplete,
-    SizeMismatch,
-    TooManyChunks,
-    UploadCancelled,
-    UploadError,
-    WrongOffset,
-)
+from ..exceptions import DigestMismatch, NotComplete, UploadCancelled, UploadError
 from ..resuming.saved import SavedUpload
 from ..sinks.base import UploadInfo
 from ..wire import Registration
+from .arrivals import Arrivals
 from .status import Status
 
 if TYPE_CHECKING:
     from ..files import SinkFile
 
-#: How many chunks of a file may be as small as the client likes.
-_FREE_CHUNKS = 1024
-
-#: Bytes that the later chunks must have on average. A chunk needs memory beside its bytes, so this
-#: bounds the memory to a small multiple of the declared size.
-_MIN_AVERAGE_CHUNK = 256
-
 #: The most characters of a claimed MIME type: two names of 127 and a slash (RFC 6838, section 4.2).
 _MAX_TYPE = 255
 
 
-class UploadEntry:
+class UploadEntry(Arrivals):
     """One file of a slot, as the application sees it.
 
     =========================  =================================================================
@@ -70,6 +51,7 @@ class UploadEntry:
     def __init__(
         self, registration: Registration, chunk_size: int, max_frame_size: int = 0
     ) -> None:
+        super().__init__(registration.client_size, chunk_size, max_frame_size)
         self.ref: str = registration.ref
         self.upload_name: str = registration.upload_name
         self.client_name: str = clean_client_name(registration.client_name)
@@ -77,7 +59,6 @@ class UploadEntry:
         self.safe_client_name: str = safe_client_name(self.client_name)
         claimed = registration.client_type[:_MAX_TYPE]
         self.client_type: str = claimed.partition(";")[0].strip().lower()
-        self.client_size: int = registration.client_size
         self.client_metadata: dict[str, str] = dict(registration.client_metadata)
         #: The SHA-256 that the file must have, in hexadecimal digits, or ``""``.
         self.expected_sha256: str = registration.expected_sha256
@@ -85,29 +66,10 @@ class UploadEntry:
         self.notes: dict[str, Any] = dict(registration.notes)
         self.content_type: str = ""
         self.status: Status = Status.UPLOADING
-        self.offset: int = 0
         self.sha256: str | None = None
         self.findings: dict[str, Any] = {}
-        #: Whether the client has said that it sent everything, and was right.
-        self.all_received: bool = False
-        #: Bytes that have arrived.
-        self.received: int = 0
-        #: Bytes that the sink has taken.
-        self.taken: int = 0
         #: Whether the sink keeps the file when the entry is consumed.
         self.keeps_file: bool = False
-        self.chunk_size = chunk_size
-        #: Bytes of the file that one frame of this connection may carry, at least a chunk.
-        self.max_frame_size: int = max(chunk_size, max_frame_size)
-        self._next_index = 0
-        #: Bytes that a resumed client sends a second time.
-        self._repeated = 0
-        #: The byte at which a resumed client may go on instead of the one it was told.
-        self._durable_start: int | None = None
-        self._resumed = False
-        #: Whether the number of stored bytes is known. If another process began the upload, the
-        #: number is not known before the sink has resumed the upload.
-        self.restored: bool = True
         self._file: SinkFile | None = None
         self._error: UploadError | None = None
         self._postponed = False
@@ -249,113 +211,6 @@ class UploadEntry:
         )
 
     # Only the core calls what follows. It counts bytes and moves the entry's status.
-
-    def accept_chunk(self, index: int, size: int) -> int:
-        """Count the ``size`` bytes of a frame that begins with chunk ``index``. Return how many of
-        its first bytes arrived before.
-
-        A frame carries one chunk, which may be short, or several whole chunks, of which only the
-        last one of the file may be short. Raises a
-        :class:`~djust_uploads.exceptions.ProtocolError` for a frame that cannot be next.
-        """
-        self._check_restored()
-        if self.all_received and not self._resumed:
-            raise ChunkOutOfOrder(f"chunk {index} after the end of {self!r}")
-        if index != self._next_index:
-            self._go_back(index)
-        if size > self.max_frame_size:
-            raise ChunkTooLarge(f"chunk of {size} bytes for {self!r}, over {self.max_frame_size}")
-        repeated = min(self._repeated, size)
-        end = self.received - self._repeated + size
-        if end > self.client_size:
-            raise SizeMismatch(f"{end} bytes for {self!r} of {self.client_size}")
-        if size > self.chunk_size and size % self.chunk_size and end < self.client_size:
-            raise ChunkTooLarge(f"{size} bytes for {self!r} are not whole chunks")
-        least = min(_MIN_AVERAGE_CHUNK, self.chunk_size)
-        if index > _FREE_CHUNKS and self.received < (index - _FREE_CHUNKS) * least:
-            raise TooManyChunks(f"{index} chunks for {self.received} bytes of {self!r}")
-        self._repeated -= repeated
-        self.received += size - repeated
-        self._next_index += max(1, -(-size // self.chunk_size))
-        self._durable_start = None
-        return repeated
-
-    def go_on_at(self, position: int) -> None:
-        """Let a client that counts bytes instead of chunks go on.
-
-        Raises :class:`WrongOffset` if ``position`` is not the end of what has arrived.
-        """
-        self._check_restored()
-        if position != self.received:
-            raise WrongOffset(f"{self!r} goes on at byte {self.received}, not at {position}")
-        self._resumed, self._repeated, self._durable_start = True, 0, None
-
-    def accept_bytes(self, size: int) -> None:
-        """Count the next ``size`` bytes of a client that counts bytes instead of chunks.
-
-        Raises a :class:`~djust_uploads.exceptions.ProtocolError` for bytes beyond the end.
-        """
-        self._check_restored()
-        if self.all_received:
-            raise SizeMismatch(f"{size} bytes after the end of {self!r}")
-        if self.received + size > self.client_size:
-            raise SizeMismatch(f"{self.received + size} bytes for {self!r} of {self.client_size}")
-        self.received += size
-
-    def _check_restored(self) -> None:
-        if not self.restored:
-            raise ChunkOutOfOrder(f"{self!r} has not heard at which position it goes on")
-
-    def _go_back(self, index: int) -> None:
-        """Let a resumed client begin at ``offset`` instead of the position that it was told.
-
-        Raises ``ChunkOutOfOrder`` if the chunk does not begin there.
-        """
-        start = self._durable_start
-        if start is None or index != start // self.chunk_size:
-            raise ChunkOutOfOrder(f"chunk {index} of {self!r} instead of {self._next_index}")
-        self._next_index, self._repeated = index, self.received - start
-
-    def accept_complete(self) -> None:
-        """Note that the client has sent everything. Raises ``SizeMismatch`` if it has not."""
-        self._check_restored()
-        if self.all_received and self._resumed:
-            # The client does not know whether we heard it before its connection was lost.
-            return
-        if self.all_received:
-            raise ChunkOutOfOrder(f"a second complete for {self!r}")
-        if self.received != self.client_size:
-            raise SizeMismatch(f"{self.received} bytes for {self!r} of {self.client_size}")
-        self.all_received = True
-
-    def resume(self) -> int:
-        """Let a client go on, and return the byte position from which on it sends.
-
-        That is the end of the bytes that have arrived. If that end and ``offset`` are in the same
-        chunk, the client begins at ``offset``. The index of the client's first chunk could
-        otherwise not show at which of the two it begins.
-        """
-        self._resumed = True
-        ahead = self.received // self.chunk_size > self.offset // self.chunk_size
-        position = self.received if ahead or self.all_received else self.offset
-        self._durable_start = self.offset
-        self._next_index = position // self.chunk_size
-        self._repeated = self.received - position
-        return position
-
-    def restore(self, offset: int, *, complete: bool) -> None:
-        """Note that another process has stored ``offset`` bytes.
-
-        ``complete`` says that it stored all of them and that the client knows it.
-        """
-        self.received = self.taken = self.offset = offset
-        self.all_received = complete
-        self.restored = True
-
-    def take(self, size: int, offset: int) -> None:
-        """Note that the sink has taken ``size`` more bytes, and has stored ``offset`` of all."""
-        self.taken += size
-        self.offset = max(self.offset, offset)
 
     def check_sha256(self) -> None:
         """Raises :class:`DigestMismatch` if the file must have another SHA-256 than it has."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from django import template
 from django.conf import settings
 from django.templatetags.static import static
-from django.utils.html import format_html, json_script
+from django.utils.html import format_html, format_html_join, json_script
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
+from ..modules import preloaded_by
 from ..texts import catalogue
 
 register: template.Library = template.Library()
@@ -32,10 +33,18 @@ def upload_assets(url: str = "") -> SafeString:
 
 def _module(url: str) -> SafeString:
     if not url:
-        return format_html('<script type="module" src="{}"></script>', _url("djust.js"))
-    return format_html(
+        script = format_html('<script type="module" src="{}"></script>', _url("djust.js"))
+        return format_html("{}{}", _preloads("djust.js"), script)
+    script = format_html(
         '<script type="module" src="{}" data-upload-socket="{}"></script>', _url("channels.js"), url
     )
+    return format_html("{}{}", _preloads("channels.js"), script)
+
+
+def _preloads(entry: str) -> SafeString:
+    """Return the links with which the browser loads all modules at once."""
+    links = ((url,) for url in preloaded_by(entry))
+    return format_html_join("", '<link rel="modulepreload" href="{}">', links)
 
 
 def _url(name: str) -> str:

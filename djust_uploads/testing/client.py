@@ -69,6 +69,8 @@ class UploadClient(Page):
     # What the server has said
 
     def _hear(self, message: dict[str, Any]) -> None:
+        for one in message.get("uploads", ()):
+            self._hear(one)
         # The ref in the answer to an event is a number.
         if isinstance(ref := message.get("ref"), str):
             self._upload(ref).hear(message)
@@ -383,7 +385,7 @@ class _Upload:
         self.next_index = position // self.chunk_size
 
     def frame_size(self, wanted: int) -> int:
-        chunks = min(wanted, self.max_frame_size) // self.chunk_size
+        chunks = min(wanted, self.max_frame_size, self.limit - self.position) // self.chunk_size
         return max(1, chunks) * self.chunk_size
 
     def sent(self, size: int) -> None:

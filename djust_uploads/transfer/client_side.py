@@ -234,7 +234,8 @@ class ClientSide:
         in_line = attached and window.waits
         settings = upload_settings()
         parked = min(PARKED_SECONDS, settings.resume_ttl)
-        seconds = settings.idle_timeout if attached else parked
+        patience = settings.idle_timeout + self._reports.recipient.patience
+        seconds = patience if attached else parked
         if not self.stopped:
             try:
                 with self._deadline.within(TURN_TIMEOUT if in_line else seconds):

@@ -45,6 +45,7 @@ class Endings:
         # A sink may be the first to notice that another process goes on with the upload.
         if isinstance(error, SinkError) and await self._sink.superseded():
             error = UploadLocked(f"another connection has resumed it: {error}")
+            self._client.stopped = error
         await self._clean_up(error)
         if not self._entry.restored and isinstance(error, NotResumable | UploadLocked):
             await self._refuse_to_resume(error)

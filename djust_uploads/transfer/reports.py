@@ -18,6 +18,10 @@ class Recipient(Protocol):
     #: Whether a client is at the other end. The parking is not attached to a client.
     attached: bool
 
+    #: Seconds beyond ``IDLE_TIMEOUT`` after which an upload of a silent client ends. A door that
+    #: looks after silent clients itself needs some.
+    patience: float
+
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send a message to the client. Raises an exception if the connection is gone."""
 

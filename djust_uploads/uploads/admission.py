@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
 
+#: The most files of one list. Our own client sends 50.
+MAX_FILES = 200
+
 #: Files that are admitted before the event loop has its turn.
 _AT_ONCE = 20
 
@@ -48,6 +51,11 @@ class Admission:
         files = message.get("uploads")
         if not isinstance(files, list):
             if answer := self._answer(message):
+                await self._connection.tell(answer)
+            return
+        if len(files) > MAX_FILES:
+            error = InvalidMessage(f"{len(files)} files in one list, over {MAX_FILES}")
+            if answer := self._refuse_message(message.get("ref"), error):
                 await self._connection.tell(answer)
             return
         self._connection.takes_lists = True

@@ -77,11 +77,15 @@ class Connection:
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send a message. Raises an exception if the connection is known to be gone."""
+        # What happened before is told before.
+        await self._send_reports()
         if self._send:
             await self._send(self._translated(message))
 
     def _translated(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a message with its error in the language of the page."""
+        """Return a message with its error in the language of the page. So are those in a list."""
+        if "uploads" in message:
+            return {**message, "uploads": [self._translated(one) for one in message["uploads"]]}
         if "error" not in message:
             return message
         with translation.override(self.language):
@@ -99,8 +103,10 @@ class Connection:
         self._reports[message["ref"]] = message
 
     async def _send_reports(self) -> None:
-        reports, self._reports = self._reports, {}
-        await self.tell(together("upload_progress", [dict(report) for report in reports.values()]))
+        reports, self._reports = list(self._reports.values()), {}
+        if reports and self._send:
+            with contextlib.suppress(Exception):
+                await self._send(together("upload_progress", [dict(one) for one in reports]))
 
     def soon(self, function: Callable[..., object], *args: Any) -> None:
         """Call a function on the event loop. May be called from any thread."""

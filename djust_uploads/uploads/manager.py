@@ -50,6 +50,9 @@ class UploadManager:
     #: A transfer that reports to a manager has a connection.
     attached = True
 
+    #: Seconds beyond ``IDLE_TIMEOUT`` for which its transfers wait for a silent client.
+    patience: float = 0.0
+
     def __init__(self) -> None:
         self.roster: Roster = Roster()
         self.connection: Connection = Connection()

@@ -175,7 +175,7 @@ class AlreadyConsumed(NotResumable):
 
     def __init__(self, saved: SavedUpload) -> None:
         super().__init__("the application has the file")
-        self.saved = saved
+        self.saved: SavedUpload = saved
 
 
 class EndedBefore(UploadError):
@@ -183,8 +183,8 @@ class EndedBefore(UploadError):
 
     def __init__(self, saved: SavedUpload) -> None:
         super().__init__("it had failed before", message=saved.error)
-        self.code = saved.code
-        self.upload_name = saved.upload_name
+        self.code: str = saved.code
+        self.upload_name: str = saved.upload_name
 
 
 async def _answer_of_cache(call: Awaitable[T]) -> T:

@@ -6,6 +6,9 @@ import warnings
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from ..exceptions import ContentMismatch, ImageTooLarge
 from ..slots.entry import UploadEntry
 from ..slots.validators import Validator
@@ -66,7 +69,7 @@ class ImageValidator(Validator):
         except Exception as exc:
             raise ContentMismatch(
                 f"{entry!r}: {exc!r}",
-                message="The image is damaged, or of a type not accepted here.",
+                message=_("The image is damaged, or of a type not accepted here."),
             ) from exc
 
     def _check_size(self, entry: UploadEntry, image: Any) -> None:
@@ -75,7 +78,10 @@ class ImageValidator(Validator):
             limits = f"{self._max_width or 'any'} by {self._max_height or 'any'}"
             raise ImageTooLarge(
                 f"{entry!r} has {width} by {height} pixels",
-                message=f"The image is too large: at most {limits} pixels are accepted.",
+                message=format_lazy(
+                    _("The image is too large: at most {limits} pixels are accepted."),
+                    limits=limits,
+                ),
             )
         if width * height * frames > self._max_pixels:
             raise ImageTooLarge(f"{entry!r} has {width} by {height} pixels, {frames} times")

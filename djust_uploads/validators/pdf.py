@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext_lazy as _
+
 from ..exceptions import ActiveContent, ContentMismatch, UploadError
 from ..slots.entry import UploadEntry
 from ..slots.validators import Validator
@@ -65,7 +67,7 @@ class PDFValidator(Validator):
         # pypdf raises nearly anything for a damaged file.
         except Exception as exc:
             raise ContentMismatch(
-                f"{entry!r}: {exc!r}", message="The PDF file is damaged. Please export it again."
+                f"{entry!r}: {exc!r}", message=_("The PDF file is damaged. Please export it again.")
             ) from exc
 
     def _check(self, entry: UploadEntry, file: SinkFile) -> None:
@@ -74,7 +76,7 @@ class PDFValidator(Validator):
         reader = PdfReader(file, strict=False)
         if reader.is_encrypted:
             raise ActiveContent(
-                f"{entry!r} is encrypted", message="Encrypted PDF files are not accepted."
+                f"{entry!r} is encrypted", message=_("Encrypted PDF files are not accepted.")
             )
         for name in _names(reader, self._max_objects):
             if name in _ACTIVE:

@@ -104,9 +104,8 @@ class VaultFile(SinkFile):
 
     @async_unsafe("The vault is a network away: use aread() or achunks().")
     def open_stored(self):
-        return io.BytesIO(
-            httpx.get(self.sink.url + self.path, verify=TLS).raise_for_status().content
-        )
+        answer = httpx.get(self.sink.url + self.path, verify=TLS)
+        return io.BytesIO(answer.raise_for_status().content)
 
     async def akeep(self):
         await self.sink.request("POST", self.path, (200, 410))

@@ -27,6 +27,7 @@ class TestVaultSink(SinkContract):
     part_size = PART
     resumable = True
     store_error = SinkUnavailable
+    max_buffered = 2 * PART
 
     @pytest.fixture
     def sink(self, vault):

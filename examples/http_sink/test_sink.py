@@ -26,6 +26,7 @@ class TestHttpSink(SinkContract):
     resumable = True
     store_error = SinkUnavailable
     page_size = 10
+    max_buffered = 2 * PART
 
     @pytest.fixture
     def sink(self, store):

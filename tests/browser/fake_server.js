@@ -20,8 +20,14 @@ export class FakeSocket extends EventTarget {
   bufferedAmount = 0;
   sent = [];
 
+  /** Whether it is one that the page may send Blobs over. */
+  takesBlobs = true;
+
   send(data) {
-    this.sent.push(typeof data === "string" ? JSON.parse(data) : frame(new Uint8Array(data)));
+    if (data instanceof Blob && !this.takesBlobs) throw new TypeError("no Blobs");
+    if (data instanceof Blob) this.sent.push(blobFrame(data));
+    else if (typeof data === "string") this.sent.push(JSON.parse(data));
+    else this.sent.push(frame(new Uint8Array(data)));
     this.dispatchEvent(new Event("sent"));
   }
 
@@ -51,6 +57,12 @@ export class FakeSocket extends EventTarget {
     }
     return this.of(type);
   }
+}
+
+/** A chunk whose bytes the browser would read; `index` is a promise. */
+function blobFrame(blob) {
+  const index = blob.slice(17, 21).arrayBuffer().then((bytes) => new DataView(bytes).getUint32(0));
+  return { type: "chunk", blob, size: blob.size - 21, index };
 }
 
 function frame(bytes) {

@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Browser, Page, Route, async_playwright
 
+from djust_uploads.texts import catalogue
 from tests.browser.chromium import launch
 from tests.browser.fake_server import ORIGIN, new_context, run
+from tests.browser.frameworks import bootstrap, tailwind
 
 #: The guide's markup: previews and progress in containers of their own.
 GUIDE = """
@@ -56,7 +59,7 @@ STATES = {
         page.uploads.add("files", [await picture("photo.png"), file("notes.txt", 1234)]);
     """,
     "uploading": """
-        const uploads = [await picture("a photo of the sea.png", 9_000_000), file("film.mp4", 48e6, "video/mp4"),
+        const uploads = [await picture("a photo of the sea.png", 9_000_000), film(),
           file("letter.pdf", 123456, "application/pdf"), file("song.mp3", 4e6, "audio/mpeg")];
         const [one, two] = page.uploads.add("files", uploads);
         await registered(2);
@@ -65,13 +68,13 @@ STATES = {
     """,
     "complete": """
         const [one, two, three] = page.uploads.add("files", [await picture("photo.png"),
-          await picture("a picture with quite a long name, as cameras and people give them, and more.jpeg"),
+          await picture("a picture with a long name, as cameras and people give them.jpeg"),
           file("report.docx", 98765)]);
         await registered(3);
         for (const upload of [one, two, three]) page.progress(upload, "complete", 100);
     """,
     "paused": """
-        const [one, two] = page.uploads.add("files", [await picture("photo.png"), file("film.mp4", 48e6, "video/mp4")]);
+        const [one, two] = page.uploads.add("files", [await picture("photo.png"), film()]);
         await registered(2);
         page.progress(one, "uploading", 43);
         page.progress(two, "uploading", 7);
@@ -79,37 +82,43 @@ STATES = {
     """,
     "failed": """
         const [one, two, three] = page.uploads.add("files", [await picture("photo.png"),
-          file("film.mp4", 48e6, "video/mp4"), file("page.png", 1234)]);
+          film(), file("page.png", 1234)]);
         await registered(3);
         page.progress(one, "complete", 100);
-        page.fail(two, "storage_unavailable", "The storage does not answer at the moment. Please try again.");
-        page.fail(three, "active_content", "Files that can run scripts (HTML, SVG, JavaScript) are not accepted.");
+        page.fail(two, "storage_unavailable",
+          "The storage does not answer at the moment. Please try again.");
+        page.fail(three, "active_content",
+          "Files that can run scripts (HTML, SVG, JavaScript) are not accepted.");
     """,
     "refused": """
         page.connect({accept: ".png"});
         const many = Array.from({length: 30}, (_, at) => file(`part${at}.bin`, 1234));
-        page.uploads.add("files", [await picture("photo.png"), file("big.png", 3e9, "image/png"), ...many]);
+        const big = file("big.png", 3e9, "image/png");
+        page.uploads.add("files", [await picture("photo.png"), big, ...many]);
     """,
     "waiting": """
-        const [one] = page.uploads.add("files", [await picture("photo.png"), file("film.mp4", 48e6, "video/mp4")]);
+        const [one] = page.uploads.add("files", [await picture("photo.png"), film()]);
         await registered(2);
         page.progress(one, "uploading", 43);
-        socket.lose();
+        page.socket.lose();
     """,
     "saving": """
-        const [one] = page.uploads.add("files", [await picture("photo.png"), file("film.mp4", 48e6, "video/mp4")]);
+        const [one] = page.uploads.add("files", [await picture("photo.png"), film()]);
         await registered(2);
         page.progress(one, "uploading", 43);
         document.querySelector("form").requestSubmit();
     """,
     "saved": """
-        const uploads = page.uploads.add("files", [await picture("photo.png"), await picture("other.png")]);
+        const pictures = [await picture("photo.png"), await picture("other.png")];
+        const uploads = page.uploads.add("files", pictures);
         await registered(2);
         for (const upload of uploads) page.progress(upload, "complete", 100);
         await drawn();
-        socket.hear({type: "upload_consumed", upload_name: "files", refs: uploads.map(({ref}) => ref)});
+        const refs = uploads.map(({ref}) => ref);
+        page.socket.hear({type: "upload_consumed", upload_name: "files", refs});
     """,
     "nothing": """
+        addEventListener("submit", (event) => event.preventDefault());
         document.querySelector("form").requestSubmit();
     """,
     "many": """
@@ -121,7 +130,7 @@ STATES = {
         page.progress(uploads[1], "uploading", 60);
     """,
     "dragging": """
-        for (const zone of document.querySelectorAll("[dj-upload-drop]")) zone.classList.add("upload-dragover");
+        document.querySelector("[dj-upload-drop]")?.classList.add("upload-dragover");
     """,
 }
 
@@ -132,6 +141,7 @@ const file = (name, size, type = "") => {
   Object.defineProperty(made, "size", {value: size});
   return made;
 };
+const film = () => file("film.mp4", 48e6, "video/mp4");
 const picture = async (name, size) => {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [320, 240];
@@ -161,7 +171,8 @@ def document(markup: str, *, head: str = "", language: str = "en", direction: st
     return (
         f'<!doctype html><html lang="{language}" dir="{direction}"><head><title>Uploads</title>'
         '<link rel="icon" href="data:,"><meta name="viewport" content="width=device-width">'
-        f'<style>{STYLE}</style>{head}<link rel="stylesheet" href="/static/djust_uploads/uploads.css">'
+        f"<style>{STYLE}</style>{head}"
+        '<link rel="stylesheet" href="/static/djust_uploads/uploads.css">'
         f"</head><body><main><h1>Files</h1>{markup}</main></body></html>"
     )
 
@@ -178,6 +189,33 @@ async def show(page: Page, state: str, markup: str, **options: Any) -> None:
     await page.evaluate("localStorage.clear()")
     await page.evaluate("sessionStorage.clear()")
     await run(page, f"{SETUP} {STATES[state]} await drawn(); await drawn();")
+
+
+#: Heads of pages with the styles of others.
+FRAMEWORKS = {"bootstrap": bootstrap, "tailwind": tailwind}
+
+
+def texts(language: str) -> str:
+    """What ``{% upload_assets %}`` puts into a page for its language."""
+    content = json.dumps(catalogue(language))
+    return f'<script id="djust-upload-texts" type="application/json">{content}</script>'
+
+
+async def _save_others(browser: Browser, directory: Path) -> None:
+    """With the styles of frameworks, from right to left, and in forced colours."""
+    persian = {"language": "fa", "direction": "rtl", "head": texts("fa")}
+    async with new_context(browser, viewport={"width": 700, "height": 720}) as context:
+        page = await context.new_page()
+        for state in ("uploading", "failed"):
+            for name, head in FRAMEWORKS.items():
+                await show(page, state, PROGRESS, head=head())
+                await page.screenshot(path=directory / f"{state}-{name}.png")
+            await show(page, state, GUIDE, **persian)
+            await page.screenshot(path=directory / f"{state}-fa.png")
+            await page.emulate_media(forced_colors="active")
+            await show(page, state, PROGRESS)
+            await page.screenshot(path=directory / f"{state}-forced.png")
+            await page.emulate_media(forced_colors="none")
 
 
 async def _save(browser: Browser, directory: Path, *names: str) -> None:
@@ -199,6 +237,8 @@ async def _main(directory: Path, *names: str) -> None:
     async with async_playwright() as playwright:
         browser = await launch(playwright)
         await _save(browser, directory, *names)
+        if not names:
+            await _save_others(browser, directory)
         await browser.close()
 
 

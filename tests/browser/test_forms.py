@@ -1,261 +1,201 @@
-"""Forms in Chromium: with JavaScript the files go ahead of the POST, and without it they go with
-it. The rows, the bytes and the errors are the same."""
+"""What a page says of a slot before files are chosen, when its form is submitted, and after."""
 
 from __future__ import annotations
-
-import asyncio
-import json
-import re
-import sqlite3
 
 import pytest
 import pytest_asyncio
 
-from tests.browser.chromium import sha256, trace, until
-from tests.support.servers import serve
+from tests.browser import fake_server
+from tests.browser.fake_server import run
+from tests.browser.states import PROGRESS, show
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    uploads = tmp_path_factory.mktemp("forms") / "uploads"
-    with serve("tests.sites.forms:application", uploads) as server:
-        server.media = uploads.parent / "media"
-        server.database = uploads.parent / "db.sqlite3"
-        yield server
-
-
-@pytest_asyncio.fixture(loop_scope="module", params=[True, False], ids=["script", "no script"])
-async def context(browser, request):
-    context = await browser.new_context(java_script_enabled=request.param)
-    context.has_script = request.param
-    await trace(context)
-    yield context
-    await context.close()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
-async def page(context):
-    page = await context.new_page()
-    complaints = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda m: complaints.append(m.text) if is_complaint(m) else None)
-    page.patches = []
-    page.on("request", lambda r: page.patches.append(r.url) if r.method == "PATCH" else None)
-    yield page
-    assert complaints == []
+async def page(browser):
+    async with fake_server.new_context(browser) as context:
+        page = await context.new_page()
+        await page.add_init_script(
+            """
+            window.submits = 0;
+            addEventListener("submit", (event) => {
+              event.preventDefault();
+              submits += 1;
+            });
+            """
+        )
+        yield page
 
 
-def is_complaint(message):
-    # Chromium reports each answer over 399, and the slot refuses some files.
-    return message.type == "error" and not message.text.startswith("Failed to load resource")
+async def note(page):
+    return await page.inner_text(".upload-note")
 
 
-def stored(server, table, pk):
-    with sqlite3.connect(server.database) as db:
-        return db.execute(f"select * from tests_{table} where id = ?", [pk]).fetchone()
+HINTS = {
+    "Up to 10 files, 2 GB each": {},
+    "JPEG or PNG, up to 5 files, 10 MB each": {
+        "accept": ".jpg,.JPEG,.png",
+        "max_entries": 5,
+        "max_file_size": 10_000_000,
+    },
+    "Pictures, up to 5 MB": {"accept": "image/*", "max_entries": 1, "max_file_size": 5_000_000},
+    "PDF, 2 to 4 files, 1 MB each, 3 MB in all": {
+        "accept": "application/pdf",
+        "max_entries": 4,
+        "min_entries": 2,
+        "max_file_size": 1_000_000,
+        "max_total_size": 3_000_000,
+    },
+    "Word (DOCX) or ZIP, exactly 2 files, 1.5 MB each": {
+        "accept": ".docx, .zip",
+        "max_entries": 2,
+        "min_entries": 2,
+        "max_file_size": 1_500_000,
+    },
+}
 
 
-async def save(page):
-    async with page.expect_navigation():
-        await page.click("button:text-is('Save')")
-
-
-async def test_create_edit_clear(page, context, server, files):
-    url = server.http("/documents/")
-    await page.goto(url)
-    await page.fill("[name=title]", "a")
-    await page.set_input_files("[name=file]", files / "big.bin")
-    if context.has_script:
-        # The form waits for the file.
-        assert await page.get_attribute("progress", "aria-label") == "big.bin: uploading"
-    await page.fill("[name=title]", "a")
-    await save(page)
-    pk = int(re.search(r"/documents/(\d+)/", page.url)[1])
-    assert bool(page.patches) == context.has_script
-    name = stored(server, "document", pk)[1]
-    assert sha256(server.media / name) == sha256(files / "big.bin")
-    assert "Currently" in await page.inner_text("form")
-
-    # Invalid, and back: the file is there and is not sent again.
-    await page.set_input_files("[name=file]", files / "notes.txt")
-    await page.fill("[name=title]", "   ")
-    await save(page)
-    assert "This field is required." in await page.inner_text("form")
-    assert "notes.txt" in await page.inner_text(".djust-form-uploads")
-    sent = len(page.patches)
-    await page.fill("[name=title]", "b")
-    await save(page)
-    assert len(page.patches) == sent
-    name = stored(server, "document", pk)[1]
-    assert (server.media / name).read_text() == "only text"
-
-    # Invalid, and removed.
-    await page.set_input_files("[name=file]", files / "photo0.png")
-    await page.fill("[name=title]", "   ")
-    await save(page)
-    if context.has_script:
-        await page.click("[aria-label='Remove photo0.png']")
-    else:
-        await page.check("[name=file-remove]")
-    await page.fill("[name=title]", "c")
-    await save(page)
-    assert stored(server, "document", pk)[1] == name
-
-    await page.check("[name=file-clear]")
-    await page.fill("[name=title]", "d")
-    await save(page)
-    assert stored(server, "document", pk)[1] == ""
-
-
-async def test_an_image(page, context, server, files):
-    await page.goto(server.http("/pictures/"))
-    await page.set_input_files("[name=image]", files / "html.png")
-    if context.has_script:
-        await page.wait_for_selector("[role=alert]")
-        await page.click("[aria-label='Remove html.png']")
-    else:
-        await save(page)
-        assert "Upload a valid image." in await page.inner_text("form")
-    await page.set_input_files("[name=image]", files / "photo0.png")
-    await save(page)
-    pk = int(re.search(r"/pictures/(\d+)/", page.url)[1])
-    row = stored(server, "picture", pk)
-    assert row[2:] == (640, 480)
-    assert sha256(server.media / row[1]) == sha256(files / "photo0.png")
-
-
-async def test_required(page, context, server, files):
-    await page.goto(server.http("/pictures/"))
-    await page.click("button:text-is('Save')")
-    # The browser itself says that a file is missing.
-    assert page.url.endswith("/pictures/")
-    assert await page.locator("[name=image]:invalid").count() == 1
-    await page.set_input_files("[name=image]", files / "photo1.png")
-    await save(page)
-    assert re.search(r"/pictures/\d+/", page.url)
-
-
-async def test_several_files(page, context, server, files):
-    await page.goto(server.http("/photos/"))
-    await page.fill("[name=title]", "a")
-    await page.set_input_files("[name=photos]", [files / "notes.txt", files / "photo1.png"])
-    if context.has_script:
-        # A second choice adds to the first one.
-        await page.set_input_files("[name=photos]", files / "photo0.png")
-    await save(page)
-    saved = json.loads(await page.inner_text("pre"))["saved"]
-    names = ["notes.txt", "photo1.png", *(["photo0.png"] if context.has_script else [])]
-    assert [name for name, _, _ in saved] == names
-    for name, path, _ in saved:
-        assert sha256(server.media / path) == sha256(files / name)
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def script(browser):
-    context = await browser.new_context()
-    await trace(context)
-    yield context
-    await context.close()
-
-
-async def test_two_tabs_have_files_of_their_own(script, server, files):
-    tabs = [await script.new_page() for _ in range(2)]
-    saved = []
-    for tab in tabs:
-        await tab.goto(server.http("/documents/"))
-        await tab.set_input_files("[name=file]", files / "photo0.png")
-    for tab in tabs:
-        await tab.fill("[name=title]", "a")
-        await save(tab)
-        pk = int(re.search(r"/documents/(\d+)/", tab.url)[1])
-        saved.append(stored(server, "document", pk)[1])
-    assert len(set(saved)) == 2
-    for name in saved:
-        assert sha256(server.media / name) == sha256(files / "photo0.png")
-
-
-async def test_an_interruption_and_a_reload(script, server, files):
-    page = await script.new_page()
-    sent = []
-
-    async def cut(route):
-        # Of the first attempt, the server sees nothing.
-        sent.append(route.request.headers["upload-offset"])
-        await (route.abort() if len(sent) == 1 else route.continue_())
-
-    await page.route("**/uploads/**", lambda route: route.continue_())
-    await page.route(
-        "**/uploads/**",
-        lambda route: cut(route) if route.request.method == "PATCH" else route.fallback(),
+async def test_what_a_slot_takes_is_said_before_choosing(page):
+    await show(page, "empty", PROGRESS)
+    for hint, slot in HINTS.items():
+        await run(page, "page.connect({max_file_size: 2e9, ...argument}); await drawn();", slot)
+        assert await page.inner_text(".upload-hint") == hint
+    described = await page.eval_on_selector(
+        "input[dj-upload]",
+        "input => document.getElementById(input.getAttribute('aria-describedby')).textContent",
     )
-    await page.goto(server.http("/documents/"))
-    await page.set_input_files("[name=file]", files / "photo0.png")
-    await page.wait_for_selector("[data-state=done]")
-    assert sent == ["0", "0"]
-    # The tab is reloaded while the next file is on its way. It goes on when it is chosen again.
-    created = []
-    page.on("request", lambda r: created.append(r.url) if r.method == "POST" else None)
-    await page.unroute("**/uploads/**")
-    await page.route(
-        "**/uploads/**",
-        lambda route: route.abort() if route.request.method == "PATCH" else route.continue_(),
+    assert described == hint
+
+
+async def test_a_description_of_the_pages_own_stays(page):
+    await show(page, "empty", PROGRESS.replace('id="files"', 'id="files" aria-describedby="own"'))
+    ids = await page.get_attribute("input[dj-upload]", "aria-describedby")
+    assert ids.split()[0] == "own"
+    assert len(ids.split()) == 2
+
+
+async def test_a_submit_says_what_it_waits_for_and_that_it_was_saved(page):
+    await show(page, "empty", PROGRESS)
+    await run(
+        page,
+        """
+        page.uploads.add("files", [textFile(20, "a.txt"), textFile(20, "b.txt")]);
+        document.querySelector("form").requestSubmit();
+        await drawn();
+        """,
     )
-    await page.set_input_files("[name=file]", files / "photo1.png")
-    await page.wait_for_selector("progress")
-    await until(lambda: len(created) == 1)
-    await asyncio.sleep(0.5)
-    await page.reload()
-    await page.unroute("**/uploads/**")
-    await page.set_input_files("[name=file]", files / "photo1.png")
-    await page.fill("[name=title]", "a")
-    await save(page)
-    uploads = [url for url in created if "/uploads/" in url]
-    assert len(uploads) == 1
-    pk = int(re.search(r"/documents/(\d+)/", page.url)[1])
-    name = stored(server, "document", pk)[1]
-    assert sha256(server.media / name) == sha256(files / "photo1.png")
+    assert await note(page) == "Saves when 2 files are there."
+    assert await page.get_attribute("form", "aria-busy") == "true"
+    assert await page.inner_text("[role=status]") == "Saves when 2 files are there."
+    await run(page, "page.progress(page.all[0], 'complete', 100); await drawn();")
+    assert await note(page) == "Saves when 1 file is there."
+    assert await page.evaluate("submits") == 0
+    await run(page, "page.progress(page.all[1], 'complete', 100); await drawn(); await drawn();")
+    assert await page.evaluate("submits") == 1
+    assert await page.get_attribute("form", "aria-busy") is None
+    assert await note(page) == ""
+    await run(
+        page,
+        """
+        const refs = page.all.map(({ref}) => ref);
+        socket.hear({type: "upload_consumed", upload_name: "files", refs});
+        await drawn();
+        """,
+    )
+    assert await note(page) == "Saved 2 files."
+    await page.wait_for_selector("[role=status]:text('Saved 2 files.')", state="attached")
+    # With the next choice it goes.
+    await run(page, "page.uploads.add('files', [textFile()]); await drawn(); await drawn();")
+    assert await note(page) == ""
 
 
-async def test_without_the_endpoint(script, server, files):
-    """The file is posted with the form, as if there were no JavaScript."""
-    page = await script.new_page()
-    await page.route("**/uploads/**", lambda route: route.fulfill(status=404, body="not here"))
-    await page.goto(server.http("/documents/"))
-    await page.set_input_files("[name=file]", files / "photo2.png")
-    await page.fill("[name=title]", "a")
-    await save(page)
-    pk = int(re.search(r"/documents/(\d+)/", page.url)[1])
-    name = stored(server, "document", pk)[1]
-    assert sha256(server.media / name) == sha256(files / "photo2.png")
+async def test_what_failed_before_goes_when_the_form_was_saved(page):
+    await show(page, "failed", PROGRESS)
+    await run(
+        page,
+        """
+        const refs = [page.all[0].ref];
+        socket.hear({type: "upload_consumed", upload_name: "files", refs});
+        await drawn(); await drawn();
+        """,
+    )
+    assert await page.locator(".upload-card").count() == 0
+    assert await note(page) == "Saved."
 
 
-async def test_the_admin_by_keyboard(script, server, files):
-    page = await script.new_page()
-    await page.goto(server.http("/admin/login/?next=/admin/tests/document/add/"))
-    await page.fill("[name=username]", "admin")
-    await page.fill("[name=password]", "admin")
-    await page.keyboard.press("Enter")
-    await page.wait_for_selector("[name=file]")
-    await page.focus("[name=file]")
-    async with page.expect_file_chooser() as chooser:
-        await page.keyboard.press("Enter")
-    await (await chooser.value).set_files(files / "photo0.png")
-    await page.wait_for_selector("[data-state=done]")
-    await page.focus("[name=file]")
-    await page.keyboard.press("Tab")
-    assert await page.evaluate("document.activeElement.ariaLabel") == "Remove photo0.png"
-    await page.keyboard.press("Enter")
-    assert await page.locator("[data-state=done]").count() == 0
-    # The focus is not lost.
-    assert await page.evaluate("document.activeElement.name") == "file"
-    # A row that a script adds sends its file as well.
-    await page.click(".add-row a")
-    await page.set_input_files("[name=attachment_set-1-file]", files / "photo1.png")
-    await page.wait_for_selector("[data-state=done]")
-    await page.click("[name=_continue]")
-    await page.wait_for_selector(".success")
-    names = await page.locator("p.file-upload a").all_inner_texts()
-    assert [name.split("/")[0] for name in names] == ["attachments"]
-    assert sha256(server.media / names[0]) == sha256(files / "photo1.png")
+async def test_a_submit_whose_file_fails_says_so(page):
+    await show(page, "empty", PROGRESS)
+    await run(
+        page,
+        """
+        const [upload] = page.uploads.add("files", [textFile(20)]);
+        document.querySelector("form").requestSubmit();
+        page.fail(upload, "storage_full", "There is no space left.");
+        await drawn(); await drawn();
+        """,
+    )
+    assert (await note(page)).startswith("Not saved, because 1 file failed.")
+    assert await page.evaluate("submits") == 0
+
+
+async def test_a_press_with_nothing_to_save_says_so(page):
+    await show(page, "empty", PROGRESS)
+    assert await page.get_attribute("form", "data-upload-state") == "empty"
+    await page.click("text=Save")
+    await run(page, "await drawn();")
+    assert await note(page) == "There is nothing to save yet. Choose a file first."
+    assert await page.evaluate("submits") == 1, "the page decides what it means"
+    await run(page, "page.uploads.add('files', [textFile()]); await drawn(); await drawn();")
+    assert await note(page) == ""
+    assert await page.get_attribute("form", "data-upload-state") is None
+
+
+async def test_a_form_with_other_fields_has_something_to_save(page):
+    await show(page, "nothing", PROGRESS.replace("<button", '<input name="title"><button'))
+    assert await page.get_attribute("form", "data-upload-state") is None
+    assert await note(page) == ""
+    assert await page.evaluate("submits") == 1
+
+
+async def test_a_slot_with_min_entries_keeps_the_form(page):
+    await show(page, "empty", PROGRESS)
+    await run(
+        page,
+        """
+        page.connect({min_entries: 3});
+        const [upload] = page.uploads.add("files", [textFile(10)]);
+        page.progress(upload, "complete", 100);
+        document.querySelector("form").requestSubmit();
+        await drawn();
+        """,
+    )
+    assert await note(page) == "Add 2 more files."
+    assert await page.inner_text("[role=alert]") == "Add 2 more files."
+    assert await page.evaluate("submits") == 0
+
+
+async def test_a_submit_lets_paused_files_go_on(page):
+    await show(page, "paused", PROGRESS)
+    await page.click("text=Save")
+    await run(page, "await drawn();")
+    assert await run(page, "return page.all.some(({paused}) => paused)") is False
+
+
+async def test_the_total_size_of_a_slot(page):
+    await show(page, "empty", PROGRESS)
+    told = await run(
+        page,
+        """
+        page.connect({max_total_size: 250});
+        page.uploads.add("files", [100, 200, 90].map((size) => textFile(size, `${size}.txt`)));
+        page.uploads.add("files", [textFile(80, "80.txt")]);
+        return page.all.map(({name, code, error}) => [name, code, error]);
+        """,
+    )
+    message = "There is no room for this file: all files together may have 250 bytes."
+    assert told == [
+        ["100.txt", None, None],
+        ["90.txt", None, None],
+        ["80.txt", "total_too_large", message],
+    ]

@@ -88,6 +88,14 @@ async def opened(context, site):
     return page
 
 
+async def choose_until(page, site, movie, percent):
+    """Choose the movie. Returns when the page shows so much progress; then the rest is held back
+    on its way until the network flows. A busy machine would tell of the progress too late."""
+    site.link.hold_after(SIZE * (percent + 20) // 100)
+    await choose(page, movie)
+    await reached(page, percent)
+
+
 async def reached(page, percent):
     await page.wait_for_function(
         "(percent) => recorded.progress.some((event) => event.progress >= percent)", arg=percent
@@ -116,8 +124,7 @@ async def shown(page):
 
 
 async def test_without_a_network_nothing_is_attempted(page, site, movie):
-    await choose(page, movie)
-    await reached(page, 30)
+    await choose_until(page, site, movie, 30)
     site.link.stall()
     await page.context.set_offline(True)
     await rows(page, "waiting")
@@ -137,8 +144,7 @@ async def test_without_a_network_nothing_is_attempted(page, site, movie):
 
 
 async def test_a_connection_that_dies_without_a_word(page, site, movie):
-    await choose(page, movie)
-    await reached(page, 30)
+    await choose_until(page, site, movie, 30)
     site.link.stall()
     await page.wait_for_selector("[data-status=waiting]", timeout=20_000)
     site.link.flow()
@@ -158,10 +164,10 @@ async def test_a_connection_that_is_cut_again_and_again(page, site, movie):
 
 
 async def test_a_server_that_is_killed_and_started_again(page, site, movie):
-    await choose(page, movie)
-    await reached(page, 50)
+    await choose_until(page, site, movie, 50)
     site.link.refuse()
     site.kill()
+    site.link.flow()
     await rows(page, "waiting")
     site.start()
     await site.link.accept()
@@ -186,10 +192,10 @@ async def test_what_was_complete_comes_back_complete(page, site, movie):
 
 async def test_cancelled_without_a_connection(page, site, movie):
     before = site.server.temporary_files()
-    await choose(page, movie)
-    await reached(page, 20)
+    await choose_until(page, site, movie, 20)
     site.link.refuse()
     await site.link.cut()
+    site.link.flow()
     await rows(page, "waiting")
     await page.click("[aria-label='Remove movie.bin']")
     await page.wait_for_selector("[data-upload-ref]", state="detached")
@@ -202,15 +208,15 @@ async def test_cancelled_without_a_connection(page, site, movie):
 # The page is loaded again
 
 
-async def loaded_again(page):
-    await page.reload()
+async def loaded_again(page, site):
+    await page.reload(wait_until="commit")
+    site.link.flow()
     await page.wait_for_selector("[dj-upload][multiple]")
 
 
-async def test_the_same_file_chosen_again_goes_on(page, movie):
-    await choose(page, movie)
-    await reached(page, 50)
-    await loaded_again(page)
+async def test_the_same_file_chosen_again_goes_on(page, site, movie):
+    await choose_until(page, site, movie, 50)
+    await loaded_again(page, site)
     await choose(page, movie)
     await complete(page)
     assert (await shown(page))[0] >= 50
@@ -218,23 +224,24 @@ async def test_the_same_file_chosen_again_goes_on(page, movie):
     assert await stored(page) == sha256(movie)
 
 
-async def test_a_dropped_file_goes_on_by_itself(page, movie):
+async def test_a_dropped_file_goes_on_by_itself(page, site, movie):
+    site.link.hold_after(SIZE * 7 // 10)
     zone = await page.query_selector("[dj-upload-drop]")
     for kind in ("dragEnter", "dragOver", "drop"):
         await drag(page, zone, kind, [movie])
     await reached(page, 50)
-    await loaded_again(page)
+    await loaded_again(page, site)
     await complete(page)
     assert (await shown(page))[0] >= 50
     assert sum(await bytes_sent(page)) < SIZE / 2 + MB
     assert await stored(page) == sha256(movie)
 
 
-async def test_what_was_complete_is_there_after_a_reload(page, movie):
+async def test_what_was_complete_is_there_after_a_reload(page, site, movie):
     await page.eval_on_selector("[dj-upload]", "(input) => { input.required = true; }")
     await choose(page, movie)
     await complete(page)
-    await loaded_again(page)
+    await loaded_again(page, site)
     await page.eval_on_selector("[dj-upload]", "(input) => { input.required = true; }")
     await complete(page)
     assert await page.inner_text(".upload-progress-name") == "movie.bin"
@@ -245,12 +252,53 @@ async def test_what_was_complete_is_there_after_a_reload(page, movie):
 
 async def test_the_tab_in_which_the_user_chooses_it_takes_it_over(page, site, movie):
     other = await opened(page.context, site)
-    await choose(page, movie)
-    await reached(page, 10)
+    await choose_until(page, site, movie, 10)
     assert await other.locator("[data-upload-ref]").count() == 0
     await choose(other, movie)
     await rows(page, "error")
     assert await page.inner_text(".upload-error") == "This upload goes on in another window."
+    site.link.flow()
     await complete(other)
     assert await stored(other) == sha256(movie)
     assert await page.locator("[data-status=error]").count() == 1, "and does not take it back"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def gallery(browser, site):
+    context = await browser.new_context()
+    page = await open_page(context, f"http://127.0.0.1:{site.link.port}/gallery/")
+    await page.wait_for_selector("[dj-upload][multiple]")
+    yield page
+    await context.close()
+    site.link.flow()
+
+
+#: The sink that photos go to, as the page of either host shows it.
+CHOSEN = ":is(.chosen, [aria-pressed=true])"
+
+
+async def test_what_is_pressed_during_an_outage_is_done_when_it_is_over(gallery, site):
+    alias = await gallery.get_attribute(f".sinks button:not({CHOSEN})", "dj-value-alias")
+    this = f".sinks button[dj-value-alias={alias}]"
+    await site.link.cut()
+    site.link.refuse()
+    await gallery.wait_for_selector("body.dj-disconnected", state="attached")
+    await gallery.click(this)
+    await gallery.wait_for_selector(f"{this}[aria-busy=true]")
+    await site.link.accept()
+    await gallery.wait_for_selector(f"{this}{CHOSEN}", timeout=60_000)
+    assert await gallery.locator("[aria-busy=true]").count() == 0
+    # It is done once: another press of another button counts as ever.
+    await gallery.click(f".sinks button:not([dj-value-alias={alias}]) >> nth=0")
+    await gallery.wait_for_selector(f"{this}:not({CHOSEN})")
+
+
+async def test_the_page_hears_that_the_outage_is_over(gallery, site):
+    """What it said of the lost connection holds no longer."""
+    await gallery.evaluate(
+        """() => addEventListener("djust:recovered", () => {
+          document.documentElement.dataset.recovered = "yes";
+        })"""
+    )
+    await site.link.cut()
+    await gallery.wait_for_selector("[data-recovered]", timeout=60_000)

@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from tests.browser.chromium import open_page, rows, sha256, until
-from tests.support.gcs_proxys import emulator
+from tests.support.gcs_stores import emulator
 from tests.support.servers import serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

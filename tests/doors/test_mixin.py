@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from django.template import Context, Engine
 
+import djust_uploads
 from djust_uploads import MemorySink, UploadMixin, Validator, event_handler
 from djust_uploads.exceptions import InvalidSlot
+from djust_uploads.modules import imported_by
 
 ENGINE = Engine(libraries={"djust_uploads": "djust_uploads.templatetags.djust_uploads"})
 
@@ -120,6 +124,10 @@ def test_stop_iteration_of_a_handler_is_an_error_that_a_future_can_carry():
 
 
 STYLE = '<link rel="stylesheet" href="/static/djust_uploads/uploads.css">'
+TEXTS = (
+    '<script id="djust-upload-texts" type="application/json">'
+    '{"language": "en-us", "texts": {}, "plurals": ""}</script>'
+)
 
 
 @pytest.mark.parametrize(
@@ -127,14 +135,33 @@ STYLE = '<link rel="stylesheet" href="/static/djust_uploads/uploads.css">'
     [
         (
             "{% upload_assets %}",
-            STYLE + '<script type="module" src="/static/djust_uploads/djust.js"></script>',
+            '<script type="module" src="/static/djust_uploads/djust.js"></script>',
         ),
         (
             "{% upload_assets url %}",
-            STYLE + '<script type="module" src="/static/djust_uploads/channels.js" '
+            '<script type="module" src="/static/djust_uploads/channels.js" '
             'data-upload-socket="/ws/?a=1&amp;b=&quot;"></script>',
         ),
     ],
 )
 def test_upload_assets(tag, html):
-    assert render("{% load djust_uploads %}" + tag, {"url": '/ws/?a=1&b="'}) == html
+    rendered = render("{% load djust_uploads %}" + tag, {"url": '/ws/?a=1&b="'})
+    preloads = re.findall('<link rel="modulepreload" href="([^"]+)">', rendered)
+    assert re.sub('<link rel="modulepreload"[^>]+>', "", rendered) == STYLE + TEXTS + html
+    assert "/static/djust_uploads/uploads/uploads.js" in preloads
+    assert "/static/djust_uploads/wire/frames.js" in preloads, "what others import, too"
+    assert len(preloads) == len(set(preloads))
+
+
+def test_preloads_are_what_the_modules_import():
+    """By the import statements of every module, in whatever form they are written."""
+    root = Path(djust_uploads.__file__).parent / "static" / "djust_uploads"
+    reached, waiting = set(), ["channels.js"]
+    while waiting:
+        module = root / waiting.pop()
+        for path in re.findall(r'from "(\.[^"]+)"', module.read_text()):
+            imported = str((module.parent / path).resolve().relative_to(root))
+            if imported not in reached:
+                reached.add(imported)
+                waiting.append(imported)
+    assert set(imported_by("channels.js")) == reached

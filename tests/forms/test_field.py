@@ -295,14 +295,14 @@ class TestChecks:
 
     def test_what_is_missing(self):
         UploadField()
-        assert self.found() == ["djust_uploads.W010", "djust_uploads.W011"]
+        assert self.found() == ["djust_uploads.W012", "djust_uploads.W013"]
         with override_settings(
             MIDDLEWARE=["djust_uploads.forms.UploadMiddleware"],
             ASGI_APPLICATION="tests.forms.test_field.application",
         ):
             assert self.found() == []
             with override_settings(DJUST_UPLOADS={"FORM_UPLOADS_URL": "/elsewhere/"}):
-                assert self.found() == ["djust_uploads.W011"]
+                assert self.found() == ["djust_uploads.W013"]
 
 
 def __getattr__(name):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.http_clients.support import HASTY
 from tests.support import endpoints
 from tests.support.endpoints import Endpoint
 
@@ -12,14 +13,16 @@ from tests.support.endpoints import Endpoint
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """Ours."""
-    with endpoints.ours(tmp_path_factory.mktemp("http")) as endpoint:
+    with endpoints.ours(tmp_path_factory.mktemp("http"), CORS_ORIGINS=["*"]) as endpoint:
         yield endpoint
 
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """Ours, where uploads expire after a second."""
-    with endpoints.ours(tmp_path_factory.mktemp("hasty"), RESUME_TTL=1) as endpoint:
+    """Ours, where uploads expire soon."""
+    with endpoints.ours(
+        tmp_path_factory.mktemp("hasty"), RESUME_TTL=HASTY, CORS_ORIGINS=["*"]
+    ) as endpoint:
         yield endpoint
 
 

@@ -10,11 +10,16 @@ from typing import Any
 
 import httpx
 
+from tests.support.endpoints import Endpoint
+
 MIB = 1024 * 1024
 
 #: Each client sends files of these sizes, and one of 200 MB.
 SIZES = [0, 1, 5 * MIB]
 LARGE = 200_000_000
+
+#: Seconds after which uploads of the fixture ``hasty`` expire.
+HASTY = 3
 
 TUS = {"Tus-Resumable": "1.0.0"}
 OCTETS = {"Content-Type": "application/offset+octet-stream"}
@@ -69,9 +74,12 @@ async def offset(url: str) -> int:
     return int(response.headers["Upload-Offset"])
 
 
-async def expired_upload(url: str, data: bytes) -> str:
-    """An upload at an endpoint where uploads expire after a second, and this one has."""
-    upload = await create(url, len(data))
+async def expired_upload(hasty: Endpoint, data: bytes) -> str:
+    """An upload at an endpoint where uploads expire after some seconds, and this one has."""
+    upload = await create(hasty.url, len(data))
     assert (await append(upload, 0, data[: len(data) // 2])).status_code == 204
-    await asyncio.sleep(4)
+    # A process that has it, keeps it for longer.
+    await asyncio.to_thread(hasty.server.kill)
+    await asyncio.to_thread(hasty.server.start)
+    await asyncio.sleep(HASTY)
     return upload

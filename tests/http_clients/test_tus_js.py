@@ -158,7 +158,7 @@ async def test_an_offset_that_is_wrong_meanwhile(endpoint, files):
     """Between its question and its bytes, somebody else sends some. It asks again."""
     path = file_of(files, 5 * MIB)
     url = await create(endpoint.url, 5 * MIB)
-    async with Link([endpoint.server.port], delay=0.2) as link:
+    async with Link([endpoint.server.port], delay=1.5) as link:
         slow = url.replace(str(endpoint.server.port), str(link.port))
         options = {"uploadUrl": slow, "retryDelays": [100] * 5}
         async with uploading(path, link.http(endpoint.path), **options) as node:
@@ -197,7 +197,7 @@ async def test_what_is_terminated_on_its_way_is_told(endpoint, files, protocol):
 @every_protocol
 async def test_what_has_expired_starts_anew(hasty, files, protocol):
     path = file_of(files, 5 * MIB)
-    url = await expired_upload(hasty.url, path.read_bytes())
+    url = await expired_upload(hasty, path.read_bytes())
     async with uploading(path, hasty.url, protocol=protocol, uploadUrl=url) as node:
         uploaded = await node.until("success")
     assert uploaded["url"] != url

@@ -120,3 +120,47 @@ class HangingCache:
 
     def get(self, name):
         self.released.wait(30)
+
+
+class InterruptedCache:
+    """Lets another process do something before one of the questions to the cache."""
+
+    def __init__(self, before, interrupt):
+        self.before, self.interrupt = before, interrupt
+        self.asked = 0
+
+    def __getattr__(self, name):
+        def ask(*args):
+            if self.asked == self.before:
+                self.interrupt()
+            self.asked += 1
+            return getattr(cache, name)(*args)
+
+        return ask
+
+
+@pytest.mark.parametrize("before", range(7))
+async def test_of_a_conclusion_and_a_takeover_one_counts(before):
+    name = uuid.uuid4().hex
+    lease = await Lease.begin(name, a_saved_upload(status="complete"))
+    taken_over = []
+
+    def take_over():
+        try:
+            taken_over.append(Lease(name, "other")._supersede(cache).status)
+        except UploadLocked:
+            taken_over.append("locked")
+
+    interrupted = InterruptedCache(before, take_over)
+    consumed = a_saved_upload(status="consumed")
+    try:
+        await asyncio.to_thread(lease._conclude, interrupted, consumed)
+        concluded = True
+    except UploadLocked:
+        concluded = False
+    if taken_over == ["complete"]:
+        assert not concluded
+    else:
+        assert concluded
+        assert taken_over in ([], ["locked"], ["consumed"])
+        assert (await Lease.find(name)).status == "consumed"

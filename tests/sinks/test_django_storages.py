@@ -35,6 +35,9 @@ def storage(endpoint):
 class TestS3Storage(SinkContract):
     #: The storage sends a part for each 5 MiB; files of several of these have more than one.
     part_size = 2 * 1024 * 1024
+    # Each request takes a while: a few faults of each kind, and a few orders.
+    fault_points = 2
+    random_orders = 2
     spool = False
 
     @pytest.fixture

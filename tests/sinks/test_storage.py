@@ -71,6 +71,9 @@ class TestOnMemory(SinkContract):
     def sink(self):
         return StorageSink(InMemoryStorage())
 
+    # Django's InMemoryStorage gives one stream to all readers of a file.
+    test_two_readers_of_one_file = None
+
 
 class TestOnStorageWithoutModes(SinkContract):
     storage_class = DictStorage
@@ -91,6 +94,8 @@ class TestOnStorageWithoutModes(SinkContract):
 
 class TestOnRemoteStorage(TestOnStorageWithoutModes):
     storage_class = RemoteStorage
+    # What is written to it stays in memory until the file is closed, as in the storage itself.
+    test_memory_does_not_grow_with_the_file = None
 
 
 class TestOnStorageWithoutLists(TestOnStorageWithoutModes):

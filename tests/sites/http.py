@@ -29,8 +29,7 @@ from djust_uploads import (
     receipts,
 )
 from djust_uploads.conf import sinks
-from djust_uploads.doors.http.problems import Unauthenticated
-from djust_uploads.exceptions import Forbidden, UploadError
+from djust_uploads.exceptions import Forbidden, Unauthenticated, UploadError
 from tests.sites.plain import describe
 
 #: A line for each call of ``uploaded()``, of all processes.

@@ -68,6 +68,12 @@ def test_docstrings():
         ("a\x00b\r\nc.txt", "abc.txt"),
         ("\u202egpj.exe", "gpj.exe"),
         ("a\u200bb\ufeff.txt", "ab.txt"),
+        ("\u202a\u2067x\u2069.txt", "x.txt"),
+        # A family joined of three emoji, and a Persian word.
+        ("\U0001f468\u200d\U0001f469\u200d\U0001f467.jpg",) * 2,
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.txt",) * 2,
+        ("\u200da.txt\u200c", "a.txt"),
+        ("\u200d", "upload"),
         ("  a.txt\t", "a.txt"),
         ("\ud800a", "a"),
         ("e\u0301.txt", "\u00e9.txt"),

@@ -64,6 +64,9 @@ VALID = [
     {"sink": lambda entry: "memory"},
     {"validators": (Validator(),)},
     {"on_complete": print},
+    {"max_entries": 3, "min_entries": 3},
+    {"max_total_size": 1},
+    {"image_max_size": 2000},
 ]
 
 
@@ -104,6 +107,11 @@ INVALID = [
     ({"validators": (Validator,)}, "validators must be Validator instances. Got: <class"),
     ({"validators": ("x",)}, "validators must be Validator instances. Got: 'x'"),
     ({"on_complete": "later"}, "on_complete must be callable. Got: 'later'"),
+    ({"min_entries": 2}, "min_entries must be an integer, from 0 to 1. Got: 2"),
+    ({"min_entries": -1}, "Got: -1"),
+    ({"max_total_size": 0}, "max_total_size must be an integer, at least 1. Got: 0"),
+    ({"max_total_size": "1 GB"}, "Got: '1 GB'"),
+    ({"image_max_size": 1.5}, "image_max_size must be an integer, at least 1. Got: 1.5"),
 ]
 
 

@@ -53,6 +53,8 @@ class Link:
         self._flowing = asyncio.Event()
         self._free_at = {"up": 0.0, "down": 0.0}
         self._resets: list[int] = []
+        self._hold: int | None = None
+        self._released = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
@@ -83,14 +85,19 @@ class Link:
         tasks = list(self._open)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks)
+        # Some may have ended already, and only wait for their sockets to close.
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def stall(self) -> None:
         """From now on nothing passes and nothing closes: neither end learns of the other's."""
         self._flowing.clear()
 
     def flow(self) -> None:
+        """Let everything pass that was held back or stalled."""
         self._flowing.set()
+        self._hold = None
+        self._released.set()
+        self._released = asyncio.Event()
 
     def refuse(self) -> None:
         """Refuse new connections until :meth:`accept`; those that are open go on."""
@@ -109,6 +116,13 @@ class Link:
         With several sizes, each next one counts from the reset before it.
         """
         self._resets = list(sizes)
+
+    def hold_after(self, size: int) -> None:
+        """Hold back what a client sends after the ``size``-th byte from now, until :meth:`flow`.
+
+        Other connections go on, and so does what the server sends.
+        """
+        self._hold = size
 
     @property
     def will_reset(self) -> bool:
@@ -179,11 +193,23 @@ class Link:
             if not data:
                 writer.write_eof()
                 return
+            if way == "up" and self._is_held(len(data)):
+                await self._released.wait()
             last = self._is_last(len(data)) if way == "up" else None
             writer.write(data[:last])
             await writer.drain()
             if last is not None:
                 raise ConnectionResetError
+
+    def _is_held(self, size: int) -> bool:
+        """Return whether the next ``size`` bytes are held back."""
+        if self._hold is None:
+            return False
+        self._hold -= size
+        if self._hold >= 0:
+            return False
+        self._hold = None
+        return True
 
     def _is_last(self, size: int) -> int | None:
         """Return how many of ``size`` bytes may pass before a reset, or ``None`` if all may."""

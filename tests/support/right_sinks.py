@@ -11,12 +11,16 @@ import threading
 import time
 
 from djust_uploads import Sink, SinkFile, SinkWriter
-from djust_uploads.exceptions import NotResumable, SinkError, SinkUnavailable
+from djust_uploads.exceptions import NotResumable, SinkError, SinkMisconfigured, SinkUnavailable
 
 PART = 1000
 
 
 class DepotDown(Exception):
+    pass
+
+
+class Refused(Exception):
     pass
 
 
@@ -31,7 +35,7 @@ class Depot:
 
     def __init__(self):
         self.parts, self.files, self.born, self.deleted = {}, {}, {}, set()
-        self.down = self.deaf = False
+        self.down = self.deaf = self.closed = False
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -39,6 +43,8 @@ class Depot:
         with self._lock:
             if self.down:
                 raise DepotDown("no answer")
+            if self.closed:
+                raise Refused("who are you?")
             yield
             if self.deaf:
                 raise DepotDown("the answer got lost")
@@ -109,6 +115,8 @@ class DepotSink(Sink):
             answer = function(*arguments)
         except DepotDown as exc:
             raise SinkUnavailable(f"the depot: {exc}") from exc
+        except Refused as exc:
+            raise SinkMisconfigured(f"the depot: {exc}") from exc
         except Gone as exc:
             raise SinkError(f"{exc} was deleted") from exc
         await asyncio.sleep(0)
@@ -132,7 +140,7 @@ class DepotSink(Sink):
         writer = self.writer_class(self, upload)
         writer.parts, writer.offset = list(parts), sum(size for _, size in parts)
         if sealed:
-            writer.offset, writer.file = upload.size, DepotFile(self, upload)
+            writer.offset, writer.file = upload.size, self.file_class(self, upload)
         return writer
 
     async def sweep(self, older_than, *, dry_run=False):
@@ -173,7 +181,7 @@ class DepotWriter(SinkWriter):
         if self.file is None:
             await self.flush()
             await self.sink.ask(self.depot.seal, self.key, [name for name, _ in self.parts])
-            self.file = DepotFile(self.sink, self.upload)
+            self.file = self.sink.file_class(self.sink, self.upload)
         return self.file
 
     async def abort(self):
@@ -207,7 +215,8 @@ class DepotFile(SinkFile):
         await self.sink.ask(self.sink.depot.delete, self.key)
 
 
-DepotSink.writer_class = DepotWriter
+DepotSink.writer_class, DepotSink.file_class = DepotWriter, DepotFile
+DepotWriter.sink_class = DepotSink
 
 
 # In threads only
@@ -219,6 +228,8 @@ class ThreadSink(DepotSink):
             return await asyncio.to_thread(function, *arguments)
         except DepotDown as exc:
             raise SinkUnavailable(f"the depot: {exc}") from exc
+        except Refused as exc:
+            raise SinkMisconfigured(f"the depot: {exc}") from exc
         except Gone as exc:
             raise SinkError(f"{exc} was deleted") from exc
 
@@ -285,6 +296,9 @@ class WorkerWriter(DepotWriter):
 
 class WorkerSink(DepotSink):
     writer_class = WorkerWriter
+
+
+WorkerWriter.sink_class = WorkerSink
 
 
 # Eagerly, part by part
@@ -367,3 +381,6 @@ class EagerWriter(DepotWriter):
 
 class EagerSink(DepotSink):
     writer_class = EagerWriter
+
+
+EagerWriter.sink_class = EagerSink

@@ -62,7 +62,8 @@ class Server:
         _wait_until_up(self.process, self.port, self.log)
 
     def _started(self) -> subprocess.Popen[bytes] | Forked:
-        if preloaded:
+        # What is not Python, is not preloaded.
+        if preloaded and self._command[:2] == [sys.executable, "-m"]:
             _python, _m, module, *args = self._command
             return preloaded.run(module, *args, log=self.log, env=self._environment, cwd=self._cwd)
         with self.log.open("ab") as output:
@@ -112,6 +113,11 @@ class Server:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
         raise RuntimeError("no VmHWM")
+
+    def cpu_seconds(self) -> float:
+        """What the process has used so far, all its threads."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def reset_peak(self) -> None:
         """https://docs.kernel.org/filesystems/proc.html: writing 5 to clear_refs resets VmHWM."""

@@ -153,6 +153,19 @@ async def test_reset_again_after_so_many_bytes_more():
         assert await passes(link)
 
 
+async def test_hold_after_so_many_bytes():
+    async with linked() as (link, echo), connected(link) as (reader, writer):
+        link.hold_after(200_000)
+        sending = asyncio.create_task(send(writer, bytes(SIZE)))
+        assert await wait_until(lambda: echo.received > 100_000)
+        # Another connection is not held.
+        assert await passes(link)
+        assert echo.received <= 200_000 + len(b"ping")
+        link.flow()
+        assert await reader.readexactly(SIZE) == bytes(SIZE)
+        await sending
+
+
 async def test_target_that_is_down_resets():
     async with linked() as (link, _echo):
         link.targets = [1]

@@ -6,28 +6,20 @@ import re
 
 import pytest
 
+from tests.support import broken_depots
 from tests.support.broken_sinks import BROKEN
 
 pytest_plugins = ["pytester"]
 
 CONTRACT = """
-    import pytest
-    from djust_uploads.testing import SinkContract
+    import djust_uploads
+    from tests.support import broken_depots
     from tests.support.broken_sinks import BROKEN
+    from tests.support.contracts import contract_of
     from tests.support.shelf import ShelfSink
 
-    class TestTheSink(SinkContract):
-        {attributes}
-
-        @pytest.fixture
-        def sink(self):
-            return {sink}()
-
-        def leftovers(self, sink):
-            return list(sink.shelf) if hasattr(sink, "shelf") else super().leftovers(sink)
-
-        def failing_store(self, sink):
-            return sink.failing() if hasattr(sink, "shelf") else None
+    TestTheSink = contract_of({sink})
+    {attributes}
 """
 
 
@@ -41,9 +33,13 @@ def contract(pytester):
 
     def run(sink, attributes="", tests=""):
         pytester.makepyfile(CONTRACT.format(sink=sink, attributes=attributes))
-        return pytester.runpytest_inprocess(*ONLY_PYTEST, "-k", tests)
+        return pytester.runpytest_inprocess(*ONLY_PYTEST, "--exitfirst", "-k", tests)
 
     return run
+
+
+def test_there_are_many_broken_sinks():
+    assert len(BROKEN) >= 60 and broken_depots
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -56,11 +52,11 @@ def test_a_broken_sink_is_caught(contract, name):
 
 
 def test_the_sink_that_is_broken_above_is_right(contract):
-    assert set(contract("ShelfSink", "resumable = True").parseoutcomes()) == {"passed"}
+    assert set(contract("ShelfSink", "TestTheSink.resumable = True").parseoutcomes()) == {"passed"}
 
 
 def test_a_sink_that_should_be_resumable_is_caught(contract):
-    result = contract("__import__('djust_uploads').MemorySink", "resumable = True")
+    result = contract("djust_uploads.MemorySink", "TestTheSink.resumable = True")
     result.stdout.fnmatch_lines(["*checkpoint() returned None, though the test says 'resumable'*"])
 
 

@@ -88,15 +88,15 @@ Break = Callable[[httpx.Request, httpx.Response], httpx.Response | None]
 class Breaking(httpx.BaseTransport):
     """A server that is right, but for one thing."""
 
-    def __init__(self, fault: Break | None = None, forget: str = "") -> None:
+    def __init__(
+        self, fault: Break | None = None, reads: Callable[[httpx.Headers], None] = lambda _: None
+    ) -> None:
         self._transport = httpx.HTTPTransport()
         self._fault = fault
-        self._forget = forget
+        self._reads = reads
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        # What the server does not look at.
-        if self._forget in request.headers:
-            del request.headers[self._forget]
+        self._reads(request.headers)
         response = self._transport.handle_request(request)
         if self._fault:
             response.read()
@@ -126,6 +126,22 @@ def with_status(status: int, other: int, method: str = "") -> Break:
             response.status_code = other
 
     return fault
+
+
+def not_at_all(name: str) -> Callable[[httpx.Headers], None]:
+    return lambda headers: headers.pop(name, None)
+
+
+def backwards(headers: httpx.Headers) -> None:
+    """Read the parts of a concatenation in the wrong order."""
+    final, _, urls = headers.get("Upload-Concat", "").partition(";")
+    if urls:
+        headers["Upload-Concat"] = f"{final};{' '.join(reversed(urls.split(' ')))}"
+
+
+def every_creation_succeeds(request, response):
+    if request.method == "POST":
+        response.status_code = 201
 
 
 def refusals_succeed(request, response):
@@ -208,7 +224,7 @@ FAULTS: dict[str, tuple[Breaking, list[str]]] = {
         ["core-patch_of_another_type", "creation-with-upload-creation_with_another_type"],
     ),
     "no method override": (
-        Breaking(forget="X-HTTP-Method-Override"),
+        Breaking(reads=not_at_all("X-HTTP-Method-Override")),
         ["core-method_override", "core-method_override_of_a_creation"],
     ),
     "no GET": (Breaking(with_status(200, 405, "GET")), ["core-get_returns_the_bytes"]),
@@ -257,7 +273,7 @@ FAULTS: dict[str, tuple[Breaking, list[str]]] = {
         ["checksum-sha1_is_announced"],
     ),
     "checksums are not compared": (
-        Breaking(forget="Upload-Checksum"),
+        Breaking(reads=not_at_all("Upload-Checksum")),
         [
             "checksum-wrong_checksums",
             "checksum-wrong_checksums_are_mismatches",
@@ -269,6 +285,27 @@ FAULTS: dict[str, tuple[Breaking, list[str]]] = {
     "nothing is deleted": (
         Breaking(with_status(204, 403, "DELETE")),
         ["termination-unfinished_upload", "termination-complete_upload"],
+    ),
+    "HEAD without Upload-Concat": (
+        Breaking(without("Upload-Concat", "HEAD")),
+        ["concatenation-partial_upload", "concatenation-final_upload"],
+    ),
+    "parts backwards": (Breaking(reads=backwards), ["concatenation-order_of_the_list"]),
+    "final uploads can be changed": (
+        Breaking(with_status(403, 204)),
+        ["concatenation-patch_of_a_final_upload"],
+    ),
+    "final uploads have the metadata of parts": (
+        Breaking(with_header("Upload-Metadata", "part MQ==", "HEAD")),
+        ["concatenation-metadata_of_parts"],
+    ),
+    "anything is created": (
+        Breaking(every_creation_succeeds),
+        [
+            "concatenation-unfinished_parts",
+            "concatenation-what_is_no_part",
+            "concatenation-another_value",
+        ],
     ),
     "line breaks become headers": (
         Breaking(lambda request, response: response.headers.update({"X-Smuggled": "1"})),

@@ -9,7 +9,8 @@ parts through the slot's rules into the slot's sink, and then the parts are dele
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +23,7 @@ from ...uploads.manager import UploadManager
 from .addresses import Address
 from .exchange import Exchange
 from .problems import BadRequest
+from .stored import blocks
 
 #: The alias of the sink for partial uploads. Where several hosts serve one client, it must be one
 #: that all of them share.
@@ -32,9 +34,6 @@ PARTIAL = "/partial"
 
 #: The most partial uploads of one final upload.
 MAX_PARTS = 100
-
-#: Bytes of a part that are read at once.
-_BLOCK = 256 * 1024
 
 _temporary = TemporaryFileSink()
 
@@ -120,11 +119,12 @@ class Parts:
         await exchange.finish()
         self._exchanges.append(exchange)
 
-    async def blocks(self) -> AsyncIterator[bytes]:
+    async def blocks(self) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of the parts in their order."""
         for exchange in self._exchanges:
-            async for block in exchange.entry.file.achunks(_BLOCK):
-                yield block
+            async with contextlib.aclosing(blocks(exchange.entry)) as stored:
+                async for block in stored:
+                    yield block
 
     async def discard(self) -> None:
         """Delete the parts."""

@@ -7,11 +7,13 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.utils import translation
 
-from ...exceptions import Forbidden, UploadError
+from ...exceptions import Forbidden, Unauthenticated, UploadError
 from ...resuming.owners import owner_of
 from ...settings import upload_settings
 from ...slots.entry import UploadEntry
+from ...uploads.languages import language_of, load_catalogue
 from ...uploads.manager import UploadManager
 from ..handlers import call
 from ..messages import reads_ahead
@@ -23,10 +25,7 @@ from .intents import Limits, Protocol
 from .interim import Interim
 from .origins import Origins
 from .plain import Plain
-from .problems import (
-    MethodNotAllowed,
-    UnsupportedVersion,
-)
+from .problems import MethodNotAllowed, UnsupportedVersion, status_of
 from .request import Disconnected, Request
 from .response import Response
 from .service import Service
@@ -36,6 +35,9 @@ logger: logging.Logger = logging.getLogger("djust_uploads")
 
 #: The most bytes of one request's body on a server that buffers whole bodies, such as daphne.
 BUFFERED_APPEND = 8 * 1024 * 1024
+
+#: Seconds beyond ``IDLE_TIMEOUT`` that the core waits for bytes. The request ends before that.
+_PATIENCE = 30.0
 
 _METHODS = "OPTIONS, POST, PUT, HEAD, PATCH, DELETE, GET"
 
@@ -53,10 +55,10 @@ class UploadEndpoint:
                 return {"name": entry.client_name}
 
         application = ProtocolTypeRouter({
-            "http": URLRouter([
-                path("uploads/", AuthMiddlewareStack(FilmUploads.as_asgi())),
+            "http": AuthMiddlewareStack(URLRouter([
+                path("uploads/", FilmUploads.as_asgi()),
                 re_path("", get_asgi_application()),
-            ]),
+            ])),
         })
 
     Clients create uploads at ``uploads/`` or ``uploads/films/``. One instance serves one request.
@@ -97,7 +99,7 @@ class UploadEndpoint:
         ``self.scope["user"]``, and needs ``pk`` and ``is_authenticated``. Such a client brings its
         credentials itself, so requests that it makes for another site's page are no danger, and
         are not looked for. Raise
-        :class:`~djust_uploads.doors.http.problems.Unauthenticated` for a token that is not good
+        :class:`~djust_uploads.exceptions.Unauthenticated` for a token that is not good
         (any more). The upload waits for a request with a better one.
         """
         return None
@@ -125,8 +127,12 @@ class UploadEndpoint:
             request = Request({**scope, "headers": []}, receive)
             await self._respond(Response.problem(error), request, send)
             return
+        language = language_of(scope)
+        await load_catalogue(language)
         try:
-            response = await self._response(request)
+            # An error's sentence is written in the client's language.
+            with translation.override(language):
+                response = await self._response(request)
             if response:
                 await self._respond(response, request, send)
         finally:
@@ -162,7 +168,8 @@ class UploadEndpoint:
         except MethodNotAllowed as error:
             return Response.problem(error, headers={"Allow": _METHODS})
         except UploadError as error:
-            logger.warning("%s refused (%s): %s", request.method, error.code, error)
+            level = logging.WARNING if status_of(error) >= 500 else logging.INFO
+            logger.log(level, "%s refused (%s): %s", request.method, error.code, error)
             return self._refused(error)
         except PermissionDenied as exc:
             return self._refused(Forbidden(str(exc)))
@@ -171,7 +178,11 @@ class UploadEndpoint:
             return self._refused(UploadError("see the log"))
 
     def _refused(self, error: UploadError) -> Response:
-        return self._protocol.refused(error) if self._protocol else Response.problem(error)
+        response = self._protocol.refused(error) if self._protocol else Response.problem(error)
+        if isinstance(error, Unauthenticated):
+            # RFC 9110, section 15.5.2, asks for it.
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
 
     def _spoken(self, request: Request, address: Address) -> Protocol:
         # tus-js-client adds headers of tus to requests of the draft.
@@ -212,6 +223,8 @@ class UploadEndpoint:
         slots.clear()
         manager.configure(dataclasses.replace(slot, resumable=True))
         manager.configure(slot_for_parts(slot))
+        # A request that stands still is ended here, and its upload waits for another one.
+        manager.patience = _PATIENCE
         self._upload_manager = manager
         return address
 

@@ -77,8 +77,14 @@ class Exchange:
         error = self.transfer.client.stopped
         return Superseded(str(error)) if isinstance(error, UploadLocked) else error
 
-    def raise_error(self) -> None:
-        """Raise why the request cannot go on with the upload, if it cannot."""
+    async def check(self) -> None:
+        """Raise why the request cannot go on with the upload, if it cannot.
+
+        If the upload has failed, this returns when nothing is left of it.
+        """
+        if self._error() and self.transfer.listener is self._manager:
+            # Why it has failed is certain only then: another process may have taken it over.
+            await self.transfer.wait_ended()
         if error := self._error():
             raise error
 
@@ -86,7 +92,7 @@ class Exchange:
         """Return when the core has told something. Raises what has ended the upload."""
         await self._changed.wait()
         self._changed.clear()
-        self.raise_error()
+        await self.check()
 
     # The body
 
@@ -128,7 +134,7 @@ class Exchange:
                         await self.feed(block)
                         del block
         except TimeoutError:
-            self.raise_error()
+            await self.check()
             raise RequestTimeout(f"nothing came for {seconds} s") from None
         finally:
             self._timeout = None
@@ -139,7 +145,7 @@ class Exchange:
         client.append(block)
         if client.overstepped:
             await client.drained()
-        self.raise_error()
+        await self.check()
 
     async def _write_compared(self, request: Request, append: Append) -> None:
         """Store the body if it is what its digest says. Until that is known, memory holds it."""
@@ -153,7 +159,7 @@ class Exchange:
             error = BodyTooLarge(f"a body with a digest is over {MAX_COMPARED} bytes")
             body = await request.whole(MAX_COMPARED, error, upload_settings().idle_timeout)
             await in_thread(append.digest.check, body)
-            self.raise_error()
+            await self.check()
             step = self.transfer.slot.chunk_size
             for start in range(0, len(body), step):
                 await self.feed(memoryview(body)[start : start + step])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...exceptions import UploadError
+from ...exceptions import DigestMismatch, UploadError
 from .digests import parse_digests
 from .draft import name_and_type
 from .intents import (
@@ -65,4 +65,5 @@ class Plain(Protocol):
         return Response(200, completion_headers(standing))
 
     def refused(self, error: UploadError, standing: Standing | None = None) -> Response:
-        return Response.problem(error)
+        # 460 is a status of tus only.
+        return Response.problem(error, 400 if isinstance(error, DigestMismatch) else 0)

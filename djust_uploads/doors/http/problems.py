@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
 from ...exceptions import (
     ChunkTooLarge,
     DigestMismatch,
@@ -16,6 +19,7 @@ from ...exceptions import (
     SinkFull,
     SinkUnavailable,
     TooManyFiles,
+    Unauthenticated,
     UnknownSlot,
     UnknownUpload,
     UploadCancelled,
@@ -31,80 +35,73 @@ class BadRequest(ProtocolError):
     """A request that cannot be understood: a header that is missing, or has no such value."""
 
     code = "bad_request"
-    message = "The request was not understood."
-
-
-class Unauthenticated(UploadError):
-    """The request needs a token, or another one than it has."""
-
-    code = "unauthenticated"
-    message = "Please log in again."
+    message: str | Promise = _("The request was not understood.")
 
 
 class Gone(UploadError):
     """The upload was here, and is complete or over."""
 
     code = "gone"
-    message = "The upload is over."
+    message: str | Promise = _("The upload is over.")
 
 
 class MethodNotAllowed(ProtocolError):
     code = "method_not_allowed"
-    message = "This address does not take such requests."
+    message: str | Promise = _("This address does not take such requests.")
 
 
 class LengthRequired(ProtocolError):
     """The length of the file must be known before its first byte: sinks need it."""
 
     code = "length_required"
-    message = "The length of the file must be told before it is sent."
+    message: str | Promise = _("The length of the file must be told before it is sent.")
 
 
 class WrongMediaType(ProtocolError):
     code = "wrong_media_type"
-    message = "The request has another content type than the protocol asks for."
+    message: str | Promise = _("The request has another content type than the protocol asks for.")
 
 
 class UnsupportedVersion(ProtocolError):
     code = "unsupported_version"
-    message = "This version of the protocol is not spoken here."
+    message: str | Promise = _("This version of the protocol is not spoken here.")
 
 
 class HeadersTooLarge(ProtocolError):
     code = "headers_too_large"
-    message = "The request's headers are too large."
+    message: str | Promise = _("The request's headers are too large.")
 
 
 class RequestTimeout(ProtocolError):
     """The client stopped sending in the middle of a request. Its upload can go on."""
 
     code = "request_timeout"
-    message = "The connection stood still for too long. Please try again."
+    message: str | Promise = _("The connection stood still for too long. Please try again.")
 
 
 class UnsupportedChecksum(ProtocolError):
     code = "unsupported_checksum"
-    message = "This checksum algorithm is not supported."
+    message: str | Promise = _("This checksum algorithm is not supported.")
 
 
 class BodyTooLarge(ProtocolError):
     """One request carries more bytes than it may. The upload can go on with smaller requests."""
 
     code = "body_too_large"
-    message = "The request is too large. Please send the file in smaller pieces."
+    message: str | Promise = _("The request is too large. Please send the file in smaller pieces.")
 
 
 class InconsistentLength(ProtocolError):
     """The lengths that the client tells do not agree. The upload can go on."""
 
     code = "inconsistent_length"
-    message = "The lengths that were told for the file do not agree."
+    message: str | Promise = _("The lengths that were told for the file do not agree.")
 
 
 class Superseded(UploadLocked):
     """A newer request goes on with the upload, so this one is over."""
 
-    message = "A newer request goes on with this upload."
+    message: str | Promise = _("A newer request goes on with this upload.")
 
 
 #: The status of each error. Of two that apply, the first counts.
@@ -147,8 +144,15 @@ _STATUSES: list[tuple[type[UploadError], int]] = [
 
 def status_of(error: UploadError) -> int:
     """Return the HTTP status of an error, 500 if it fits none."""
-    by_code = next((status for kind, status in _STATUSES if kind.code == error.code), None)
-    # An error that was saved by another process has the code, and not the class.
-    if type(error).code != error.code and by_code:
-        return by_code
-    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+    # An error that another process has saved has the code of its class, and not the class.
+    saved = type(error).code != error.code
+    kind = _with_code(UploadError, error.code) if saved else type(error)
+    return next((status for base, status in _STATUSES if kind and issubclass(kind, base)), 500)
+
+
+def _with_code(kind: type[UploadError], code: str) -> type[UploadError] | None:
+    """Return the subclass of ``kind`` that has a code."""
+    if kind.code == code:
+        return kind
+    found = (_with_code(subclass, code) for subclass in kind.__subclasses__())
+    return next(filter(None, found), None)

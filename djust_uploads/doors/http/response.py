@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,7 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     #: The body of a response that does not fit in memory. ``headers`` has its length.
-    stream: AsyncIterator[bytes] | None = None
+    stream: AsyncGenerator[bytes, None] | None = None
 
     @classmethod
     def json(
@@ -80,8 +80,9 @@ class Response:
         with contextlib.suppress(OSError):
             await send(start)
             if self.stream:
-                async for block in self.stream:
-                    await _send_body(send, block, more=True)
+                async with contextlib.aclosing(self.stream) as blocks:
+                    async for block in blocks:
+                        await _send_body(send, block, more=True)
                 await _send_body(send, b"")
             elif unread:
                 await _send_body(send, self.body, more=True)

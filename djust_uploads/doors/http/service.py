@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import uuid
@@ -98,8 +99,9 @@ class Service:
             length = await parts.take_over(creation.parts)
             await self._exchange.create(_registration(creation, address, length))
             try:
-                async for block in parts.blocks():
-                    await self._exchange.feed(block)
+                async with contextlib.aclosing(parts.blocks()) as blocks:
+                    async for block in blocks:
+                        await self._exchange.feed(block)
                 await self._complete()
             except UploadError:
                 await self._exchange.discard()
@@ -176,6 +178,8 @@ class Service:
                 await self._exchange.discard()
                 return self._protocol.cancelled()
             case "GET":
+                if self._entry.all_received:
+                    await self._exchange.finish()
                 return await stored_response(self._entry)
         raise MethodNotAllowed(request.method)
 

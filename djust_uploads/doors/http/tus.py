@@ -185,6 +185,9 @@ class Tus(Protocol):
         headers = {"Upload-Offset": str(standing.offset)}
         if standing.complete:
             return {**headers, **completion_headers(standing)}
+        if most := standing.limits.max_append_size:
+            # tus has no header for it. This is the draft's.
+            headers["Upload-Limit"] = f"max-append-size={most}"
         expires = datetime.now(UTC) + timedelta(seconds=standing.limits.max_age)
         return {**headers, "Upload-Expires": format_datetime(expires, usegmt=True)}
 

@@ -159,7 +159,9 @@ class Driver:
     """Runs calls on one event loop, and disturbs them."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        #: The tasks of the loop that are not done. Held, so that none that a sink forgot is
+        #: collected as garbage before it is found.
+        self.tasks: set[asyncio.Task[Any]] = set()
         self._disturbance: Disturbance | None = None
         self._tester: asyncio.Task[Any] | None = None
         self._points = self._answers = 0
@@ -200,7 +202,10 @@ class Driver:
     # Points
 
     def _new_task(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
-        return asyncio.Task(_Watched(coro, self), loop=loop, **options)
+        task = asyncio.Task(_Watched(coro, self), loop=loop, **options)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
 
     @property
     def _active(self) -> Disturbance | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ...sinks.base import Sink
-from .content import CHUNK_SIZE, chunks_of, data_of, unreadable
+from .content import CHUNK_SIZE, chunks_of, data_of, unreadable, upload_info
 from .harness import on_loop
 from .steps import SinkTests
 
@@ -60,6 +60,18 @@ class Ends(SinkTests):
             await self._has(file, data, "when another upload was aborted")
             await self._remove(file)
         await self._nothing_left(sink, "abort() and adelete()", "delete what the upload stored.")
+
+    @on_loop
+    async def test_a_file_for_which_there_is_no_room(self, sink: Sink) -> None:
+        """A size that nobody has room for is an error of ours, in the first call or a later one."""
+        self._doing = "open()"
+        try:
+            writer = await sink.open(upload_info(2**60))
+        except Exception as exc:
+            self._is_ours(exc, "open() of a file of 2**60 bytes")
+        else:
+            await self._abort(sink, writer, "open() of a file of 2**60 bytes")
+        await self._still_works(sink, "a file of 2**60 bytes")
 
     @on_loop
     async def test_a_write_that_fails(self, sink: Sink) -> None:

@@ -24,7 +24,8 @@ from .driving import (
     ShortFailure,
 )
 from .harness import EndOfTest, on_loop
-from .scenes import SCENES, Scene
+from .scene import Scene
+from .scenes import SCENES
 from .steps import SinkTests
 
 CALLS = pytest.mark.parametrize("call", SCENES)
@@ -92,19 +93,20 @@ class Faults(SinkTests):
         """A wrong password is the same the next time: nothing is to be tried again."""
         data = data_of(self.part_size + 1)
         writer = await self._open(sink, len(data))
-        try:
-            with self._refusing(sink):
+        # Errors are caught inside: not every context is left well by one.
+        with self._refusing(sink):
+            try:
                 await writer.write(data)
                 await writer.finish()
-        except UploadError as exc:
-            assert not exc.retryable, (
-                f"write() raised {exc!r} when the store refused it: raise SinkMisconfigured, which "
-                "is not tried again."
-            )
-        except Exception as exc:
-            self._is_ours(exc, "write()")
-        else:
-            raise AssertionError("write() and finish() said nothing though the store refused.")
+            except UploadError as exc:
+                assert not exc.retryable, (
+                    f"write() raised {exc!r} when the store refused it: raise SinkMisconfigured, "
+                    "which is not tried again."
+                )
+            except Exception as exc:
+                self._is_ours(exc, "write()")
+            else:
+                raise AssertionError("write() and finish() said nothing though the store refused.")
         await self._abort(sink, writer, "write() was refused")
 
     # How a call is disturbed
@@ -212,8 +214,8 @@ class Faults(SinkTests):
 
     async def _same_kind_of_error(self, sink: Sink, call: str) -> None:
         """The failure that may be tried again in ``write()`` may be in each call."""
-        reference = await self._error_of(sink, "finish")
         error = await self._error_of(sink, call)
+        reference = await self._error_of(sink, "finish")
         if reference and error:
             assert error.retryable == reference.retryable, (
                 f"{call}() raised {error!r}, where write() and finish() raised {reference!r}, and "

@@ -82,9 +82,12 @@ def machine(test: SinkTests, sink: Sink) -> Any:
             self.run(self.model.begin(self.model.processes[process], size))
 
         @precondition(lambda self: self.unfinished())
-        @rule(which=which, size=pieces)
-        def write(self, which: int, size: int) -> None:
-            self.run(self.model.write(chosen(self.unfinished(), which), size))
+        @rule(which=which, size=pieces, save=st.booleans())
+        def write(self, which: int, size: int, save: bool) -> None:
+            upload = chosen(self.unfinished(), which)
+            self.run(self.model.write(upload, size))
+            if save:
+                self.run(self.model.checkpoint(upload))
 
         @precondition(lambda self: self.unfinished())
         @rule(which=which, call=st.sampled_from(["flush", "checkpoint", "finish", "abort"]))
@@ -104,6 +107,7 @@ def machine(test: SinkTests, sink: Sink) -> Any:
         def resume(self, which: int, process: int) -> None:
             upload = chosen(self.resumable(), which)
             self.run(self.model.resume(upload, self.model.processes[process]))
+            self.run(self.model.checkpoint(upload))
 
         @precondition(lambda self: self.resumable())
         @rule(which=which, process=process)

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.files.base import File
 
+from ...exceptions import UploadError
 from ...files import SinkFile
 from ...sinks.base import Sink
 from .content import data_of, upload_info
@@ -242,10 +243,10 @@ class Reading(SinkTests):
 
 
 def url_of(file: SinkFile) -> str | None:
-    """The file's URL, or ``None`` where the sink has none."""
+    """The file's URL, or ``None`` where the sink has none, or lacks what it takes to sign one."""
     try:
         return file.url
-    except ValueError:
+    except (ValueError, UploadError):
         return None
 
 

@@ -1,156 +1,22 @@
-"""One upload for each call of a sink: up to the call, and what an application does after it.
-
-A :class:`Scene` knows what must be in the store, and what the file must read, after its call has
-returned, has failed, or was cancelled.
-"""
+"""A :class:`~.scene.Scene` for each call of a sink, of its writers and of its files."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...exceptions import UploadError
-from .content import CHUNK_SIZE, chunks_of, data_of, upload_info
 from .harness import EVERYTHING
+from .scene import Scene
 from .steps import is_gone
 
 if TYPE_CHECKING:
     from ...files import SinkFile
-    from ...sinks.base import Sink, SinkWriter
-    from .steps import SinkTests
-
-
-class Scene:
-    """An upload whose call :attr:`name` is disturbed. The methods assert what must hold."""
-
-    name: ClassVar[str]
-    #: Names of the methods that may come next. An upload that can't be resumed has no ``resume``.
-    after_error: ClassVar[Sequence[str]] = ("again",)
-    after_cancel: ClassVar[Sequence[str]] = ("again",)
-    #: Bytes that are written before the call, in parts.
-    parts: ClassVar[float] = 1.5
-
-    writer: SinkWriter
-    file: SinkFile
-
-    def __init__(self, test: SinkTests, sink: Sink) -> None:
-        self.test = test
-        self.sink = sink
-        self.data: bytes = data_of(2 * test.part_size + 1)
-        self.info = upload_info(len(self.data))
-        #: Bytes given to the writer, and bytes that the checkpoint tells of.
-        self.written = 0
-        self.durable = 0
-        self.checkpoint: dict[str, Any] | None = None
-
-    # Up to the call
-
-    async def prepare(self) -> None:
-        """Go on to where the call is next."""
-        self.writer = await self.test._open_info(self.sink, self.info)
-        self.checkpoint = await self.test._checkpoint_if_any(self.writer)
-        await self._write_until(min(int(self.parts * self.test.part_size), len(self.data)))
-
-    async def _write_until(self, end: int) -> None:
-        chunks = chunks_of(self.data[self.written : end], CHUNK_SIZE)
-        await self.test._write(self.writer, chunks, self.written)
-        self.written = end
-
-    def call(self) -> Awaitable[Any]:
-        """Make the call."""
-        raise NotImplementedError
-
-    # After it
-
-    async def done(self, result: Any) -> None:
-        """The call has returned, so it has done what it is for."""
-        raise NotImplementedError
-
-    def failed(self, error: Exception) -> None:
-        """The call has raised an error, because the store failed."""
-        self.test._is_outage(error, f"{self.name}()")
-
-    async def returned(self, result: Any) -> None:
-        """The call has returned although it was disturbed."""
-        await self.done(result)
-
-    async def unfinished(self) -> None:
-        """The call has failed, or was cancelled. Check what must hold before anything is done."""
-
-    async def in_outage(self) -> None:
-        """The store fails, and the application does not wait for it."""
-        await self._may_fail(self.writer.abort(), "abort()")
-
-    async def _may_fail(self, call: Awaitable[Any], name: str) -> None:
-        self.test._doing = name
-        try:
-            await call
-        except Exception as exc:
-            self.test._is_outage(exc, name)
-
-    async def again(self) -> None:
-        """Make the call once more."""
-        mend = "an error, or a cancellation, must leave nothing in its own way."
-        with self.test._expect(f"{self.name}(), called again,", mend):
-            result = await self.call()
-        await self.done(result)
-
-    async def abort(self) -> None:
-        await self.test._abort(self.sink, self.writer, f"{self.name}()")
-
-    async def go_on(self) -> None:
-        """Write the rest and finish. What a failed call means, the next one may tell."""
-        when = f"when {self.name}() was disturbed before: drop nothing before the store has it"
-        try:
-            for chunk in chunks_of(self.data[self.written :], CHUNK_SIZE):
-                await self.writer.write(chunk)
-        except Exception as exc:
-            self.test._is_outage(exc, f"write() after {self.name}()")
-            await self.abort()
-            return
-        # The first finish() may tell of an error before it; the second one goes on from there.
-        await self._may_fail(self.writer.finish(), f"finish() after {self.name}()")
-        file = await self.test._finish(self.writer, self.data, "go on where it failed.")
-        await self._check_and_delete(self.sink, file, when)
-
-    async def resume(self) -> None:
-        """The process has crashed: go on in another one, from the last checkpoint."""
-        await self._resume_elsewhere(f"when its process crashed in {self.name}()")
-        await self._let_go()
-
-    async def suspend(self) -> None:
-        """The server shuts down: take one more checkpoint."""
-        with contextlib.suppress(UploadError):
-            await self.writer.flush()
-        durable = self.writer.offset
-        self.checkpoint = await self.test._checkpoint_if_any(self.writer)
-        self.durable = durable
-        await self._let_go()
-        await self._resume_elsewhere(f"when it was suspended after {self.name}()")
-
-    async def _let_go(self) -> None:
-        with self.test._expect("release()", "it needs no store, so it can't fail."):
-            await self.writer.release()
-
-    async def _resume_elsewhere(self, when: str) -> None:
-        assert self.checkpoint is not None
-        other = self.test._other(self.sink)
-        self.info = replace(self.info, generation=self.info.generation + 1)
-        writer = await self.test._resumed(
-            other, self.info, self.checkpoint, self.durable, self.written
-        )
-        file = await self.test._go_on(writer, self.data, when)
-        await self.test._delete(other, file)
-
-    async def _check_and_delete(self, sink: Sink, file: SinkFile, when: str) -> None:
-        await self.test._has(file, self.data, when)
-        await self.test._delete(sink, file)
+    from ...sinks.base import Sink, SinkWriter, UploadInfo
 
 
 class Opening(Scene):
-    name = "open"
+    name: ClassVar[str] = "open"
 
     async def prepare(self) -> None:
         pass
@@ -159,7 +25,7 @@ class Opening(Scene):
         return self.sink.open(self.info)
 
     async def done(self, result: Any) -> None:
-        self.writer = self.test._is_new(result)
+        self.writer: SinkWriter = self.test._is_new(result)
         await self._write_until(len(self.data))
         file = await self.test._finish(self.writer, self.data)
         await self._check_and_delete(self.sink, file, "when it was opened a second time")
@@ -185,19 +51,20 @@ class _OfWriter(Scene):
     """A call before the last one. What runs beside it may still fail, and the next one tells."""
 
     async def returned(self, result: Any) -> None:
-        self.checkpoint = result or self.checkpoint
+        self.checkpoint: dict[str, Any] | None = result or self.checkpoint
         await self.go_on()
 
 
 class Writing(_OfWriter):
-    name = "write"
-    after_error = after_cancel = ("abort", "resume", "suspend")
-    parts = 0.5
+    name: ClassVar[str] = "write"
+    after_error: ClassVar[Sequence[str]] = ("abort", "resume", "suspend")
+    after_cancel: ClassVar[Sequence[str]] = after_error
+    parts: ClassVar[float] = 0.5
 
     async def prepare(self) -> None:
         await super().prepare()
-        self.before = self.written
-        self.written = len(self.data) - 1
+        self.before: int = self.written
+        self.written: int = len(self.data) - 1
 
     def call(self) -> Awaitable[Any]:
         return self.writer.write(self.data[self.before : self.written])
@@ -209,9 +76,15 @@ class Writing(_OfWriter):
 
 
 class Flushing(_OfWriter):
-    name = "flush"
-    after_error = ("go_on", "abort", "resume", "suspend")
-    after_cancel = ("abort", "resume", "suspend")
+    """The bytes came in one chunk: a writer may have gathered all of them."""
+
+    name: ClassVar[str] = "flush"
+    after_error: ClassVar[Sequence[str]] = ("go_on", "abort", "resume", "suspend")
+    after_cancel: ClassVar[Sequence[str]] = ("abort", "resume", "suspend")
+
+    async def _write_until(self, end: int) -> None:
+        await self.test._write(self.writer, [self.data[self.written : end]], self.written)
+        self.written: int = end
 
     def call(self) -> Awaitable[Any]:
         return self.writer.flush()
@@ -223,23 +96,23 @@ class Flushing(_OfWriter):
 
 
 class Checkpointing(Flushing):
-    name = "checkpoint"
-    after_error = ("go_on", "again", "abort", "resume")
-    after_cancel = ("abort", "again", "resume")
+    name: ClassVar[str] = "checkpoint"
+    after_error: ClassVar[Sequence[str]] = ("go_on", "again", "abort", "resume")
+    after_cancel: ClassVar[Sequence[str]] = ("abort", "again", "resume")
 
     def call(self) -> Awaitable[Any]:
         return self.writer.checkpoint()
 
     async def done(self, result: Any) -> None:
-        self.checkpoint = result or self.checkpoint
+        self.checkpoint: dict[str, Any] | None = result or self.checkpoint
         await super().done(result)
 
 
 class Finishing(Scene):
-    name = "finish"
-    after_error = ("again", "abort", "resume", "suspend")
-    after_cancel = ("abort", "resume")
-    parts = 3
+    name: ClassVar[str] = "finish"
+    after_error: ClassVar[Sequence[str]] = ("again", "abort", "resume", "suspend")
+    after_cancel: ClassVar[Sequence[str]] = ("abort", "resume")
+    parts: ClassVar[float] = 3
 
     def call(self) -> Awaitable[Any]:
         return self.writer.finish()
@@ -262,7 +135,7 @@ class FinishingFlushed(Finishing):
 
 
 class Aborting(Scene):
-    name = "abort"
+    name: ClassVar[str] = "abort"
 
     def call(self) -> Awaitable[Any]:
         return self.writer.abort()
@@ -276,12 +149,13 @@ class Aborting(Scene):
 class AbortingWhole(Aborting):
     """``abort()`` of an upload that lacks its ``finish()`` only."""
 
-    parts = 3
+    parts: ClassVar[float] = 3
 
 
 class Releasing(Scene):
-    name = "release"
-    after_error = after_cancel = ("again", "resume")
+    name: ClassVar[str] = "release"
+    after_error: ClassVar[Sequence[str]] = ("again", "resume")
+    after_cancel: ClassVar[Sequence[str]] = after_error
 
     def call(self) -> Awaitable[Any]:
         return self.writer.release()
@@ -300,17 +174,18 @@ class Releasing(Scene):
 
 
 class Resuming(Scene):
-    name = "resume"
-    after_error = after_cancel = ("again", "resume")
+    name: ClassVar[str] = "resume"
+    after_error: ClassVar[Sequence[str]] = ("again", "resume")
+    after_cancel: ClassVar[Sequence[str]] = after_error
 
     async def prepare(self) -> None:
         await super().prepare()
         await self.test._flush(self.writer, self.written)
-        self.durable = self.writer.offset
-        self.checkpoint = await self.test._checkpoint_if_any(self.writer)
+        self.durable: int = self.writer.offset
+        self.checkpoint: dict[str, Any] | None = await self.test._checkpoint_if_any(self.writer)
         await self._let_go()
-        self.info = replace(self.info, generation=1)
-        self.sink = self.test._other(self.sink)
+        self.info: UploadInfo = replace(self.info, generation=1)
+        self.sink: Sink = self.test._other(self.sink)
 
     def call(self) -> Awaitable[Any]:
         assert self.checkpoint is not None
@@ -331,18 +206,18 @@ class Resuming(Scene):
 class _OfFile(Scene):
     """A call of a finished upload."""
 
-    parts = 3
+    parts: ClassVar[float] = 3
 
     async def prepare(self) -> None:
         await super().prepare()
-        self.file = await self.test._finish(self.writer, self.data)
+        self.file: SinkFile = await self.test._finish(self.writer, self.data)
 
     async def in_outage(self) -> None:
         await self._may_fail(self.call(), f"{self.name}()")
 
 
 class Deleting(_OfFile):
-    name = "adelete"
+    name: ClassVar[str] = "adelete"
 
     def call(self) -> Awaitable[Any]:
         return self.file.adelete()
@@ -355,8 +230,9 @@ class Deleting(_OfFile):
 
 
 class Keeping(_OfFile):
-    name = "akeep"
-    after_error = after_cancel = ("again", "delete")
+    name: ClassVar[str] = "akeep"
+    after_error: ClassVar[Sequence[str]] = ("again", "delete")
+    after_cancel: ClassVar[Sequence[str]] = after_error
 
     def call(self) -> Awaitable[Any]:
         return self.file.akeep()
@@ -378,14 +254,14 @@ class Keeping(_OfFile):
 
 
 class Sweeping(Scene):
-    name = "sweep"
+    name: ClassVar[str] = "sweep"
 
     async def prepare(self) -> None:
         await super().prepare()
         await self.test._flush(self.writer, self.written)
-        self.kept = await self.test._store(self.sink, self.data)
+        self.kept: SinkFile = await self.test._store(self.sink, self.data)
         await self.test._keep(self.kept)
-        self.writer_sink, self.sink = self.sink, self.test._other(self.sink)
+        self.sink: Sink = self.test._other(self.sink)
 
     def call(self) -> Awaitable[Any]:
         return self.sink.sweep(EVERYTHING)

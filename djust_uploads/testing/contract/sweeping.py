@@ -11,7 +11,7 @@ from .content import data_of
 from .harness import on_loop
 from .steps import SinkTests, is_gone
 
-_A_DAY = timedelta(days=1)
+_A_DAY, _AN_HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 class Sweeping(SinkTests):
@@ -28,11 +28,13 @@ class Sweeping(SinkTests):
     async def test_sweep_takes_what_is_old_enough(self, sink: Sink) -> None:
         abandoned = await self._abandoned(sink)
         left = await self._in_store(sink)
-        young = await self._sweep(sink, _A_DAY)
-        # What a writer sends in the background may appear meanwhile.
-        assert not young and left <= await self._in_store(sink), (
-            f"sweep() of what is a day old took {young}, which is new: compare the age."
-        )
+        for age, of_age in ((_A_DAY, "a day"), (_AN_HOUR, "an hour")):
+            young = await self._sweep(sink, age)
+            # What a writer sends in the background may appear meanwhile.
+            assert not young and left <= await self._in_store(sink), (
+                f"sweep() of what is {of_age} old took {young}, which is new: compare the age, "
+                "in older_than.total_seconds()."
+            )
         left = await self._in_store(sink)
         names = await self._sweep(sink, dry_run=True)
         assert left <= await self._in_store(sink), (

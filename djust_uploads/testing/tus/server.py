@@ -17,8 +17,8 @@ VERSION = "1.0.0"
 #: The only Content-Type that a PATCH may have.
 OFFSET_STREAM = "application/offset+octet-stream"
 
-#: Plain text, so that servers that look at content take it.
-TEXT = b"The quick brown fox jumps over the lazy dog. " * 20
+#: Plain text, so that servers that look at content take it. No two parts of it are the same.
+TEXT = b"".join(b"%d bottles of beer on the wall. " % number for number in range(30))
 
 
 class TusServer:

@@ -23,12 +23,13 @@ def files(request):
 
 
 def content_security_policy(get_response):
-    """Allow scripts and styles from our own files only, and ``blob:`` images for the previews."""
+    """Allow scripts and styles from our own files only, and ``blob:`` for the files' pictures."""
 
     def middleware(request):
         response = get_response(request)
         images = " ".join(["'self'", "blob:", "data:", *settings.IMAGE_SOURCES])
-        response["Content-Security-Policy"] = f"default-src 'self'; img-src {images}"
+        policy = f"default-src 'self'; img-src {images}; media-src 'self' blob:"
+        response["Content-Security-Policy"] = policy
         return response
 
     return middleware

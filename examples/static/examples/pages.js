@@ -37,6 +37,9 @@ window.addEventListener("djust:push_event", ({ detail }) => {
 // A handler failed, or the connection is lost: `error` is a sentence for the user.
 window.addEventListener("djust:error", ({ detail }) => complain(detail.error));
 
+// The connection is back.
+window.addEventListener("djust:recovered", () => complain(""));
+
 function complain(error) {
   document.querySelector(".problem").textContent = error;
 }

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.resuming.conftest import cache, caches, destination
 from tests.support.http import SERVERS, Client, http_site
 from tests.support.resuming import new_session
+
+__all__ = ["cache", "caches", "destination"]
 
 
 @pytest.fixture(scope="session", params=SERVERS)

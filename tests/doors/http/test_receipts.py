@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import random
+import sys
 
 import pytest
 from django.core import signing
@@ -12,7 +14,7 @@ from django.core import signing
 from djust_uploads import receipts
 from tests.support.http import Client, http_site, metadata
 from tests.support.resuming import new_session
-from tests.support.servers import wait_until
+from tests.support.servers import ROOT, wait_until
 
 DATA = random.Random(2).randbytes(200_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -196,3 +198,46 @@ def an_entry():
 
     registration = Registration("files", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "a.bin", "", 5)
     return UploadEntry(registration, 1000)
+
+
+#: What a WSGI worker does: there is no event loop.
+WORKER = """
+import os, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.resume_settings"
+import django
+django.setup()
+from django.http import HttpRequest
+from djust_uploads import UploadError, receipts
+request = HttpRequest()
+print(receipts.peek_sync(sys.argv[1], request).client_name)
+entry = receipts.consume_sync(sys.argv[1], request)
+path = entry.file.temporary_file_path()
+print(entry.client_name, entry.file.size, os.path.exists(path))
+try:
+    receipts.consume_sync(sys.argv[1], request)
+except UploadError as error:
+    print(error.code)
+del entry
+for _ in range(100):
+    if not os.path.exists(path):
+        break
+    import time
+    time.sleep(0.05)
+print(os.path.exists(path))
+"""
+
+
+async def test_consumed_by_a_worker_without_an_event_loop(tmp_path, cache):
+    with http_site(tmp_path, **cache) as site:
+        async with Client(site) as client:
+            receipt = await receipt_for(client)
+        environ = {**os.environ, **cache, "UPLOAD_DIRECTORY": str(site.uploads)}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", WORKER, receipt),
+            cwd=ROOT,
+            env=environ,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await process.communicate()
+        expected = ["a.bin", f"a.bin {len(DATA)} True", "receipt_used", "False"]
+        assert output.decode().splitlines() == expected

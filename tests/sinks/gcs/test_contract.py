@@ -7,6 +7,7 @@ import contextlib
 import pytest
 import requests
 
+from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.sinks import GCSSink
 from djust_uploads.testing import SinkContract
 from tests.support.gcs_uploads import PART
@@ -15,6 +16,10 @@ from tests.support.gcs_uploads import PART
 class OnStore(SinkContract):
     part_size = PART
     resumable = True
+    store_error = SinkUnavailable
+    # Each request takes a while: a few faults of each kind, and a few orders.
+    fault_points = 2
+    random_orders = 2
 
     def another_process(self, sink):
         return GCSSink("media", chunk_size=PART, **self.store.options)

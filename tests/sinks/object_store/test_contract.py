@@ -15,6 +15,10 @@ from tests.support.s3_stores import empty
 
 class OnStore(SinkContract):
     part_size = PART
+    store_error = SinkUnavailable
+    # Each request takes a while: a few faults of each kind, and a few orders.
+    fault_points = 2
+    random_orders = 2
 
     @contextlib.contextmanager
     def failing_store(self, sink):

@@ -9,6 +9,7 @@ import warnings
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.sinks import S3Sink
 from djust_uploads.testing import SinkContract
 from tests.support.buckets import PART
@@ -18,6 +19,10 @@ from tests.support.s3_stores import empty
 class TestS3Sink(SinkContract):
     part_size = PART
     resumable = True
+    store_error = SinkUnavailable
+    # Each request takes a while: a few faults of each kind, and a few orders.
+    fault_points = 2
+    random_orders = 2
 
     @pytest.fixture
     def sink(self, seaweedfs_store):

@@ -1,6 +1,7 @@
 // How djust's client reconnects while uploads wait for it. djust itself gives up after ten attempts.
 // Only what its own code sets and calls is touched: `enabled`, `reconnectAttempts`, `connect()`.
 
+import { Presses } from "./presses.js";
 import { abandon, offline } from "../wire/network.js";
 import { CALM, Pulse, URGENT } from "../wire/pulse.js";
 
@@ -13,6 +14,7 @@ export class Reconnecting {
   #uploads;
   #held = null;
   #url;
+  #presses = new Presses();
 
   constructor(uploads) {
     this.#uploads = uploads;
@@ -21,14 +23,40 @@ export class Reconnecting {
   start() {
     window.addEventListener("online", () => this.#online());
     window.addEventListener("offline", () => this.#offline());
+    for (const type of ["click", "submit"]) {
+      window.addEventListener(type, (event) => this.#pressed(event), true);
+    }
     setInterval(() => this.#persist(), INTERVAL);
   }
 
   /** Called with each socket on which a view was mounted. */
   watch(socket) {
+    // djust still handles the message that told of it.
+    if (this.#url) setTimeout(() => this.#presses.release());
     this.#url = socket.url;
     socket.addEventListener("close", () => this.#hold());
     new Pulse(socket, () => this.#pace());
+  }
+
+  /** Without a connection, djust drops what is pressed. */
+  #pressed(event) {
+    const attribute = event.type === "click" ? "dj-click" : "dj-submit";
+    const element = event.target.closest?.(`[${attribute}]`);
+    if (!element || !this.#lost) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const { submitter } = event;
+    this.#presses.hold(element, () => {
+      if (event.type === "click") element.click();
+      else element.requestSubmit(submitter?.form === element ? submitter : null);
+    });
+  }
+
+  /** Whether there was a connection, and djust is about to make another one. */
+  get #lost() {
+    const client = instance();
+    if (!this.#url || !client || !(client.enabled || client === this.#held)) return false;
+    return client.ws?.readyState !== WebSocket.OPEN || !client.viewMounted;
   }
 
   /** Without uploads the connection is djust's alone. A running event may keep it silent. */

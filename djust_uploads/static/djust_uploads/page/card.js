@@ -6,6 +6,7 @@ import {
   button, element, isolated, setAttribute, setButton, setIcon, setText, svg,
 } from "./elements.js";
 import { actionsOf, iconOf, isPaused, kindOf, wordOf } from "./states.js";
+import { isTwice } from "./twice.js";
 
 /**
  * A card begins as an empty element with the height of a card, so that thousands of them cost
@@ -17,7 +18,7 @@ export class Card {
   #apart;
   #parts = null;
   #thumbnail = null;
-  #drawn = "";
+  #drawn = {};
 
   /**
    * `className` is the guide's name for what its container holds. `apart` says that the page has
@@ -36,10 +37,12 @@ export class Card {
   /** Bring the card up to date. Costs nothing if nothing has changed. */
   update() {
     const { upload } = this;
-    const { ref, status, progress, error, twice } = upload;
-    const now = [ref, status, progress, error, twice, isPaused(upload)].join();
-    if (now === this.#drawn) return;
-    this.#drawn = now;
+    const { ref, status, progress } = upload;
+    const twice = isTwice(upload);
+    const drawn = this.#drawn;
+    if (drawn.status === status && drawn.progress === progress && drawn.ref === ref
+      && drawn.twice === twice) return;
+    this.#drawn = { ref, status, progress, twice };
     setAttribute(this.element, "data-upload-ref", ref);
     setAttribute(this.element, "data-status", isPaused(upload) ? "paused" : status);
     if (this.#parts) this.#updateParts();
@@ -83,6 +86,7 @@ export class Card {
       action: button("upload-action", "pause", ""),
       cancel: button("upload-cancel", "cancel", said(gettext("Remove {name}"), upload)),
     };
+    parts.error.dir = "auto"; // a sentence that nobody has translated
     parts.action.addEventListener("click", () => this.#act());
     parts.cancel.addEventListener("click", () => this.#uploads.cancel(this.upload.ref));
     parts.picture.append(svg(kindOf(upload.file)));
@@ -107,7 +111,7 @@ export class Card {
     setText(done, upload.status === "complete" ? gettext("Done") : "");
     setText(text, wordOf(upload));
     setText(error, upload.error ?? "");
-    setText(twice, upload.twice ? gettext("This file is here twice.") : "");
+    setText(twice, isTwice(upload) ? gettext("This file is here twice.") : "");
     updateBar(this.#parts.bar, upload);
     const [next] = actionsOf(upload);
     // A button that goes takes the focus with it.

@@ -1,14 +1,22 @@
 // The containers of a page and which cards are in them.
 
+import { fill, ngettext } from "../texts/catalogue.js";
+import { number } from "../texts/format.js";
 import { Card } from "./card.js";
+import { element, setText } from "./elements.js";
+import { inputBeside } from "./focus.js";
 import { groupsOf } from "./groups.js";
 import { GroupCard } from "./group_card.js";
 import { MissingCard } from "./missing_card.js";
 import { Summary } from "./summary.js";
 import { Thumbnails } from "./thumbnails.js";
+import { findTwice } from "./twice.js";
 
 // So many cards are filled at once; of more, those that are about to be seen.
 const AT_ONCE = 50;
+
+// More cards would slow the page down. Of the other files, it says how many there are.
+const MOST_CARDS = 3000;
 
 // How many empty ones a frame adds, so that it does not take long.
 const IN_A_FRAME = 1000;
@@ -27,20 +35,26 @@ export class Containers {
   #summaries = new WeakMap();
   #thumbnails = new Thumbnails();
   #more = false;
+  #patched = true;
 
   constructor(uploads) {
     this.#uploads = uploads;
   }
 
-  /** Returns whether there is more to draw, in the next frame. */
-  render(roots, notes) {
+  /**
+   * `patched` says that somebody else has changed the page. Returns whether there is more to draw,
+   * in the next frame.
+   */
+  render(roots, notes, patched) {
     this.#more = false;
+    this.#patched = patched;
     for (const root of roots) {
       const previewed = new Set();
       for (const container of root.querySelectorAll("[dj-upload-preview]")) {
         const name = container.getAttribute("dj-upload-preview");
         previewed.add(name);
-        arrange(container, this.#cards(container, name, "upload-preview-item"));
+        const list = this.#list(container, name, "upload-preview-item");
+        if (list.changed || patched) arrange(container, list.elements);
       }
       for (const container of root.querySelectorAll("[dj-upload-progress]")) {
         this.#renderProgress(container, previewed, notes);
@@ -58,30 +72,42 @@ export class Containers {
     }
     const summary = this.#summaries.get(container);
     summary.update(notes.of(name));
-    const cards = apart ? [] : this.#cards(container, name, "upload-progress-item");
-    arrange(container, [...summary.before, ...cards, ...summary.after]);
+    const list = apart ? null : this.#list(container, name, "upload-progress-item");
+    if (!this.#patched && list && !list.changed) return;
+    arrange(container, [...summary.before, ...(list?.elements ?? []), ...summary.after]);
   }
 
-  /** The elements of a container's cards, brought up to date. */
-  #cards(container, name, className) {
+  /** The cards of a container, brought up to date. */
+  #list(container, name, className) {
     if (!this.#lists.has(container)) this.#lists.set(container, new List());
     const apart = className === "upload-preview-item";
     const options = { uploads: this.#uploads, thumbnails: this.#thumbnails, className, apart };
     const list = this.#lists.get(container);
     const open = () => inputBeside(container)?.click();
+    const uploads = this.#uploads.of(name);
+    findTwice(name, uploads);
+    const shown = shownOf(uploads);
     const missing = this.#uploads.missing(name).map((record) => ({ key: record.ref, record }));
-    list.update([...missing, ...groupsOf(this.#uploads.of(name))], (item) => {
+    list.rest = uploads.length - shown.length;
+    list.update([...missing, ...groupsOf(shown)], (item) => {
       if (item.record) return new MissingCard(item.record, { ...options, open });
       return item.members ? new GroupCard(item, options) : new Card(item, options);
     });
     this.#more ||= list.more;
-    return list.elements;
+    return list;
   }
 }
 
 /** The cards of one container. */
 class List {
   more = false;
+
+  /** Whether there are other cards than before the last update. */
+  changed = false;
+
+  #items = [];
+  #rest = element("div", "upload-rest");
+  #flipped = false;
   #cards = new Map();
   #seen = new IntersectionObserver((entries) => this.#intersected(entries), {
     rootMargin: "600px",
@@ -90,7 +116,8 @@ class List {
 
   /** `create` makes the card of an upload, or of a group of them. */
   update(items, create) {
-    this.#removeOthers(new Set(items.map(keyOf)));
+    this.changed = this.#flipped || !isSame(items, this.#items);
+    if (this.changed) this.#removeOthers(new Set(items.map(keyOf)));
     let fresh = 0;
     for (const item of items) {
       const key = keyOf(item);
@@ -102,10 +129,21 @@ class List {
       this.#cards.get(key).update(item);
     }
     this.more = fresh > IN_A_FRAME;
+    // What is not there yet is missing in the next frame, too.
+    this.#items = this.more ? [] : items;
   }
 
   get elements() {
-    return Array.from(this.#cards.values(), ({ element }) => element);
+    const cards = Array.from(this.#cards.values(), ({ element }) => element);
+    return this.#rest.hidden ? cards : [...cards, this.#rest];
+  }
+
+  /** How many more files there are than cards. */
+  set rest(count) {
+    const sentence = ngettext("and {count} more file", "and {count} more files", count);
+    setText(this.#rest, fill(sentence, { count: number(count) }));
+    this.#flipped = this.#rest.hidden !== !count;
+    this.#rest.hidden = !count;
   }
 
   #add(key, card) {
@@ -133,6 +171,17 @@ class List {
   }
 }
 
+/** The first of the uploads, and those of the others that failed. */
+function shownOf(uploads) {
+  if (uploads.length <= MOST_CARDS) return uploads;
+  const failed = uploads.slice(MOST_CARDS).filter(({ status }) => status === "error");
+  return [...uploads.slice(0, MOST_CARDS), ...failed];
+}
+
+function isSame(items, others) {
+  return items.length === others.length && items.every((item, at) => item === others[at]);
+}
+
 function keyOf(item) {
   return item.key ?? item;
 }
@@ -140,14 +189,14 @@ function keyOf(item) {
 /** Have these elements in this order at the beginning of the container. */
 function arrange(container, elements) {
   let next = container.firstElementChild;
-  for (const element of elements) {
-    if (element === next) next = next.nextElementSibling;
-    else container.insertBefore(element, next);
+  for (const node of elements) {
+    if (node === next) next = next.nextElementSibling;
+    else container.insertBefore(node, next);
   }
 }
 
-function hasFocus(element) {
-  return element.contains(element.getRootNode().activeElement);
+function hasFocus(node) {
+  return node.contains(node.getRootNode().activeElement);
 }
 
 /** The focus must not be lost with the card that had it. */
@@ -158,11 +207,4 @@ function focusAfter(cards, position, keys) {
   const [, gone] = cards[position];
   const target = next ? next[1].button("cancel") : inputBeside(gone.element);
   target?.focus();
-}
-
-function inputBeside(element) {
-  const container = element.closest("[dj-upload-progress], [dj-upload-preview]");
-  const name = container.getAttribute("dj-upload-progress")
-    ?? container.getAttribute("dj-upload-preview");
-  return element.getRootNode().querySelector(`input[dj-upload="${CSS.escape(name)}"]`);
 }

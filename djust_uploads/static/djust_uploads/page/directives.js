@@ -14,9 +14,10 @@ export class Directives {
   #uploads;
   #containers;
   #forms;
-  #roots = new Roots((root) => this.#listen(root), () => this.schedule());
+  #roots = new Roots((root) => this.#listen(root), () => this.#patchedPage());
   #focus = new Focus();
   #scheduled = false;
+  #patched = true;
 
   constructor(uploads) {
     this.#uploads = uploads;
@@ -46,6 +47,11 @@ export class Directives {
     this.schedule();
   }
 
+  #patchedPage() {
+    this.#patched = true;
+    this.schedule();
+  }
+
   /** Render soon, once for any number of calls. */
   schedule() {
     if (this.#scheduled) return;
@@ -62,7 +68,8 @@ export class Directives {
     const inputs = this.#roots.queryAll("input[dj-upload]");
     const roots = this.#roots.all();
     this.#forms.update(roots);
-    if (this.#containers.render(roots, this.#forms)) this.schedule();
+    if (this.#containers.render(roots, this.#forms, this.#patched)) this.schedule();
+    this.#patched = false;
     for (const input of inputs) updateInput(input, this.#uploads);
     this.#focus.restore(roots);
   }

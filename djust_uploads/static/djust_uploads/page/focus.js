@@ -27,3 +27,11 @@ export class Focus {
     this.#last = ref && kind ? { ref, kind, node } : null;
   }
 }
+
+/** The input of the slot whose container an element is in, or is. */
+export function inputBeside(element) {
+  const container = element.closest("[dj-upload-progress], [dj-upload-preview]");
+  const name = container.getAttribute("dj-upload-progress")
+    ?? container.getAttribute("dj-upload-preview");
+  return element.getRootNode().querySelector(`input[dj-upload="${CSS.escape(name)}"]`);
+}

@@ -7,6 +7,9 @@ const adopted = new WeakSet();
 
 const held = new WeakMap();
 
+// The time that it takes to put files into an input grows with the square of their number.
+const MOST_HELD = 1000;
+
 /** Keep an input in step with its slot. */
 export function updateInput(input, uploads) {
   const name = input.getAttribute("dj-upload");
@@ -84,12 +87,16 @@ function hold(input, uploads) {
   const files = uploads.filter((upload) => upload.live).map((upload) => upload.file);
   const before = held.get(input);
   const known = before?.list === input.files ? before.files : Array.from(input.files);
-  if (files.length !== known.length || files.some((file, at) => file !== known[at])) {
+  if (!isSame(files, known)) {
     const transfer = new DataTransfer();
-    for (const file of files) transfer.items.add(file);
+    for (const file of files.slice(0, MOST_HELD)) transfer.items.add(file);
     input.files = transfer.files;
   }
   held.set(input, { list: input.files, files });
+}
+
+function isSame(files, others) {
+  return files.length === others.length && files.every((file, at) => file === others[at]);
 }
 
 /** Files that went to the server already are not posted with the form again. */

@@ -3,17 +3,19 @@
 import { gettext } from "../texts/catalogue.js";
 import { percent } from "../texts/format.js";
 
-/** A file that is refused for one of these would be refused again. */
-const REFUSALS = new Set([
-  "active_content", "content_mismatch", "file_too_large", "forbidden", "invalid_file",
-  "too_many_files", "total_too_large", "type_not_accepted", "unknown_slot",
+/** What goes wrong on the way. Any other code, an application's own too, is of a refusal. */
+const FAILURES = new Set([
+  "chunk_out_of_order", "chunk_too_large", "duplicate_ref", "expired", "invalid_message",
+  "limit_exceeded", "locked", "not_resumable", "not_scanned", "protocol_error", "size_mismatch",
+  "storage_error", "storage_full", "storage_misconfigured", "storage_unavailable", "timeout",
+  "too_many_chunks", "unknown_upload", "unreadable", "upload_failed",
 ]);
 
 const PAUSABLE = new Set(["queued", "uploading"]);
 
 /** Whether the slot did not want the file, as against what went wrong on the way. */
 export function isRefused(upload) {
-  return upload.status === "error" && REFUSALS.has(upload.code);
+  return upload.status === "error" && !FAILURES.has(upload.code);
 }
 
 export function isPaused({ paused, ended }) {

@@ -89,15 +89,20 @@ class Thumbnail {
     }
     const { naturalWidth: width, naturalHeight: height } = this.#image;
     if (width * height <= FEW_PIXELS || AS_THEY_ARE.has(this.#file.type)) return;
-    const small = await this.#thumbnails.turn(() => this.#released ? null : shrunk(this.#file, width, height));
+    const small = await this.#inTurn(() => shrunk(this.#file, width, height));
     this.#show(small);
     if (small) await event(this.#image, "load");
   }
 
   async #loadFrame() {
-    const blob = await this.#thumbnails.turn(() => this.#released ? null : firstFrame(this.#file));
+    const blob = await this.#inTurn(() => firstFrame(this.#file));
     this.#show(blob);
     if (blob) await event(this.#image, "load");
+  }
+
+  /** What `make` resolves to, or null if nobody wants it any more. */
+  #inTurn(make) {
+    return this.#thumbnails.turn(() => this.#released ? null : make());
   }
 
   /** Without a URL, where the page's policy does not let it show one. */
@@ -117,13 +122,13 @@ class Thumbnail {
   }
 }
 
-async function shrunk(file, width, height) {
-  const scale = LONGEST / Math.max(width, height);
-  const bitmap = await createImageBitmap(file, {
-    resizeWidth: Math.max(1, Math.round(width * scale)),
-    resizeHeight: Math.max(1, Math.round(height * scale)),
-    resizeQuality: "medium",
-  });
+/**
+ * Which of the two is the width is known only when the picture was turned upright, which happens
+ * while it is decoded. So only the height is given, and no side gets longer than LONGEST.
+ */
+async function shrunk(file, one, other) {
+  const resizeHeight = Math.ceil(LONGEST * Math.min(one, other) / Math.max(one, other));
+  const bitmap = await createImageBitmap(file, { resizeHeight, resizeQuality: "medium" });
   return await encoded(drawn(bitmap, document.createElement("canvas")));
 }
 
@@ -150,7 +155,9 @@ async function firstFrame(file) {
 function drawn(bitmap, canvas) {
   canvas.width = bitmap.width;
   canvas.height = bitmap.height;
-  canvas.getContext("bitmaprenderer").transferFromImageBitmap(bitmap);
+  // To transfer the bitmap would be cheaper, but Chromium then forgets to turn it.
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  bitmap.close();
   return canvas;
 }
 

@@ -4,6 +4,7 @@ import { fill, gettext, ngettext } from "../texts/catalogue.js";
 import { number, readableSize, readableTime, sizeOf } from "../texts/format.js";
 import { bar, updateBar } from "./card.js";
 import { element, setText, setTextButton, textButton } from "./elements.js";
+import { inputBeside } from "./focus.js";
 import { Pace } from "./pace.js";
 import { isPaused } from "./states.js";
 
@@ -40,9 +41,14 @@ export class Total {
     const sums = summed(counted);
     const left = this.#pace.left(sums);
     setText(this.#text, said(sums, left));
-    this.element.hidden = !counted.length || !(this.#text.textContent || this.#strip.parentNode);
-    this.#updateButtons(counted);
+    this.#hide(!counted.length || !(this.#text.textContent || this.#strip.parentNode));
+    if (counted.length) this.#updateButtons(counted);
     this.#updateBars(counted, sums);
+  }
+
+  #hide(hidden) {
+    if (hidden && this.element.querySelector(":focus")) inputBeside(this.element)?.focus();
+    this.element.hidden = hidden;
   }
 
   #updateButtons(counted) {

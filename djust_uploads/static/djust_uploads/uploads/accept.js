@@ -3,6 +3,7 @@
 import { fill, gettext, ngettext } from "../texts/catalogue.js";
 import { number, readableSize } from "../texts/format.js";
 import { isToShrink } from "./pictures.js";
+import { sizeOf } from "./sizes.js";
 
 // A dropped folder may hold thousands of files that a slot can't take. So many are told of for each
 // reason, and the last of them stands for the others.
@@ -18,10 +19,10 @@ export function sort(files, slot, holds) {
   const left = [];
   const refused = [];
   let free = slot.max_entries - holds.length;
-  let room = (slot.max_total_size ?? Infinity) - sizeOf(holds);
+  let room = (slot.max_total_size ?? Infinity) - together(holds);
   for (const file of files) {
     // How large a picture will be is not known before it was made smaller.
-    const size = isToShrink(file, slot) ? 0 : file.size;
+    const size = isToShrink(file, slot) ? 0 : sizeOf(file);
     const why = refusal(file, slot) ?? (free > 0 && size > room ? noRoom(slot) : null);
     if (why) {
       refused.push({ file, ...why });
@@ -37,7 +38,7 @@ export function sort(files, slot, holds) {
   return { taken, refused: summedUp(refused) };
 }
 
-function sizeOf(uploads) {
+function together(uploads) {
   return uploads.reduce((sum, { size }) => sum + size, 0);
 }
 
@@ -72,7 +73,7 @@ function tooMany({ max_entries: places }, count) {
 
 /** Why `file` can't go into the slot, as {code, message}, or null. `ready` says that it is sent so. */
 export function refusal(file, slot, ready = !isToShrink(file, slot)) {
-  if (ready && file.size > slot.max_file_size) {
+  if (ready && sizeOf(file) > slot.max_file_size) {
     const sentence = gettext("The file is too large: at most {size} are accepted.");
     const message = fill(sentence, { size: readableSize(slot.max_file_size) });
     return { code: "file_too_large", message };

@@ -108,7 +108,7 @@ export class Conversation {
   #resumed(message) {
     const upload = this.#roster.find(message.ref);
     if (!upload) this.#leftovers.resumed(message, this.#wire);
-    if (upload?.status !== "resuming" || upload.transfer) return;
+    if (!upload?.active || upload.transfer) return;
     if (message.status === "resumed") this.#goOn(upload, message);
     else if (message.status === "not_found") this.#startOver(upload);
     else this.#askAgain(upload);

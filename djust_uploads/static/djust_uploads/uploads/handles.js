@@ -42,7 +42,7 @@ export async function heldFile(ref) {
 }
 
 function supported() {
-  return "getAsFileSystemHandle" in DataTransferItem.prototype;
+  return "getAsFileSystemHandle" in (globalThis.DataTransferItem?.prototype ?? {});
 }
 
 /** Resolves to the result, or to undefined where the browser keeps no databases. */

@@ -1,6 +1,6 @@
 // Pictures that are made smaller before they are sent.
 
-import { shrink } from "./shrinking.js";
+import { WORKER, shrink } from "./shrinking.js";
 
 const TYPES = new Set(["image/jpeg", "image/png", "image/webp"]);
 
@@ -35,7 +35,8 @@ let worker = null;
 /** In a thread of its own, so that the page goes on. */
 async function viaWorker(file, longest) {
   try {
-    worker ??= new Worker(new URL("./shrinking.js", import.meta.url), { type: "module" });
+    const url = new URL("./shrinking.js", import.meta.url);
+    worker ??= new Worker(url, { type: "module", name: WORKER });
     return await answer(worker, { file, longest });
   } catch {
     // For example, static files come from another host, which a worker may not.

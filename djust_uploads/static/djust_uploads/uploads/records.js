@@ -29,7 +29,7 @@ export class Records {
   keep(upload, status) {
     const { ref, uploadName, size, file } = upload;
     write(this.#records, PREFIX + ref, {
-      path: location.pathname,
+      path: path(),
       ...fingerprint(file),
       ...this.get(ref),
       ref,
@@ -40,7 +40,8 @@ export class Records {
     });
     if (status === "uploading") keepHandle(ref, file);
     else forgetHandle(ref);
-    if (this.#keys().length > MOST) this.#sweep();
+    // Counting ours among all of them takes longer.
+    if (!(this.#records.length <= MOST) && this.#keys().length > MOST) this.#sweep();
   }
 
   get(ref) {
@@ -54,6 +55,8 @@ export class Records {
   }
 
   forget(ref) {
+    // Most uploads have no record, and what follows takes a while.
+    if (!this.#records[PREFIX + ref]) return;
     delete this.#records[PREFIX + ref];
     forgetHandle(ref);
   }
@@ -66,7 +69,10 @@ export class Records {
     const print = fingerprint(file);
     const matches = ({ ref, ...record }) => record.uploadName === uploadName
       && record.status === "uploading" && !isTaken(ref) && same(record, print);
-    return this.#here().filter(matches).at(-1);
+    // Of a thousand records, only those with this name are parsed.
+    const name = JSON.stringify(file.name);
+    const keys = this.#keys().filter((key) => this.#records[key]?.includes(name));
+    return this.#parsed(keys).filter(isHere).filter(matches).at(-1);
   }
 
   /** Those that were cancelled on this page, and perhaps without the server's knowing it. */
@@ -85,8 +91,8 @@ export class Records {
    */
   takeLeft(uploadNames) {
     const left = this.#left().map((ref) => this.get(ref)).filter(Boolean);
-    const taken = left.filter(({ path, uploadName }) => {
-      return path === location.pathname && uploadNames.includes(uploadName);
+    const taken = left.filter(({ path: here, uploadName }) => {
+      return here === path() && uploadNames.includes(uploadName);
     });
     this.#setLeft(left.filter((record) => !taken.includes(record)).map(({ ref }) => ref));
     return taken.filter(({ status }) => status !== "cancelled");
@@ -101,12 +107,16 @@ export class Records {
   }
 
   #here() {
-    return this.#all().filter(({ path }) => path === location.pathname);
+    return this.#all().filter(isHere);
   }
 
   /** The oldest first. */
   #all() {
-    return this.#keys().map((key) => this.#record(key)).sort((one, other) => one.at - other.at);
+    return this.#parsed(this.#keys());
+  }
+
+  #parsed(keys) {
+    return keys.map((key) => this.#record(key)).sort((one, other) => one.at - other.at);
   }
 
   #keys() {
@@ -161,8 +171,17 @@ function parsed(text) {
 /** The browser's, or an object that is used the same way where it is forbidden. */
 function storage(name) {
   try {
-    return window[name] ?? {};
+    return globalThis[name] ?? {};
   } catch {
     return {};
   }
+}
+
+function isHere(record) {
+  return record.path === path();
+}
+
+/** The page that has the uploads; nobody else goes on with them. */
+function path() {
+  return globalThis.location?.pathname ?? "";
 }

@@ -1,5 +1,6 @@
 // One file's bytes on their way to the server. Knows neither the page nor the other files.
 
+import { sizeOf } from "./sizes.js";
 import { blobFrame, chunkFrame, completeFrame } from "../wire/frames.js";
 import { Pace } from "../wire/pace.js";
 
@@ -10,6 +11,10 @@ const LEAST_BLOB = 128 * 1024;
 // Bytes to read at once where the page has to do it.
 const MOST_READ = 1024 * 1024;
 
+// Milliseconds between two looks at whether the file can still be read: each takes as long as a
+// frame does on a fast link.
+const CHECK_INTERVAL = 250;
+
 /**
  * Sends `file` over `line` as far as the server's limit allows, and then says that it is complete.
  *
@@ -19,6 +24,7 @@ const MOST_READ = 1024 * 1024;
 export class Transfer {
   #line;
   #file;
+  #size;
   #lessons;
   #ref;
   #chunkSize;
@@ -27,6 +33,7 @@ export class Transfer {
   #index;
   #limit;
   #pace;
+  #checkedAt = -Infinity;
   #paused = false;
   #stopped = false;
   #wake = () => {};
@@ -35,6 +42,7 @@ export class Transfer {
   constructor(line, file, lessons, answer) {
     this.#line = line;
     this.#file = file;
+    this.#size = sizeOf(file);
     this.#lessons = lessons;
     this.#ref = answer.ref;
     this.#limit = answer.limit;
@@ -69,18 +77,18 @@ export class Transfer {
 
   /** Resolves when all is sent or stop() was called; rejects when the file can't be read. */
   async send() {
-    while (this.#position < this.#file.size && await this.#mayGoOn()) {
+    while (this.#position < this.#size && await this.#mayGoOn()) {
       const data = await this.#read(this.#frameSize());
       // Meanwhile the user may have paused or cancelled it.
       if (await this.#mayGoOn()) this.#sendFrame(data);
     }
-    while (this.#mustWait(this.#file.size)) await this.#woken();
+    while (this.#mustWait(this.#size)) await this.#woken();
     if (!this.#stopped) this.#line.send(completeFrame(this.#ref));
   }
 
   /** Resolves when the next frame may be sent: to false, if there is none any more. */
   async #mayGoOn() {
-    const next = Math.min(this.#position + this.#chunkSize, this.#file.size);
+    const next = Math.min(this.#position + this.#chunkSize, this.#size);
     do {
       while (this.#mustWait(next)) await this.#woken();
       if (!this.#stopped) await this.#line.drained();
@@ -105,7 +113,7 @@ export class Transfer {
       maxFrameSize,
       blobs ? Infinity : MOST_READ,
     );
-    const left = this.#file.size - this.#position;
+    const left = this.#size - this.#position;
     const allowed = this.#limit - this.#position;
     if (left <= Math.min(most, allowed)) return left;
     const chunks = Math.floor(Math.min(most, allowed) / this.#chunkSize);
@@ -114,12 +122,23 @@ export class Transfer {
 
   /** The next part of the file: its bytes, or a Blob of which is known that it can be read. */
   async #read(size) {
-    const slice = this.#file.slice(this.#position, this.#position + size);
-    const readByBrowser = this.#lessons.blobs && size >= LEAST_BLOB;
-    // A file that was changed or deleted since it was chosen can't be read. The browser would give
-    // up the whole connection when it finds that out.
-    const bytes = await (readByBrowser ? slice.slice(0, 1) : slice).arrayBuffer();
-    return readByBrowser ? slice : new Uint8Array(bytes);
+    // A slice costs as much as reading a small file.
+    const whole = size === this.#size;
+    const slice = whole ? this.#file : this.#file.slice(this.#position, this.#position + size);
+    if (!this.#lessons.blobs || size < LEAST_BLOB) return new Uint8Array(await slice.arrayBuffer());
+    await this.#check(slice);
+    return slice;
+  }
+
+  /**
+   * A file that was changed or deleted since it was chosen can't be read, and the browser would give
+   * up the whole connection when it finds that out. Rejects if so.
+   */
+  async #check(slice) {
+    const now = performance.now();
+    if (now < this.#checkedAt + CHECK_INTERVAL) return;
+    this.#checkedAt = now;
+    await slice.slice(0, 1).arrayBuffer();
   }
 
   #sendFrame(data) {

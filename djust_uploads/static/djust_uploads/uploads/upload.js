@@ -1,5 +1,6 @@
 // One file of a page and where it stands. No DOM, no socket.
 
+import { sizeOf } from "./sizes.js";
 import { Speed, secondsFor } from "./speed.js";
 import { newRef } from "../wire/frames.js";
 
@@ -55,7 +56,7 @@ export class Upload {
     this.uploadName = uploadName;
     this.file = file;
     this.name = file.name;
-    this.size = file.size;
+    this.size = sizeOf(file);
   }
 
   /** What a page that is gone had begun; without its file if that is `null`. */
@@ -129,7 +130,7 @@ export class Upload {
   /** Send this file in place of the one that was chosen. */
   become(file) {
     this.file = file;
-    this.size = file.size;
+    this.size = sizeOf(file);
     this.prepared = true;
   }
 

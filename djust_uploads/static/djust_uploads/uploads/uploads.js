@@ -2,6 +2,7 @@
 
 import { gettext } from "../texts/catalogue.js";
 import { refusal, sort } from "./accept.js";
+import { hasPlace } from "./concurrency.js";
 import { Conversation } from "./conversation.js";
 import { Leftovers } from "./leftovers.js";
 import { isToShrink, shrunk } from "./pictures.js";
@@ -10,14 +11,6 @@ import { Roster } from "./roster.js";
 import { secondsFor } from "./speed.js";
 import { Upload } from "./upload.js";
 import { Lessons } from "../wire/pace.js";
-
-// Files on their way at once; more would only share the same link.
-const CONCURRENCY = 3;
-
-// Of small files more are on their way, so that none waits for what the server says of the others:
-// so many, and so many bytes together.
-const MOST_AT_ONCE = 100;
-const SMALL_TOGETHER = 4 * 1024 * 1024;
 
 // What the user can pause. Of what the server is asked about, nobody knows where it stands.
 const PAUSABLE = new Set(["uploading", "queued", "waiting"]);
@@ -116,6 +109,7 @@ export class Uploads extends EventTarget {
       this.#roster.add(upload);
       this.#admitWaiting();
     }
+    this.#roster.changed(); // of the others, the user is asked for their files
   }
 
   #leaveView() {
@@ -291,10 +285,18 @@ export class Uploads extends EventTarget {
     const failed = new Set(all().filter((upload) => upload.error));
     for (;;) {
       uploadNames.forEach((name) => this.start(name));
-      if (all().every((upload) => upload.ended)) break;
-      await new Promise((resolve) => this.addEventListener("change", resolve, { once: true }));
+      const unfinished = all().find((upload) => !upload.ended);
+      if (!unfinished) break;
+      // Of thousands of files, only this one is looked at with every change.
+      await this.#until(() => unfinished.ended || !this.#roster.has(unfinished));
     }
     return all().every((upload) => !upload.error || failed.has(upload));
+  }
+
+  async #until(condition) {
+    while (!condition()) {
+      await new Promise((resolve) => this.addEventListener("change", resolve, { once: true }));
+    }
   }
 
   // Which file is looked at, and begun, when
@@ -335,21 +337,15 @@ export class Uploads extends EventTarget {
     if (!this.#ready || !this.#conversation.open) return;
     for (;;) {
       const upload = this.#roster.first("queued");
-      if (!upload || !this.#hasPlace(upload)) return;
-      this.#begin(upload);
+      const slot = this.slots[upload?.uploadName];
+      if (!upload || !hasPlace(upload, slot, this.#active())) return;
+      this.#begin(upload, slot);
     }
   }
 
-  #hasPlace({ uploadName, size }) {
-    const active = this.#active();
-    if (active.length < CONCURRENCY) return true;
-    if (!this.slots[uploadName]?.early_limit || active.length >= MOST_AT_ONCE) return false;
-    return active.reduce((sum, upload) => sum + upload.size, size) <= SMALL_TOGETHER;
-  }
-
-  #begin(upload) {
-    const slot = this.slots[upload.uploadName];
-    const record = slot?.resumable === true && this.#records.match(upload, (ref) => this.#roster.find(ref));
+  #begin(upload, slot) {
+    const isTaken = (ref) => this.#roster.find(ref);
+    const record = slot?.resumable === true && this.#records.match(upload, isTaken);
     if (record) {
       upload.resumeAs(record.ref);
       this.#conversation.resume(upload);

@@ -2,7 +2,7 @@
 
 // Where it said "offline" while the page was being loaded, it knows nothing: the server may be on
 // this machine.
-const trusted = navigator.onLine;
+const trusted = globalThis.navigator?.onLine;
 
 /** Whether there is no network, so that connecting can only fail. */
 export function offline() {

@@ -3,6 +3,9 @@
 // Milliseconds of the way to the server that a frame may take: what comes behind it waits so long.
 const FRAME_TIME = 20;
 
+// What is kept of the rate when less arrived in a FRAME_TIME: one late message is no slow link.
+const KEPT = 0.9;
+
 /** Follows one upload: the limit that the server tells says how fast its bytes arrive there. */
 export class Pace {
   #limit;
@@ -16,8 +19,9 @@ export class Pace {
   /** The server has told a new limit. */
   heard(limit) {
     const now = performance.now();
-    const passed = Math.max(1, now - this.#at);
-    this.#rate = (limit - this.#limit) / passed;
+    const passed = now - this.#at;
+    const rate = (limit - this.#limit) / Math.max(FRAME_TIME, passed);
+    this.#rate = Math.max(rate, passed < FRAME_TIME ? this.#rate : KEPT * this.#rate);
     if (passed < FRAME_TIME) return;
     this.#at = now;
     this.#limit = limit;

@@ -54,13 +54,13 @@ export class Wire {
 }
 
 /** What the server is told of a file. */
-export function described({ ref, uploadName, file, resumable }) {
+export function described({ ref, uploadName, file, size, resumable }) {
   return {
     upload_name: uploadName,
     ref,
     client_name: file.name,
     client_type: file.type,
-    client_size: file.size,
+    client_size: size,
     client_relative_path: file.webkitRelativePath || file.relativePath || "",
     resumable,
   };

@@ -1,0 +1,67 @@
+"""The core path in a second engine: Firefox uploads a file, is cut off, goes on, and stores it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+import pytest_asyncio
+
+from tests.browser.chromium import sha256
+from tests.support import npm
+from tests.support.link import Link
+from tests.support.servers import ROOT, serve
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MB = 1_000_000
+SIZE = 30 * MB
+
+
+def firefox() -> str:
+    path = shutil.which("firefox-esr") or shutil.which("firefox")
+    if not path:
+        raise RuntimeError("No Firefox: run 'make firefox', or 'apt-get install firefox-esr'.")
+    return path
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=["channels", "djust"])
+async def link(request, tmp_path_factory):
+    """A network to the example project of a host."""
+    directory = tmp_path_factory.mktemp(request.param)
+    with serve(
+        f"site_{request.param}.asgi:application",
+        directory / "uploads",
+        cwd=ROOT / "examples" / f"{request.param}_site",
+        MEDIA_DIRECTORY=str(directory / "media"),
+        STATE_DIRECTORY=str(directory / "state"),
+    ) as server:
+        async with Link([server.port], rate=20 * MB) as link:
+            yield link
+
+
+@pytest.fixture(scope="module")
+def movie(tmp_path_factory):
+    path = tmp_path_factory.mktemp("movie") / "movie.bin"
+    path.write_bytes(os.urandom(SIZE))
+    return path
+
+
+async def test_a_file_arrives_though_the_connection_is_lost(link, movie):
+    # The page itself comes over the network, too; this is somewhere in the file.
+    link.reset_after(SIZE // 2)
+    command = npm.script("firefox.mjs", firefox(), f"http://127.0.0.1:{link.port}/files/", movie)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    told = json.loads(output)
+    assert told["sha256"] == sha256(movie)
+    # Firefox itself reports the connection that we cut.
+    assert [error for error in told["errors"] if "was interrupted" not in error] == []
+    assert told["sent"]["blobs"] > 0, "the browser reads the file itself"

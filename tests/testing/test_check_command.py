@@ -1,0 +1,67 @@
+"""``python -m djust_uploads.testing check``: the contract without a test file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from djust_uploads.testing.__main__ import main
+
+WRONG = """
+from djust_uploads import MemorySink
+
+class Forgetful(MemorySink):
+    async def sweep(self, older_than, *, dry_run=False):
+        return None
+"""
+
+
+def check(*arguments, cwd):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    return subprocess.run(
+        [sys.executable, "-m", "djust_uploads.testing", "check", *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_right_sink_passes_with_its_options(tmp_path):
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    sink = "djust_uploads.sinks.TemporaryFileSink"
+    only = "test_size or test_resume_twice or sweep"
+    done = check(sink, f"directory={uploads}", "permissions=416", "-k", only, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "TestTemporaryFileSink::test_resume_twice_from_one_checkpoint PASSED" in done.stdout
+    assert list(uploads.iterdir()) == []
+
+
+def test_a_wrong_sink_fails_with_a_sentence(tmp_path):
+    (tmp_path / "mine.py").write_text(WRONG)
+    done = check("mine.Forgetful", "-k", "test_size", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "must return a list of names. Got: None" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["djust_uploads.sinks.NoSuchSink"], "NoSuchSink"),
+        (["djust_uploads.sinks.TemporaryFileSink", "directory"], "write name=value"),
+        (["djust_uploads.sinks.TemporaryFileSink", "folder=x"], "unexpected keyword argument"),
+        (["djust_uploads.sinks.TemporaryFileSink", 'permissions="x"'], "must be mode bits"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["check", *arguments])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
