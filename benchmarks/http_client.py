@@ -79,11 +79,18 @@ class Connection:
         first, *lines = head.decode("latin-1").split("\r\n")
         pairs = (line.partition(":") for line in lines)
         headers = {name.lower(): value.strip() for name, _, value in pairs}
+        self._drop_body(headers)
+        return Answer(int(first.split()[1]), headers)
+
+    def _drop_body(self, headers: dict[str, str]) -> None:
+        """The body of the one answer that is on its way."""
+        if "chunked" in headers.get("transfer-encoding", ""):
+            while not self._received.endswith(b"0\r\n\r\n"):
+                self._receive()
         size = int(headers.get("content-length", 0))
         while len(self._received) < size:
             self._receive()
-        del self._received[:size]
-        return Answer(int(first.split()[1]), headers)
+        self._received.clear()
 
     def _receive(self) -> None:
         data = self._socket.recv(65536)

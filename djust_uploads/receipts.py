@@ -276,7 +276,10 @@ async def _taken(manager: UploadManager, receipt: Receipt) -> Transfer:
     while not transfer.is_complete:
         if transfer.entry.restored and not transfer.entry.all_received:
             raise NotComplete(f"{transfer.entry!r} is on its way")
-        if error := transfer.client.stopped:
+        if isinstance(error := transfer.client.stopped, UploadLocked):
+            # Another process has taken it meanwhile.
+            raise error
+        if error:
             raise ReceiptExpired(str(error)) from error
         await changed.wait()
         changed.clear()

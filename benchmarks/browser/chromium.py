@@ -38,14 +38,11 @@ class Tab:
 
     def __init__(self, browser: Browser, url: str) -> None:
         self._context = browser.new_context()
-        before = {process["id"] for process in _renderers(browser)}
         self._browser = browser
         self._page: Page = self._context.new_page()
         self._page.goto(url, wait_until="load")
         self._session: CDPSession = self._context.new_cdp_session(self._page)
         self._session.send("Performance.enable")
-        new = [process for process in _renderers(browser) if process["id"] not in before]
-        self._renderer = psutil.Process(new[-1]["id"])
         self._page.wait_for_selector("input[type=file]", state="attached")
         # Modules and sockets are there.
         self._page.wait_for_timeout(500)
@@ -57,7 +54,7 @@ class Tab:
         """Choose the files, wait until all are there, and return what :class:`.figures.PageFigures`
         knows."""
         idle = self._heap()
-        before, peak = self._metrics(), 0
+        before, renderers = self._metrics(), _Renderers(self._browser)
         self._choose(files)
         while not (measured := self._measured()).get("end"):
             if failed := measured.get("failed"):
@@ -66,7 +63,7 @@ class Tab:
                 # Not all pages get to the end. This one is no faster than that.
                 measured["end"] = measured["start"] + 1000 * TIMEOUT
                 break
-            peak = max(peak, self._renderer.memory_info().rss)
+            renderers.look()
             self._probe()
             time.sleep(PROBE_INTERVAL)
         after = self._metrics()
@@ -76,7 +73,7 @@ class Tab:
             "thread": after["TaskDuration"] - before["TaskDuration"],
             "longest_task": measured["longest"] / 1000,
             "heap": max(0, self._heap() - idle),
-            "tab": peak,
+            "tab": renderers.busiest(),
             "slowest_input": max(measured["inputs"], default=0) / 1000,
             "slowest_answer": max(measured["answers"], default=0) / 1000 or None,
         }
@@ -112,8 +109,28 @@ class Tab:
         return self._metrics()["JSHeapUsedSize"]
 
 
-def _renderers(browser: Browser) -> list[dict[str, Any]]:
-    session = browser.new_browser_cdp_session()
-    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
-    session.detach()
-    return [process for process in processes if process["type"] == "renderer"]
+class _Renderers:
+    """The memory of Chromium's page processes. The protocol does not tell whose each one is."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._before = self._cpu()
+        self._peaks: dict[int, int] = {}
+
+    def look(self) -> None:
+        for pid in self._cpu():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                rss = psutil.Process(pid).memory_info().rss
+                self._peaks[pid] = max(rss, self._peaks.get(pid, 0))
+
+    def busiest(self) -> int:
+        """Return the most bytes of the process that has worked most since the beginning."""
+        self.look()
+        spent = {pid: cpu - self._before.get(pid, 0) for pid, cpu in self._cpu().items()}
+        return self._peaks[max(spent, key=lambda pid: spent[pid])]
+
+    def _cpu(self) -> dict[int, float]:
+        session = self._browser.new_browser_cdp_session()
+        processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
+        session.detach()
+        return {one["id"]: one["cpuTime"] for one in processes if one["type"] == "renderer"}

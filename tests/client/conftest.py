@@ -17,10 +17,11 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
         yield endpoint
 
 
-@pytest.fixture(scope="session")
-def another_author_s(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """@tus/server. On Node 20, a connection that breaks in the middle can end its process."""
-    with endpoints.another_author_s(tmp_path_factory.mktemp("other")) as endpoint:
+@pytest.fixture
+def another_author_s(tmp_path: Path) -> Iterator[Endpoint]:
+    """@tus/server, a new process for each test: on Node 20, a client that closes its connection can
+    end it."""
+    with endpoints.another_author_s(tmp_path / "other") as endpoint:
         yield endpoint
 
 

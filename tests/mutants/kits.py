@@ -97,6 +97,7 @@ class TestStorageSink(Kit):
 
 
 class TestSpoolingStorageSink(TestStorageSink):
+    max_buffered = 2 * 1024 * 1024
     spool = True
     store_error = SinkError
 

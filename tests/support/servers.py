@@ -129,7 +129,9 @@ def command(server: str, application: str, port: int) -> list[str]:
         options = ["--port", str(port), "--ws-per-message-deflate", "false", "--lifespan", "off"]
         return [sys.executable, "-m", "uvicorn", application, *options, "--log-level", "warning"]
     if server == "hypercorn":
-        return [sys.executable, "-m", "hypercorn", "-b", f"127.0.0.1:{port}", application]
+        # Without workers it serves in the process that we measure.
+        options = ["-b", f"127.0.0.1:{port}", "--workers", "0"]
+        return [sys.executable, "-m", "hypercorn", *options, application]
     return [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), application]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -154,12 +155,15 @@ class Resources(SinkTests):
         most = self._most_buffered
         size = most + 4 * self.part_size
         writer = await self._open(sink, size)
-        # A length with which no sum of chunks is just a part.
-        chunk = bytearray(data_of(CHUNK_SIZE - 1))
-        for written in range(0, size, len(chunk)):
+        written = 0
+        # Shorter and longer than a part, and never just a part.
+        for length in itertools.cycle([CHUNK_SIZE - 1, self.part_size + 1]):
             # Each chunk is another object, or they would be one buffer.
-            await self._write(writer, [bytes(chunk[: size - written])], written)
-        written = size
+            chunk = bytes(min(length, size - written))
+            await self._write(writer, [chunk], written)
+            written += len(chunk)
+            if written == size:
+                break
         # What is in the store is no memory of the writer, though the store may be in this process.
         missing = written - writer.offset
         held = min(missing, bytes_held(writer, beside=sink))
