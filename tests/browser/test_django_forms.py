@@ -3,6 +3,7 @@ it. The rows, the bytes and the errors are the same."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sqlite3
@@ -10,7 +11,7 @@ import sqlite3
 import pytest
 import pytest_asyncio
 
-from tests.browser.chromium import sha256, trace
+from tests.browser.chromium import sha256, trace, until
 from tests.support.servers import serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -149,3 +150,112 @@ async def test_several_files(page, context, server, files):
     assert [name for name, _, _ in saved] == names
     for name, path, _ in saved:
         assert sha256(server.media / path) == sha256(files / name)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def script(browser):
+    context = await browser.new_context()
+    await trace(context)
+    yield context
+    await context.close()
+
+
+async def test_two_tabs_have_files_of_their_own(script, server, files):
+    tabs = [await script.new_page() for _ in range(2)]
+    saved = []
+    for tab in tabs:
+        await tab.goto(server.http("/documents/"))
+        await tab.set_input_files("[name=file]", files / "photo0.png")
+    for tab in tabs:
+        await tab.fill("[name=title]", "a")
+        await save(tab)
+        pk = int(re.search(r"/documents/(\d+)/", tab.url)[1])
+        saved.append(stored(server, "document", pk)[1])
+    assert len(set(saved)) == 2
+    for name in saved:
+        assert sha256(server.media / name) == sha256(files / "photo0.png")
+
+
+async def test_an_interruption_and_a_reload(script, server, files):
+    page = await script.new_page()
+    sent = []
+
+    async def cut(route):
+        # Of the first attempt, the server sees nothing.
+        sent.append(route.request.headers["upload-offset"])
+        await (route.abort() if len(sent) == 1 else route.continue_())
+
+    await page.route("**/uploads/**", lambda route: route.continue_())
+    await page.route(
+        "**/uploads/**",
+        lambda route: cut(route) if route.request.method == "PATCH" else route.fallback(),
+    )
+    await page.goto(server.http("/documents/"))
+    await page.set_input_files("[name=file]", files / "photo0.png")
+    await page.wait_for_selector("[data-state=done]")
+    assert sent == ["0", "0"]
+    # The tab is reloaded while the next file is on its way. It goes on when it is chosen again.
+    created = []
+    page.on("request", lambda r: created.append(r.url) if r.method == "POST" else None)
+    await page.unroute("**/uploads/**")
+    await page.route(
+        "**/uploads/**",
+        lambda route: route.abort() if route.request.method == "PATCH" else route.continue_(),
+    )
+    await page.set_input_files("[name=file]", files / "photo1.png")
+    await page.wait_for_selector("progress")
+    await until(lambda: len(created) == 1)
+    await asyncio.sleep(0.5)
+    await page.reload()
+    await page.unroute("**/uploads/**")
+    await page.set_input_files("[name=file]", files / "photo1.png")
+    await page.fill("[name=title]", "a")
+    await save(page)
+    uploads = [url for url in created if "/uploads/" in url]
+    assert len(uploads) == 1
+    pk = int(re.search(r"/documents/(\d+)/", page.url)[1])
+    name = stored(server, "document", pk)[1]
+    assert sha256(server.media / name) == sha256(files / "photo1.png")
+
+
+async def test_without_the_endpoint(script, server, files):
+    """The file is posted with the form, as if there were no JavaScript."""
+    page = await script.new_page()
+    await page.route("**/uploads/**", lambda route: route.fulfill(status=404, body="not here"))
+    await page.goto(server.http("/documents/"))
+    await page.set_input_files("[name=file]", files / "photo2.png")
+    await page.fill("[name=title]", "a")
+    await save(page)
+    pk = int(re.search(r"/documents/(\d+)/", page.url)[1])
+    name = stored(server, "document", pk)[1]
+    assert sha256(server.media / name) == sha256(files / "photo2.png")
+
+
+async def test_the_admin_by_keyboard(script, server, files):
+    page = await script.new_page()
+    await page.goto(server.http("/admin/login/?next=/admin/tests/document/add/"))
+    await page.fill("[name=username]", "admin")
+    await page.fill("[name=password]", "admin")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("[name=file]")
+    await page.focus("[name=file]")
+    async with page.expect_file_chooser() as chooser:
+        await page.keyboard.press("Enter")
+    await (await chooser.value).set_files(files / "photo0.png")
+    await page.wait_for_selector("[data-state=done]")
+    await page.focus("[name=file]")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.ariaLabel") == "Remove photo0.png"
+    await page.keyboard.press("Enter")
+    assert await page.locator("[data-state=done]").count() == 0
+    # The focus is not lost.
+    assert await page.evaluate("document.activeElement.name") == "file"
+    # A row that a script adds sends its file as well.
+    await page.click(".add-row a")
+    await page.set_input_files("[name=attachment_set-1-file]", files / "photo1.png")
+    await page.wait_for_selector("[data-state=done]")
+    await page.click("[name=_continue]")
+    await page.wait_for_selector(".success")
+    names = await page.locator("p.file-upload a").all_inner_texts()
+    assert [name.split("/")[0] for name in names] == ["attachments"]
+    assert sha256(server.media / names[0]) == sha256(files / "photo1.png")

@@ -22,6 +22,7 @@ from djust_uploads import Validator
 from djust_uploads.doors.forms.names import field_of, slot_name
 from djust_uploads.doors.forms.widgets import Submission, UploadWidget
 from djust_uploads.exceptions import InvalidSink, InvalidSlot, SinkFull, UnknownSlot
+from djust_uploads.flow import bridge
 from djust_uploads.forms import AdminUploadWidget, FormFile, UploadField, UploadImageField
 from djust_uploads.signals import upload_completed
 from djust_uploads.sinks import MemorySink, S3Sink, StorageSink
@@ -227,7 +228,7 @@ class TestInPlace:
     def stored(self, request, tmp_path):
         if request.param == "files":
             with override_settings(MEDIA_ROOT=str(tmp_path)):
-                yield StorageSink("default", upload_to="films/"), None
+                yield StorageSink("default", upload_to="films/")
             return
         store = request.getfixturevalue("moto_store")
         empty(store)
@@ -241,13 +242,14 @@ class TestInPlace:
         }
         backend = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
         with override_settings(STORAGES={"default": backend}):
-            yield S3Sink("media", "films/", **store.options), store
+            sink = S3Sink("media", "films/", **store.options)
+            yield sink
+            # The uploads of this process, and so the sink's connections, live on one loop.
+            bridge.run(sink.aclose)
 
     def test_saved_to_a_model(self, tables, stored):
-        sink, _ = stored
-
         class Form(forms.ModelForm):
-            file = UploadField(sink=sink)
+            file = UploadField(sink=stored)
 
             class Meta:
                 model = Document

@@ -275,10 +275,6 @@ class UploadField(forms.FileField):
             bridge.run(held.consume)
         return FormFile(held)
 
-    def to_python(self, data: Any) -> Any:
-        """Return a file. Raises ``ValidationError`` for an empty file and for a long name."""
-        return super().to_python(data)
-
     # What Django's forms ask
 
     def bound_data(self, data: Any, initial: Any) -> Any:

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import sync_to_async
 from django.db import connections, router, transaction
 
 from ... import receipts
@@ -100,7 +101,7 @@ class Held:
         if self.removed:
             await self.discard()
         elif saved and saved.rolled_back:
-            await bridge_to_thread(saved.undo)
+            await sync_to_async(saved.undo, thread_sensitive=False)()
             await self.release()
         elif saved or (answered and not self.shown and self._is_valid and not self._postponed):
             await self._consume_after()
@@ -147,13 +148,6 @@ class Saved:
         """Delete the copy in the model's storage. Blocks."""
         if not self.in_place:
             self._storage.delete(self._name)
-
-
-async def bridge_to_thread(function: Callable[[], None]) -> None:
-    """Call a function that blocks in a thread."""
-    from asgiref.sync import sync_to_async
-
-    await sync_to_async(function, thread_sensitive=False)()
 
 
 def hold(receipt: str, scope: Mapping[str, Any], slot: UploadSlot) -> Held:

@@ -24,7 +24,6 @@ TEXTS: dict[str, Any] = {
     "uploading": _("{name}: uploading"),
     "done": _("{name}: uploaded"),
     "failed": _("The upload failed. Please try again."),
-    "waiting": _("The form is sent when all files have arrived."),
 }
 
 
