@@ -12,6 +12,13 @@ from django.urls import path, re_path
 from djust_uploads import MemorySink, UploadEndpoint, UploadMixin, checks
 from djust_uploads.conf import sinks
 from djust_uploads.content import sniffing
+from djust_uploads.forms import UploadField
+
+
+@pytest.fixture(autouse=True)
+def no_form_has_upload_fields(monkeypatch):
+    """Other tests of this process may have declared some. tests/forms tests their checks."""
+    monkeypatch.setattr(UploadField, "declared", False)
 
 
 def found() -> list[str]:

@@ -7,7 +7,7 @@ know the name, and nobody can make us import anything else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
 from django.core.signing import BadSignature, Signer
@@ -18,9 +18,18 @@ from ...exceptions import UnknownSlot
 if TYPE_CHECKING:
     from django.forms import BaseForm
 
-    from .fields import UploadField
+    from ...slots.slot import UploadSlot
 
 _signer_salt = "djust_uploads.forms"
+
+
+class HasSlot(Protocol):
+    """What a field must have. An :class:`~djust_uploads.forms.UploadField` has it."""
+
+    @property
+    def slot(self) -> UploadSlot:
+        """The slot of the field."""
+
 
 #: Fields of this process that have no path to import, for example of a form class that a function
 #: creates. Other processes do not find them, and their pages post the files with the form.
@@ -32,7 +41,7 @@ def slot_name(path: str) -> str:
     return Signer(salt=_signer_salt).sign(path)
 
 
-def path_of(form: BaseForm, name: str, field: UploadField) -> str:
+def path_of(form: BaseForm, name: str, field: HasSlot) -> str:
     """Return the path of a form's field.
 
     That is the path of the class that declares the field, which a class that a factory made from it
@@ -49,7 +58,7 @@ def path_of(form: BaseForm, name: str, field: UploadField) -> str:
     return path
 
 
-def field_of(slot: str) -> UploadField:
+def field_of(slot: str) -> HasSlot:
     """Return the field of a slot. Raises :class:`UnknownSlot` for a name that we did not sign, and
     for a field that does not exist any more."""
     try:
@@ -62,7 +71,7 @@ def field_of(slot: str) -> UploadField:
     return field
 
 
-def _imported(path: str) -> UploadField | None:
+def _imported(path: str) -> HasSlot | None:
     """Return the field of a form's or an admin's class, or ``None`` if it can't be imported."""
     owner, _, name = path.rpartition(".")
     owner, _, model = owner.partition(":")
@@ -72,6 +81,7 @@ def _imported(path: str) -> UploadField | None:
         return None
     if model:
         uploads = getattr(found, "upload_field_of", None)
-        return uploads(model, name) if uploads else None
-    field: UploadField | None = getattr(found, "declared_fields", {}).get(name)
+        of_admin: HasSlot | None = uploads(model, name) if uploads else None
+        return of_admin
+    field: HasSlot | None = getattr(found, "declared_fields", {}).get(name)
     return field
