@@ -87,7 +87,7 @@ class InvalidMessage(ProtocolError):
 
 class UnknownSlot(ProtocolError):
     code = "unknown_slot"
-    message = _("This page does not take files here. Please reload it.")
+    message: str | Promise = _("This page does not take files here. Please reload it.")
 
 
 class UnknownUpload(ProtocolError):
@@ -106,7 +106,7 @@ class WrongOffset(ProtocolError):
     """The client wants to go on at another byte than the next one. The upload goes on."""
 
     code = "wrong_offset"
-    message = _("The upload was interrupted. Please try again.")
+    message: str | Promise = _("The upload was interrupted. Please try again.")
 
 
 class ChunkTooLarge(ProtocolError):
@@ -121,135 +121,143 @@ class LimitExceeded(ProtocolError):
     """The client sends more than its limit allows, and the server cannot slow it down."""
 
     code = "limit_exceeded"
-    message = _("The file came faster than it could be stored. Please try again later.")
+    message: str | Promise = _(
+        "The file came faster than it could be stored. Please try again later."
+    )
 
 
 class SizeMismatch(ProtocolError):
     code = "size_mismatch"
-    message = _("The file changed while it was uploaded. Please choose it again.")
+    message: str | Promise = _("The file changed while it was uploaded. Please choose it again.")
 
 
 class DigestMismatch(ProtocolError):
     """The bytes are not those of which the client sent a checksum or a digest."""
 
     code = "digest_mismatch"
-    message = _("The file was damaged on its way. Please try again.")
+    message: str | Promise = _("The file was damaged on its way. Please try again.")
 
 
 class Forbidden(UploadError):
     code = "forbidden"
-    message = _("You are not allowed to upload files here.")
+    message: str | Promise = _("You are not allowed to upload files here.")
 
 
 class Unauthenticated(UploadError):
     """A request needs a token, or another one than it has. The upload waits."""
 
     code = "unauthenticated"
-    message = _("Please log in again.")
+    message: str | Promise = _("Please log in again.")
 
 
 class ValidationFailed(UploadError):
     """A file is refused. Raise this, or a subclass, in a :class:`~djust_uploads.Validator`."""
 
     code = "invalid_file"
-    message = _("This file is not accepted.")
+    message: str | Promise = _("This file is not accepted.")
 
 
 class FileTooLarge(ValidationFailed):
     code = "file_too_large"
-    message = _("The file is too large.")
+    message: str | Promise = _("The file is too large.")
 
 
 class TooManyFiles(ValidationFailed):
     code = "too_many_files"
-    message = _("Too many files. Remove one before you add another.")
+    message: str | Promise = _("Too many files. Remove one before you add another.")
 
 
 class TooFewFiles(ValidationFailed):
     """``consume_uploaded_entries()`` was called before ``min_entries`` files were complete."""
 
     code = "too_few_files"
-    message = _("There are not enough files yet. Please add more.")
+    message: str | Promise = _("There are not enough files yet. Please add more.")
 
 
 class TotalTooLarge(ValidationFailed):
     code = "total_too_large"
-    message = _("There is no room for this file: all files together are too large.")
+    message: str | Promise = _("There is no room for this file: all files together are too large.")
 
 
 class TypeNotAccepted(ValidationFailed):
     code = "type_not_accepted"
-    message = _("Files of this type are not accepted here.")
+    message: str | Promise = _("Files of this type are not accepted here.")
 
 
 class ContentMismatch(ValidationFailed):
     code = "content_mismatch"
-    message = _("The file's content does not match its name. Please check the file.")
+    message: str | Promise = _("The file's content does not match its name. Please check the file.")
 
 
 class ActiveContent(ValidationFailed):
     code = "active_content"
-    message = _("Files that can run scripts (HTML, SVG, JavaScript) are not accepted.")
+    message: str | Promise = _(
+        "Files that can run scripts (HTML, SVG, JavaScript) are not accepted."
+    )
 
 
 class ImageTooLarge(ValidationFailed):
     """An image takes too much memory when it is decoded."""
 
     code = "image_too_large"
-    message = _("The image has too many pixels. Please make it smaller.")
+    message: str | Promise = _("The image has too many pixels. Please make it smaller.")
 
 
 class UnsafeArchive(ValidationFailed):
     """An archive would fill the disk, or write outside of its folder, when it is unpacked."""
 
     code = "unsafe_archive"
-    message = _("This archive can't be accepted: it is damaged, too large, or unsafe to unpack.")
+    message: str | Promise = _(
+        "This archive can't be accepted: it is damaged, too large, or unsafe to unpack."
+    )
 
 
 class DuplicateFile(ValidationFailed):
     """The application has the file already."""
 
     code = "duplicate_file"
-    message = _("This file is already there.")
+    message: str | Promise = _("This file is already there.")
 
 
 class Infected(ValidationFailed):
     """A virus scanner found a virus in the file."""
 
     code = "infected"
-    message = _("The file contains a virus or other malicious software, and was deleted.")
+    message: str | Promise = _(
+        "The file contains a virus or other malicious software, and was deleted."
+    )
 
 
 class NotScanned(ValidationFailed):
     """A virus scanner gave no verdict on the file."""
 
     code = "not_scanned"
-    message = _("The file could not be checked for viruses. Please try again later.")
+    message: str | Promise = _("The file could not be checked for viruses. Please try again later.")
 
 
 class SinkError(UploadError):
     """The store failed, for example with an error that fits none of the subclasses."""
 
     code = "storage_error"
-    message = _("The file could not be stored. Please try again later.")
+    message: str | Promise = _("The file could not be stored. Please try again later.")
 
 
 class SinkUnavailable(SinkError):
     """The call may succeed if it is repeated, for example after a 503 or a broken connection."""
 
     code = "storage_unavailable"
-    message = _("The storage does not answer at the moment. Please try again.")
+    message: str | Promise = _("The storage does not answer at the moment. Please try again.")
     retryable = True
 
 
 class SinkTimeout(SinkUnavailable):
     code = "timeout"
-    message = _("The storage took too long to answer. Please try again.")
+    message: str | Promise = _("The storage took too long to answer. Please try again.")
 
 
 class SinkFull(SinkError):
     code = "storage_full"
-    message = _("There is no space left for this file. Please try again later.")
+    message: str | Promise = _("There is no space left for this file. Please try again later.")
 
 
 class SinkMisconfigured(SinkError):
@@ -262,12 +270,12 @@ class NotResumable(SinkError):
     """The upload cannot go on from its checkpoint, for example because its bytes were swept."""
 
     code = "not_resumable"
-    message = _("The upload can't go on. Please choose the file again.")
+    message: str | Promise = _("The upload can't go on. Please choose the file again.")
 
 
 class UploadExpired(UploadError):
     code = "expired"
-    message = _("The upload stood still for too long. Please try again.")
+    message: str | Promise = _("The upload stood still for too long. Please try again.")
 
 
 class UploadLocked(UploadError):
@@ -279,7 +287,7 @@ class ReceiptError(UploadError):
     """The token for a complete upload cannot be turned into the upload."""
 
     code = "receipt_error"
-    message = _("The uploaded file was not found. Please choose it again.")
+    message: str | Promise = _("The uploaded file was not found. Please choose it again.")
 
 
 class ReceiptForged(ReceiptError):
@@ -292,24 +300,24 @@ class ReceiptForeign(ReceiptError):
 
 class ReceiptExpired(ReceiptError):
     code = "receipt_expired"
-    message = _("The uploaded file has expired. Please choose it again.")
+    message: str | Promise = _("The uploaded file has expired. Please choose it again.")
 
 
 class ReceiptUsed(ReceiptError):
     code = "receipt_used"
-    message = _("The uploaded file was used already. Please choose it again.")
+    message: str | Promise = _("The uploaded file was used already. Please choose it again.")
 
 
 class NotComplete(UploadError):
     """``entry.file`` or ``entry.data`` was read before the entry was complete."""
 
     code = "not_complete"
-    message = _("The file has not arrived yet.")
+    message: str | Promise = _("The file has not arrived yet.")
 
 
 class UploadCancelled(UploadError):
     code = "cancelled"
-    message = _("The upload was cancelled.")
+    message: str | Promise = _("The upload was cancelled.")
 
 
 class InvalidSlot(ValueError):

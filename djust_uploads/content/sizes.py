@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from django.utils.formats import number_format
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy
@@ -24,4 +27,4 @@ def _readable_size(size: int) -> str:
 
 
 #: Return a number of bytes as ``"1.2 MB"``, in the language that is active when it is shown.
-readable_size = lazy(_readable_size, str)
+readable_size: Callable[[int], Any] = lazy(_readable_size, str)

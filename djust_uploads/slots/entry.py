@@ -223,7 +223,7 @@ class UploadEntry(Arrivals):
 
     def store(self, file: SinkFile, *, keeps_file: bool) -> None:
         """Note that the sink has stored the whole file."""
-        self.offset = self.client_size
+        self.take(0, self.client_size)
         self.keeps_file = keeps_file
         self._file = file
 

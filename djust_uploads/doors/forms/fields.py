@@ -294,8 +294,8 @@ class UploadImageField(UploadField):
     those of :class:`UploadField`.
     """
 
-    default_validators = [validate_image_file_extension]
-    default_error_messages = forms.ImageField.default_error_messages
+    default_validators: list[Any] = [validate_image_file_extension]
+    default_error_messages: ClassVar[Any] = forms.ImageField.default_error_messages
 
     def __init__(self, *, accept: str = "image/*", **kwargs: Any) -> None:
         super().__init__(accept=accept, **kwargs)

@@ -90,7 +90,7 @@ class SlotFileHandler(FileUploadHandler):
         self._file.take(raw_data)
         return None
 
-    def file_complete(self, file_size: int) -> BoundedFile | None:
+    def file_complete(self, file_size: int) -> Any:
         file, self._file = self._file, None
         if file:
             file.complete(file_size)

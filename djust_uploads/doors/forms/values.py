@@ -103,9 +103,10 @@ class FormFile(ImageFieldFile):
         if not hasattr(self, "field"):
             return self.entry.save(name)
         name = self.field.generate_filename(self.instance, name or str(self.name))
-        self.name, in_place = self._stored(self.storage, name)
-        self._held.saved(Saved(self.storage, self.name, in_place=in_place, instance=self.instance))
-        setattr(self.instance, self.field.attname, self.name)
+        stored, in_place = self._stored(self.storage, name)
+        self.name: str | None = stored
+        self._held.saved(Saved(self.storage, stored, in_place=in_place, instance=self.instance))
+        setattr(self.instance, self.field.attname, stored)
         self._committed = True
         if save:
             self.instance.save()

@@ -123,7 +123,7 @@ class UploadWidget(ClearableFileInput):
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Submission | None:
         clear = self.clear_checkbox_name(name)
-        self.checked = clear in data
+        self.checked: bool = clear in data
         submission = Submission(
             receipts=[value for value in _list(data, name) if value and isinstance(value, str)],
             files=[value for value in _list(files, name) if value is not None],
