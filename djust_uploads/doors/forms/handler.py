@@ -20,7 +20,10 @@ from ...exceptions import InvalidSink, InvalidSlot, UnknownSlot
 from .names import field_of
 
 if TYPE_CHECKING:
-    pass
+    _UploadedFile = UploadedFile[bytes]
+else:
+    # The class is generic for type checkers only.
+    _UploadedFile = UploadedFile
 
 #: What is added to the name of a file input for the name of the input with its slot.
 SLOT_SUFFIX = "-slot"
@@ -101,7 +104,7 @@ class SlotFileHandler(FileUploadHandler):
             self._file.close()
 
 
-class BoundedFile(UploadedFile):  # type: ignore[type-arg]
+class BoundedFile(_UploadedFile):
     """A file that came with a POST.
 
     Of a file with more than ``limit`` bytes, only the first ones are kept. Its ``size`` is right,
