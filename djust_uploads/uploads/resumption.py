@@ -105,7 +105,8 @@ class Resumption:
         upload_id = self._connection.upload_id(ref)
         if upload_id is None:
             raise NotResumable("the connection has no user and no session")
-        if transfer := process.parking.get(upload_id):
+        transfer = process.parking.get(upload_id)
+        if transfer and not await transfer.superseded():
             on_its_way = not transfer.entry.all_received
         else:
             saved = await _answer_of_cache(Lease.find(upload_id))

@@ -238,6 +238,8 @@ async def test_the_admin_by_keyboard(script, server, files):
     await page.fill("[name=password]", "admin")
     await page.keyboard.press("Enter")
     await page.wait_for_selector("[name=file]")
+    # The admin's scripts and ours have run.
+    await page.wait_for_load_state("networkidle")
     await page.focus("[name=file]")
     async with page.expect_file_chooser() as chooser:
         await page.keyboard.press("Enter")

@@ -102,5 +102,5 @@ def check(section: str, level: Level) -> Callable[[Function], Function]:
 def checks(sections: Iterable[str] = SECTIONS) -> list[Check]:
     """Return the checks of some sections, or of all, in the protocol's order."""
     for section in SECTIONS:
-        importlib.import_module(f".checks.{section.replace('-', '_')}", __package__)
+        importlib.import_module(f".extensions.{section.replace('-', '_')}", __package__)
     return [check for section in sections for check in _CHECKS if check.section == section]

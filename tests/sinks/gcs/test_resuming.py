@@ -97,7 +97,7 @@ async def test_less_than_the_checkpoint_is_not_resumed(broken):
         checkpoint = await writer.checkpoint()
         (session,) = broken.sessions.values()
         del session.body[PART:]
-        with pytest.raises(NotResumable, match=f"{PART} bytes of {2 * PART}"):
+        with pytest.raises(NotResumable, match=f"{PART} of {2 * PART} bytes"):
             await sink.resume(info(4 * PART), checkpoint)
         await writer.abort()
 
