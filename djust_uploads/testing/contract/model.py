@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -108,6 +109,8 @@ class Model:
     async def read(self, upload: Upload) -> None:
         assert upload.file
         await self._test._has(upload.file, upload.data, "after all that happened to it")
+        # The process that reads the file may be the next one that dies.
+        await asyncio.to_thread(upload.file.close)
 
     async def _forget(self, upload: Upload) -> None:
         for each in upload.replaced:
