@@ -19,6 +19,7 @@ settings.configure(
         "djust",
         "djust_uploads",
     ],
+    MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"],
     SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
     TEMPLATES=[{"BACKEND": "djust.template_backend.DjustTemplateBackend", "APP_DIRS": True}],
     ROOT_URLCONF=__name__,

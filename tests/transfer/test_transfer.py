@@ -442,7 +442,9 @@ async def test_progress_only_grows_and_the_last_word_is_complete():
         assert statuses[-2:] == ["finalizing", "complete"]
 
 
-async def test_socket_that_is_gone_ends_the_upload():
+async def test_socket_that_is_gone_ends_the_upload(monkeypatch):
+    # A client is told of each write, and the first message fails.
+    monkeypatch.setattr(client_side, "PROGRESS_INTERVAL", 0)
     sink = RecordingSink()
     async with Connection(sink=sink) as page:
         ref = await page.register(len(DATA))

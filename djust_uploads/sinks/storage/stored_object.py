@@ -17,9 +17,6 @@ from ..base import UploadInfo
 if TYPE_CHECKING:
     from .place import Place
 
-#: Bytes of a spooled upload that stay in memory. The rest goes into a temporary file.
-_SPOOLED_IN_MEMORY = 1024 * 1024
-
 
 class StoredObject:
     """One upload's file in the storage, and its mark.
@@ -58,9 +55,10 @@ class StoredObject:
                 self._reserve()
                 self._target = cast("IO[bytes]", self._storage.open(self.name, "wb"))
             else:
-                self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115
-                    _SPOOLED_IN_MEMORY, dir=settings.FILE_UPLOAD_TEMP_DIR
-                )
+                # A SpooledTemporaryFile loses what it holds in memory if the disk is full when it
+                # moves to the disk, so the file is on the disk from the beginning.
+                directory = settings.FILE_UPLOAD_TEMP_DIR
+                self._spool = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115
 
     def _must_spool(self) -> bool:
         self._take_name()
