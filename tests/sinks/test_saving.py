@@ -22,7 +22,7 @@ from djust_uploads.sinks.s3 import copying as s3_copy
 from tests.slots.test_entry import make
 from tests.support.buckets import PART, S3, SMALL, eventually, page_of, site, upload
 from tests.support.faulty import NO_ETAG
-from tests.support.s3_stores import KEYS, empty
+from tests.support.s3_stores import KEYS, empty, make_bucket
 
 
 def entry_of(file):
@@ -202,7 +202,7 @@ async def test_another_service_gets_a_stream(moto_store, seaweedfs_store):
 async def test_credentials_that_may_not_read_the_source_get_a_stream(seaweedfs_store):
     store = seaweedfs_store
     empty(store)
-    store.client().create_bucket(Bucket="archive")
+    await asyncio.to_thread(make_bucket, store, "archive")
     keys = {"access_key": "archivist", "secret_key": "its own only"}
     storage = storage_on(store, bucket_name="archive", location="", **keys)
     async with S3.sink(store) as sink:

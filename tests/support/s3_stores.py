@@ -122,7 +122,7 @@ def seaweedfs(directory: Path) -> Iterator[Store]:
             [
                 shutil.which("weed") or str(Path(sys.executable).with_name("weed")),
                 *("server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
-                *(f"-dir={directory}", "-volume.max=20", "-master.volumeSizeLimitMB=256"),
+                *(f"-dir={directory}", "-volume.max=100", "-master.volumeSizeLimitMB=256"),
                 *(f"-{part}.port={free_port()}" for part in ("master", "volume", "filer")),
                 *(f"-{part}.port.grpc={free_port()}" for part in _WITH_GRPC),
                 *(f"-s3.port={port}", "-s3.autoCreateBucket=false", "-s3.iam=false"),
@@ -166,6 +166,9 @@ def _identities() -> dict[str, Any]:
     }
 
 
+_ATTEMPTS = 50
+
+
 def _wait_for_bucket(store: Store, process: subprocess.Popen[bytes], log: Path) -> None:
     port = int(store.endpoint_url.rpartition(":")[2])
     error: Exception | None = None
@@ -174,17 +177,34 @@ def _wait_for_bucket(store: Store, process: subprocess.Popen[bytes], log: Path) 
             raise RuntimeError(f"SeaweedFS ended: {log.read_text()[-3000:]}")
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
-            store.client().create_bucket(Bucket="media")
-            # Volumes come up after the gateway does.
-            store.client().put_object(Bucket="media", Key="ready", Body=b"1")
-            store.client().delete_object(Bucket="media", Key="ready")
+            make_bucket(store, "media")
             return
         except Exception as exc:
             error = exc
-            if "BucketAlready" in str(exc):
-                return
             time.sleep(0.2)
     raise RuntimeError(f"SeaweedFS is not up ({error}): {log.read_text()[-3000:]}")
+
+
+def make_bucket(store: Store, name: str) -> None:
+    """Make a bucket, and return when it takes objects.
+
+    SeaweedFS makes a bucket's volumes at the first write. The write fails if that takes long.
+    """
+    client = store.client()
+    try:
+        client.create_bucket(Bucket=name)
+    except client.exceptions.ClientError as exc:
+        if "BucketAlready" not in str(exc):
+            raise
+    for attempt in range(_ATTEMPTS):
+        try:
+            client.put_object(Bucket=name, Key="ready", Body=b"1")
+            break
+        except client.exceptions.ClientError:
+            if attempt + 1 == _ATTEMPTS:
+                raise
+            time.sleep(0.2)
+    client.delete_object(Bucket=name, Key="ready")
 
 
 def make_certificate(directory: Path) -> tuple[Path, Path]:
