@@ -52,6 +52,9 @@ from .exceptions import (
     UploadCancelled,
     UploadLocked,
 )
+from .lifecycle.notifying import notify
+from .lifecycle.observer import Observer
+from .lifecycle.sending import delivered
 from .resuming.leases import Lease
 from .resuming.owners import is_by_secret, owner_of, upload_id_of
 from .settings import upload_settings
@@ -188,6 +191,7 @@ class Claim:
         process.parking.forget(transfer)
         for consumed in (transfer.entry, entry):
             consumed.consume()
+        notify(Observer.consumed, transfer.entry)
         self.consumed = True
         if not entry.keeps_file:
             _delete_with(entry)
@@ -196,9 +200,8 @@ class Claim:
     async def discard(self) -> None:
         """Delete the upload, for good: the user does not want it any more."""
         process.parking.forget(self._transfer)
-        await self._transfer.discard()
-        for dropped in (self._transfer.entry, self.entry):
-            dropped.fail(UploadCancelled("the user has removed it"))
+        await self._transfer.discard("the user has removed it")
+        self.entry.fail(UploadCancelled("the user has removed it"))
         self.consumed = True
 
 
@@ -224,6 +227,7 @@ async def claimed(
             yield claim
             if claim.consumed:
                 manager.roster.remove(transfer.entry.ref)
+            await delivered(transfer.entry)
     finally:
         await manager.aclose()
 

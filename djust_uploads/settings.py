@@ -17,6 +17,7 @@ This example shows all keys with their defaults, except for ``SINKS``::
         "RESUME_TTL": 86400,                       # seconds for which an upload may be interrupted
         "FORM_UPLOADS_URL": "/uploads/",           # the path of FormUploads
         "CORS_ORIGINS": [],                        # origins whose pages may upload over HTTP
+        "OBSERVERS": [],                           # classes that hear what happens to uploads
     }
 """
 
@@ -60,6 +61,9 @@ class UploadSettings:
     #: Origins such as ``"https://app.example.com"`` whose pages may use an UploadEndpoint. ``"*"``
     #: stands for all origins, without cookies.
     cors_origins: Sequence[str] = ()
+    #: Import paths of classes that hear what happens to uploads, for example
+    #: ``"djust_uploads.observability.PrometheusMetrics"``.
+    observers: Sequence[str] = ()
 
     @classmethod
     def names(cls) -> dict[str, str]:

@@ -54,6 +54,9 @@ class Parkable(Protocol):
     def abandon(self) -> None:
         """Stop waiting for a connection."""
 
+    def leave(self) -> None:
+        """Note that this process leaves the complete upload to others."""
+
     async def discard(self) -> None:
         """Delete the file of a complete upload."""
 
@@ -157,6 +160,7 @@ class Parking(Generic[P]):
         if transfer.is_complete and transfer.is_saved and owner == STRANGERS:
             # It is somebody else's. Any process finds it, and a sweep when it has expired.
             self.forget(transfer)
+            transfer.leave()
         elif transfer.is_complete:
             self._expire(transfer)
         else:

@@ -50,6 +50,8 @@ class Arrivals:
         #: Whether the number of stored bytes is known. If another process began the upload, the
         #: number is not known before the sink has resumed the upload.
         self.restored: bool = True
+        #: Bytes that other processes have received.
+        self.received_before: int = 0
 
     def accept_chunk(self, index: int, size: int) -> int:
         """Count the ``size`` bytes of a frame that begins with chunk ``index``. Return how many of
@@ -149,7 +151,7 @@ class Arrivals:
 
         ``complete`` says that it stored all of them and that the client knows it.
         """
-        self.received = self.taken = self.offset = offset
+        self.received = self.taken = self.offset = self.received_before = offset
         self.all_received = complete
         self.restored = True
 

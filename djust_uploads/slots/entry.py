@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from typing import TYPE_CHECKING, Any
 
 from ..content.names import clean_client_name, clean_relative_path, safe_client_name
@@ -37,6 +38,7 @@ class UploadEntry(Arrivals):
     ``content_type``           the MIME type of the content; ``""`` before the first bytes are there
     ``progress``               how much the sink has taken, in percent
     ``offset``                 how many bytes are durably stored, without a gap
+    ``sink_name``              the alias or the class of the sink; ``""`` before it takes the file
     ``complete``               whether ``file`` is there
     ``error``, ``error_code``  a sentence for the user and a stable code, or ``None``
     ``file``                   the stored file, a :class:`~djust_uploads.SinkFile`
@@ -65,6 +67,10 @@ class UploadEntry(Arrivals):
         #: What a door keeps with the upload; see :meth:`Transfer.note`.
         self.notes: dict[str, Any] = dict(registration.notes)
         self.content_type: str = ""
+        #: The alias or the class of the sink, from when it is opened.
+        self.sink_name: str = ""
+        #: The time on the monotonic clock at which this process got the upload, in seconds.
+        self.begun_at: float = time.monotonic()
         self.status: Status = Status.UPLOADING
         self.sha256: str | None = None
         self.findings: dict[str, Any] = {}

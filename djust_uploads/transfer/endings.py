@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from .. import wire
 from ..exceptions import NotResumable, SinkError, UploadCancelled, UploadError, UploadLocked
+from ..lifecycle import moves
+from ..lifecycle.notifying import notify
+from ..lifecycle.observer import Observer
 
 if TYPE_CHECKING:
     from ..slots.entry import UploadEntry
@@ -63,23 +66,24 @@ class Endings:
     async def _refuse_to_resume(self, error: UploadError) -> None:
         """Answer ``upload_resume``: the client still waits to hear from which byte it goes on."""
         entry = self._entry
-        logger.warning("%r can't be resumed: %s", entry, error, exc_info=error.__cause__)
+        locked = isinstance(error, UploadLocked)
         entry.fail(UploadCancelled("it can't be resumed"))
+        if locked:
+            notify(Observer.suspended, entry, f"it can't be resumed: {error}")
+        else:
+            notify(Observer.failed, entry, error)
         self._ended()
-        status = "locked" if isinstance(error, UploadLocked) else "not_found"
+        status = "locked" if locked else "not_found"
         await self._reports.tell(wire.not_resumed(entry.ref, status))
 
     async def _report(self, error: UploadError) -> None:
         entry = self._entry
-        entry.fail(error)
+        moves.fail(entry, error)
         self._ended()
         if isinstance(error, UploadCancelled):
-            logger.info("%r: %s", entry, error)
             await self._reports.progress()
-            return
-        level = logging.ERROR if isinstance(error, SinkError) else logging.WARNING
-        logger.log(level, "%r failed (%s): %s", entry, error.code, error, exc_info=error.__cause__)
-        await self._reports.tell(wire.failed(entry.ref, error, entry.upload_name))
+        else:
+            await self._reports.tell(wire.failed(entry.ref, error, entry.upload_name))
 
     async def suspend(self, reason: str) -> None:
         """Leave the upload to another process. If none could go on with it, leave nothing."""
@@ -93,8 +97,8 @@ class Endings:
             logger.exception("%r: its last checkpoint could not be taken", entry)
         if self._sink.checkpoints:
             await self._sink.release()
+            moves.suspend(entry, reason)
         else:
             await self._sink.undo()
-        logger.info("%r is suspended: %s", entry, reason)
-        entry.fail(UploadCancelled(reason))
+            moves.fail(entry, UploadCancelled(reason))
         self._ended()

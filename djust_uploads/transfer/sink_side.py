@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,8 @@ from ..exceptions import (
     UploadError,
     UploadLocked,
 )
+from ..lifecycle.notifying import notify, sink_observers
+from ..lifecycle.observer import Observer
 from ..resuming.checkpoints import Checkpoints
 from ..settings import upload_settings
 
@@ -67,8 +70,9 @@ class SinkSide:
         """Open a writer in the sink that ``slot`` chooses for the entry, and return the sink."""
         sink = slot.resolve_sink(self._entry)
         info = self._entry.info()
-        self._writer = writer = await self._retried(lambda: sink.open(info))
-        saved = self._entry.to_save(info.key, slot.sink_name(sink))
+        self._entry.sink_name = name = slot.sink_name(sink)
+        self._writer = writer = await self._retried("open", lambda: sink.open(info))
+        saved = self._entry.to_save(info.key, name)
         if self.checkpoints:
             await self._open_announced(self.checkpoints, saved)
         elif self._upload_id:
@@ -84,7 +88,7 @@ class SinkSide:
                 await announced.end()
         except UploadLocked:
             # The other process stores the upload under another key: this writer is nobody's.
-            await self._bounded(self._writer.abort())
+            await self._bounded("abort", self._writer.abort())
             raise
 
     async def resume(self, slot: UploadSlot, lease: Lease, saved: SavedUpload) -> Sink:
@@ -94,6 +98,7 @@ class SinkSide:
         connection has taken the upload over meanwhile.
         """
         sink = slot.resolve_sink(self._entry)
+        self._entry.sink_name = name = slot.sink_name(sink)
         info = self._entry.info(saved.key, saved.generation)
         checkpoints = Checkpoints(lease, saved)
 
@@ -104,9 +109,9 @@ class SinkSide:
             return await sink.resume(info, saved.checkpoint)
 
         try:
-            if slot.sink_name(sink) != saved.sink:
-                raise NotResumable(f"it went to {saved.sink}, not {slot.sink_name(sink)}")
-            self._writer = await self._retried(resume)
+            if name != saved.sink:
+                raise NotResumable(f"it went to {saved.sink}, not {name}")
+            self._writer = await self._retried("resume", resume)
         except NotResumable:
             await checkpoints.check()
             await checkpoints.end()
@@ -127,7 +132,7 @@ class SinkSide:
         assert writer
         # Most writers do not take views: their signature says ``bytes``.
         taken: Any = chunk if writer.takes_views else bytes(chunk)
-        await self._bounded(writer.write(taken))
+        await self._bounded("write", writer.write(taken), size)
         if self.checkpoints:
             # Only what a saved checkpoint tells of survives this process.
             await self.checkpoints.save_if_due(writer)
@@ -142,7 +147,7 @@ class SinkSide:
         if self.checkpoints:
             # This also asks whether the upload is still ours: only one process may finish it.
             await self.checkpoints.save(writer, self._saved_status)
-        self._stored = await self._retried(writer.finish)
+        self._stored = await self._retried("finish", writer.finish)
         return self._stored
 
     async def check_ours(self) -> None:
@@ -204,9 +209,9 @@ class SinkSide:
         """Leave nothing in the store: delete the file if there is one, else abort the writer."""
         try:
             if self._stored:
-                await self._bounded(self._stored.adelete())
+                await self._bounded("delete", self._stored.adelete())
             elif self._writer:
-                await self._bounded(self._writer.abort())
+                await self._bounded("abort", self._writer.abort())
         except Exception:
             logger.exception("%r could not be undone; a sweep may find its remains", self._entry)
 
@@ -215,22 +220,26 @@ class SinkSide:
         try:
             # A writer that has finished holds nothing.
             if self._writer and not self._stored:
-                await self._bounded(self._writer.release())
+                await self._bounded("release", self._writer.release())
         except Exception:
             logger.exception("%r: its writer could not be released", self._entry)
 
-    async def discard(self) -> None:
-        """Delete the file of a complete upload that nobody consumed, if it is still ours."""
+    async def discard(self) -> bool:
+        """Delete the file of a complete upload that nobody consumed, if it is still ours.
+
+        Return whether it was.
+        """
         if self.checkpoints and not await self.checkpoints.end():
             await self.release()
-        else:
-            await self.undo()
+            return False
+        await self.undo()
+        return True
 
-    async def _retried(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _retried(self, operation: str, call: Callable[[], Awaitable[T]]) -> T:
         """Await a call to the sink, and make it again a few times if the sink is unavailable."""
         for pause in RETRY_PAUSES:
             try:
-                return await self._bounded(call())
+                return await self._bounded(operation, call())
             except SinkTimeout:
                 raise
             except SinkError as error:
@@ -238,13 +247,23 @@ class SinkSide:
                     raise
                 logger.info("%r: trying again in %s s: %s", self._entry, pause, error)
                 await asyncio.sleep(pause)
-        return await self._bounded(call())
+        return await self._bounded(operation, call())
 
-    async def _bounded(self, call: Awaitable[T]) -> T:
+    async def _bounded(self, operation: str, call: Awaitable[T], size: int = 0) -> T:
         """Await a call to the sink. Raises :class:`SinkTimeout` after ``SINK_TIMEOUT`` seconds."""
         seconds = upload_settings().sink_timeout
+        begun_at, failure = time.perf_counter(), ""
         try:
             with self._deadline.within(seconds):
                 return await call
         except TimeoutError as exc:
+            failure = "SinkTimeout"
             raise SinkTimeout(f"the sink took longer than {seconds} s") from exc
+        except BaseException as exc:
+            failure = type(exc).__name__
+            raise
+        finally:
+            # This is done for every chunk. Most processes have no such observers.
+            if sink_observers():
+                passed = time.perf_counter() - begun_at
+                notify(Observer.called_sink, self._entry, operation, passed, size, failure)

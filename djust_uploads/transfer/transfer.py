@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from asgiref.sync import sync_to_async
@@ -26,6 +27,10 @@ from asgiref.sync import sync_to_async
 from ..exceptions import SinkError, UploadCancelled, UploadError
 from ..flow.deadline import Deadline
 from ..flow.window import Window
+from ..lifecycle import moves
+from ..lifecycle.notifying import notify
+from ..lifecycle.observer import Observer
+from ..lifecycle.sending import delivered, send
 from ..resuming.checkpoints import Checkpoints
 from ..settings import upload_settings
 from ..signals import upload_completed
@@ -103,8 +108,13 @@ class Transfer:
         self._endings = Endings(entry, self.client, self._sink, self._reports, self._ended)
         self._inspection = Inspection(slot, entry)
         self._hash = RunningHash() if self._needs_sha256 and not goes_on else None
+        context = copy_context()
+        if not goes_on:
+            taken_over = resumed is not None and resumed[1].generation > 0
+            # What an observer sets in the context, for example a trace, is there in the task.
+            context.run(notify, Observer.resumed if taken_over else Observer.started, entry)
         self._task = asyncio.create_task(
-            self._run(resumed if goes_on else None), name=f"upload {entry.ref}"
+            self._run(resumed if goes_on else None), name=f"upload {entry.ref}", context=context
         )
         # A task that is cancelled before it begins does not get to its own ``finally``.
         self._task.add_done_callback(lambda _: self.client.close())
@@ -153,6 +163,7 @@ class Transfer:
         """Report to ``listener`` from now on."""
         self.listener = self._reports.recipient = listener
         self.client.connection_changed()
+        notify(Observer.resumed if listener.attached else Observer.parked, self.entry)
 
     async def wait_settled(self) -> None:
         """Wait until the bytes that have arrived are saved for another process.
@@ -165,9 +176,16 @@ class Transfer:
         """Stop waiting for a connection, unless there is one."""
         self.client.abandon()
 
-    async def discard(self) -> None:
+    def leave(self) -> None:
+        """Note that this process leaves the complete upload to others."""
+        notify(Observer.suspended, self.entry, "other processes have it")
+
+    async def discard(self, reason: str = "nobody has consumed it") -> None:
         """Delete the file of a complete upload that nobody consumed, if it is still ours."""
-        await self._sink.discard()
+        if await self._sink.discard():
+            moves.fail(self.entry, UploadCancelled(reason))
+        else:
+            moves.suspend(self.entry, "another process has it")
 
     async def consumed(self) -> bool:
         """Save that the application has the file. Return whether it was certainly still ours."""
@@ -226,6 +244,7 @@ class Transfer:
             self._deadline.close()
             self.client.close()
             await self._inspection.close()
+            await delivered(self.entry)
 
     async def _suspend(self, reason: str) -> None:
         self.suspending = True
@@ -246,6 +265,8 @@ class Transfer:
         """Go on where another process was. The client waits for our answer."""
         sink = await self._sink.resume(self.slot, lease, saved)
         self.client.window.start_at(self.entry.taken)
+        if not self._sink.is_known_complete:
+            notify(Observer.resumed, self.entry)
         await self._reports.tell(self.answer_resume())
         # Only a part of the file passes here, so the whole file is inspected when it is stored.
         await self._write_all(inspected=False)
@@ -276,22 +297,25 @@ class Transfer:
         return self.client.pop() if self.client else None
 
     async def _finish(self, sink: Sink) -> None:
-        entry = self.entry
+        entry, was_complete = self.entry, self._sink.is_known_complete
         entry.finalize()
+        if not was_complete:
+            notify(Observer.finalizing, entry)
         await self._reports.progress()
         file = await self._sink.finish()
         if self._needs_sha256 and not entry.sha256:
             entry.sha256 = await (self._hash.hexdigest() if self._hash else sha256_of(file))
         entry.check_sha256()
-        if not self._sink.is_known_complete:
+        if not was_complete:
             await self._inspection.check_file(file)
         # All this may have taken long, and another process may have resumed the upload meanwhile.
         # Only one process may tell the application and the client.
         await self._sink.check_ours()
         entry.store(file, keeps_file=sink.keeps_files)
-        if not self._sink.is_known_complete:
+        if not was_complete:
             await self._call_on_complete()
-            await self._send_completed()
+            send(upload_completed, entry)
+            await delivered(entry)
             # This is saved before the client hears of it: an upload that the client knows to be
             # complete stays complete.
             await self._sink.save_complete()
@@ -299,6 +323,7 @@ class Transfer:
         # This comes last. From here on the application may consume the entry, which may delete the
         # file.
         entry.finish()
+        notify(Observer.resumed if was_complete else Observer.completed, entry)
 
     async def _call_on_complete(self) -> None:
         on_complete = self.slot.on_complete
@@ -311,13 +336,3 @@ class Transfer:
                 await sync_to_async(on_complete)(self.entry)
         except Exception:
             logger.exception("on_complete of %r raised", self.entry)
-
-    async def _send_completed(self) -> None:
-        if not upload_completed.has_listeners(UploadEntry):
-            return
-        answers = await upload_completed.asend_robust(
-            UploadEntry, entry=self.entry, slot=self.slot.name
-        )
-        for receiver, answer in answers:
-            if isinstance(answer, Exception):
-                logger.error("%r: %r raised", self.entry, receiver, exc_info=answer)

@@ -15,6 +15,8 @@ from ..exceptions import (
     UnknownSlot,
     UploadError,
 )
+from ..lifecycle import moves
+from ..lifecycle.logs import refusal_fields
 from ..resuming.leases import Lease
 from ..slots.acceptance import check_registration
 from ..slots.entry import UploadEntry
@@ -125,14 +127,16 @@ class Admission:
             self._roster.check_places(slot, entry.client_size)
             check_registration(slot, entry)
         except UploadError as error:
-            entry.fail(error)
+            moves.refuse(entry, error)
             self._roster.show_failed(entry)
             raise
         return entry
 
     def _refuse(self, registration: wire.Registration, error: UploadError) -> dict[str, Any] | None:
         ref = registration.ref
-        logger.warning("%s refused (%s): %s", ref, error.code, error, exc_info=error.__cause__)
+        extra = refusal_fields(ref, registration.upload_name, error.code)
+        cause = error.__cause__
+        logger.warning("%s refused (%s): %s", ref, error.code, error, exc_info=cause, extra=extra)
         # The client cannot distinguish two uploads with the same ref, so neither of them may go on.
         # If one is on its way, its transfer ends and tells the client.
         if transfer := self._roster.transfers.get(ref):

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from .. import wire
 from ..exceptions import UploadCancelled
+from ..lifecycle import moves
+from ..lifecycle.notifying import notify
+from ..lifecycle.observer import Observer
 from . import process
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ class Disposal:
                 process.parking.forget(transfer)
             if not entry.keeps_file:
                 await _delete(entry)
+            notify(Observer.consumed, entry)
             refs.setdefault(entry.upload_name, []).append(entry.ref)
         for name, consumed in refs.items():
             await self._connection.tell(wire.consumed(name, consumed))
@@ -45,10 +49,10 @@ class Disposal:
         """Delete the file of a complete entry that the user or the application has dropped."""
         if transfer := self._resumable(entry):
             process.parking.forget(transfer)
-            await transfer.discard()
+            await transfer.discard("cancelled when it was complete")
         else:
             await _delete(entry)
-        entry.fail(UploadCancelled("cancelled when it was complete"))
+            moves.fail(entry, UploadCancelled("cancelled when it was complete"))
         await self._connection.tell(
             wire.progress(
                 entry.ref, entry.upload_name, str(entry.status), progress=0, offset=0, limit=0
@@ -62,6 +66,7 @@ class Disposal:
                 process.parking.park(transfer, self._connection.owner or "")
             else:
                 await _delete(entry)
+                moves.fail(entry, UploadCancelled("the connection ended, nobody has consumed it"))
 
     def _resumable(self, entry: UploadEntry) -> Transfer | None:
         """Return the entry's transfer if other connections may resume it.

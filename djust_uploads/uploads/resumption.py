@@ -135,6 +135,7 @@ class Resumption:
         if transfer.is_complete:
             transfer.listener.surrender(transfer)
             process.parking.forget(transfer)
+            transfer.leave()
         else:
             process.parking.forget(transfer)
             # The end of the transfer is not awaited, because its sink may hang.
