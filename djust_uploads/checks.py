@@ -15,6 +15,7 @@ E010  An ``UploadEndpoint`` without ``UploadMixin`` is routed.
 W011  An ``UploadEndpoint`` is routed behind a route that takes every path.
 W012  There are upload fields in forms, and ``UploadMiddleware`` is missing.
 W013  There are upload fields in forms, and ``FormUploads`` is not routed.
+E014  A class in ``OBSERVERS`` can't be created.
 ====  ===============================================================================
 """
 
@@ -34,11 +35,13 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from .conf import sinks
 from .content.sniffing import sniff
 from .exceptions import InvalidSink, SinkMisconfigured
+from .lifecycle.notifying import create_observer
 from .settings import UploadSettings, upload_settings
 
 #: The names by which MIDDLEWARE may have the middleware of forms.
@@ -75,7 +78,15 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
                     id="djust_uploads.E003",
                 )
             )
+    messages += _check_observer_paths(configured.get("OBSERVERS", ()))
     return messages + _check_origins(configured.get("CORS_ORIGINS", ()))
+
+
+def _check_observer_paths(paths: Any) -> list[CheckMessage]:
+    if isinstance(paths, list | tuple) and all(isinstance(path, str) for path in paths):
+        return []
+    text = f"DJUST_UPLOADS['OBSERVERS'] must be a list of import paths. Got: {paths!r}"
+    return [Error(text, id="djust_uploads.E003")]
 
 
 def _check_origins(origins: Any) -> list[CheckMessage]:
@@ -107,6 +118,20 @@ def check_sinks(**kwargs: Any) -> list[CheckMessage]:
             messages += sinks[alias].check()
         except InvalidSink as exc:
             messages.append(Error(str(exc), id="djust_uploads.E001"))
+    return messages
+
+
+@register("djust_uploads")
+def check_observers(**kwargs: Any) -> list[CheckMessage]:
+    """Report observers that can't be created."""
+    if check_settings():
+        return []
+    messages: list[CheckMessage] = []
+    for path in upload_settings().observers:
+        try:
+            create_observer(path)
+        except ImproperlyConfigured as exc:
+            messages.append(Error(str(exc), id="djust_uploads.E014"))
     return messages
 
 

@@ -25,11 +25,11 @@ def notify(
     event: Callable[Concatenate[Observer, P], None], *args: P.args, **kwargs: P.kwargs
 ) -> None:
     """Call a method of all observers: ``notify(Observer.started, entry)``."""
-    for observer in observers():
+    for method in heard_by(event.__name__):
         try:
-            getattr(observer, event.__name__)(*args, **kwargs)
+            method(*args, **kwargs)
         except Exception:
-            logger.exception("%s.%s() raised", type(observer).__name__, event.__name__)
+            logger.exception("%s raised", method.__qualname__)
 
 
 @cache
@@ -46,10 +46,14 @@ def observers() -> tuple[Observer, ...]:
 
 
 @cache
-def sink_observers() -> tuple[Observer, ...]:
-    """Return those observers that want to hear of each call to a sink."""
-    silent = Observer.called_sink
-    return tuple(one for one in observers() if type(one).called_sink is not silent)
+def heard_by(event: str) -> tuple[Callable[..., None], ...]:
+    """Return the methods of those observers that want to hear of an event."""
+    own = getattr(Observer, event)
+    return tuple(
+        getattr(observer, event)
+        for observer in observers()
+        if getattr(type(observer), event) is not own
+    )
 
 
 def create_observer(path: str) -> Observer:
@@ -71,7 +75,7 @@ def create_observer(path: str) -> Observer:
 def _reset(*, setting: str, **kwargs: object) -> None:
     if setting == "DJUST_UPLOADS":
         observers.cache_clear()
-        sink_observers.cache_clear()
+        heard_by.cache_clear()
 
 
 setting_changed.connect(_reset)

@@ -16,7 +16,7 @@ from ..exceptions import (
     UploadError,
     UploadLocked,
 )
-from ..lifecycle.notifying import notify, sink_observers
+from ..lifecycle.notifying import heard_by, notify
 from ..lifecycle.observer import Observer
 from ..resuming.checkpoints import Checkpoints
 from ..settings import upload_settings
@@ -264,6 +264,6 @@ class SinkSide:
             raise
         finally:
             # This is done for every chunk. Most processes have no such observers.
-            if sink_observers():
+            if heard_by("called_sink"):
                 passed = time.perf_counter() - begun_at
                 notify(Observer.called_sink, self._entry, operation, passed, size, failure)

@@ -1,7 +1,8 @@
 """A site whose uploads come over HTTP, at ``/uploads/``, and over a socket, at ``/ws/``.
 
 Each sink of the settings has a slot of its alias. Requests without a session cookie are anonymous.
-Four views take receipts, and say what was in the file.
+Four views take receipts, and say what was in the file. Prometheus finds the metrics at
+``/metrics``.
 """
 
 import os
@@ -30,6 +31,7 @@ from djust_uploads import (
 )
 from djust_uploads.conf import sinks
 from djust_uploads.exceptions import Forbidden, Unauthenticated, UploadError
+from djust_uploads.observability import metrics
 from tests.sites.plain import describe
 
 #: A line for each call of ``uploaded()``, of all processes.
@@ -147,6 +149,7 @@ urlpatterns = [
     path("consume-sync/", consume_sync),
     path("peek/", peek),
     path("refuse/", refuse),
+    path("metrics", metrics),
 ]
 
 application = ProtocolTypeRouter(
