@@ -179,6 +179,11 @@ LOCAL = [
     ours("memory", "djust_uploads.sinks.MemorySink"),
     TEMPORARY,
     ours("temporary file, SHA256", "djust_uploads.sinks.TemporaryFileSink", SHA256=True),
+    ours(
+        "temporary file, metrics",
+        "djust_uploads.sinks.TemporaryFileSink",
+        OBSERVERS=["djust_uploads.observability.PrometheusMetrics"],
+    ),
 ]
 
 

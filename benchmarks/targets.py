@@ -132,6 +132,11 @@ TARGETS = [
     Target("temporary file", ratio("uvicorn", "temporary file", USUAL), 0.50),
     Target("temporary file, SHA256", ratio("uvicorn", "temporary file, SHA256", USUAL), 0.40),
     Target(
+        "temporary file with metrics over without",
+        ratio("uvicorn", "temporary file, metrics", USUAL, "temporary file"),
+        0.98,
+    ),
+    Target(
         "temporary file over djust.uploads, both with 64 KiB",
         ratio("uvicorn", "temporary file", SMALL, "djust.uploads"),
         5,
