@@ -277,7 +277,12 @@ async def _taken(manager: UploadManager, receipt: Receipt) -> Transfer:
         raise ReceiptUsed(receipt.ref) from None
     except NotResumable as exc:
         raise ReceiptExpired(str(exc)) from exc
-    while not transfer.is_complete:
+    while True:
+        if transfer.listener is not manager:
+            # Another request of this process has taken it meanwhile, and hears of its end.
+            raise UploadLocked("another request has it")
+        if transfer.is_complete:
+            return transfer
         if transfer.entry.restored and not transfer.entry.all_received:
             raise NotComplete(f"{transfer.entry!r} is on its way")
         if isinstance(error := transfer.client.stopped, UploadLocked):
@@ -287,7 +292,6 @@ async def _taken(manager: UploadManager, receipt: Receipt) -> Transfer:
             raise ReceiptExpired(str(error)) from error
         await changed.wait()
         changed.clear()
-    return transfer
 
 
 async def _slot_of(receipt: Receipt, sink: Sink | None) -> UploadSlot:

@@ -4,16 +4,19 @@ serve here. Real processes are in test_two_processes.py."""
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
-from djust_uploads import TemporaryFileSink
+from djust_uploads import TemporaryFileSink, receipts
+from djust_uploads.exceptions import ReceiptUsed
 from djust_uploads.resuming.leases import Lease
 from djust_uploads.resuming.parking import Parking
 from djust_uploads.sinks.temporary_file import TemporaryFileWriter
 from djust_uploads.uploads import process
 from djust_uploads.wire import FrameType
 from tests.support.interrupted import (
+    ALICE,
     CHUNK,
     DATA,
     connect,
@@ -334,3 +337,22 @@ async def test_late_frame_of_a_complete_upload_that_was_resumed_and_consumed(sin
         assert await wait_until(lambda: page.sent[-1]["type"] == "upload_consumed")
         await page.frame(FrameType.CHUNK, ref, 0, b"late")
         assert (await page.ended(ref))["status"] == "complete"
+
+
+async def test_requests_that_consume_one_receipt_at_once(sink, other_process):
+    """Requests of one process take the upload from each other while it comes from another one."""
+    async with connect(sink) as page:
+        await page.upload(DATA)
+        [entry] = page.entries()
+        receipt = receipts.issue(entry, ALICE)
+    other_process()
+
+    async def consume():
+        scope = {"user": SimpleNamespace(is_authenticated=True, pk=1)}
+        return await receipts.consume(receipt, scope, slot="files", sink=sink)
+
+    async with asyncio.timeout(10):
+        taken = await asyncio.gather(*(consume() for _ in range(3)), return_exceptions=True)
+    [entry] = [one for one in taken if not isinstance(one, Exception)]
+    assert entry.data == DATA
+    assert [type(one) for one in taken if one is not entry] == 2 * [ReceiptUsed]
