@@ -16,6 +16,7 @@ W011  An ``UploadEndpoint`` is routed behind a route that takes every path.
 W012  There are upload fields in forms, and ``UploadMiddleware`` is missing.
 W013  There are upload fields in forms, and ``FormUploads`` is not routed.
 E014  A class in ``OBSERVERS`` can't be created.
+E015  ``CHUNK_CHECKSUMS`` needs a package that is missing.
 ====  ===============================================================================
 """
 
@@ -40,6 +41,7 @@ from django.utils.module_loading import import_string
 
 from .conf import sinks
 from .content.sniffing import sniff
+from .crc32c import has_crc32c
 from .exceptions import InvalidSink, SinkMisconfigured
 from .lifecycle.notifying import create_observer
 from .settings import UploadSettings, upload_settings
@@ -119,6 +121,15 @@ def check_sinks(**kwargs: Any) -> list[CheckMessage]:
         except InvalidSink as exc:
             messages.append(Error(str(exc), id="djust_uploads.E001"))
     return messages
+
+
+@register("djust_uploads")
+def check_checksums(**kwargs: Any) -> list[CheckMessage]:
+    """Report that ``CHUNK_CHECKSUMS`` needs ``google-crc32c``."""
+    if check_settings() or not upload_settings().chunk_checksums or has_crc32c():
+        return []
+    text = "CHUNK_CHECKSUMS needs google-crc32c: pip install 'djust-uploads[crc32c]'"
+    return [Error(text, id="djust_uploads.E015")]
 
 
 @register("djust_uploads")

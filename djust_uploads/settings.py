@@ -12,6 +12,7 @@ This example shows all keys with their defaults, except for ``SINKS``::
         "SINK_TIMEOUT": 60,                        # seconds that one call to a sink may take
         "IDLE_TIMEOUT": 300,                       # seconds for which a client may send nothing
         "MAX_FRAME_SIZE": None,                    # bytes of a frame; None: what the server takes
+        "CHUNK_CHECKSUMS": False,                  # whether pages send checksums with their bytes
         "SHA256": False,                           # whether to compute entry.sha256
         "RESUME_CACHE": "default",                 # an alias of CACHES, for resumable slots
         "RESUME_TTL": 86400,                       # seconds for which an upload may be interrupted
@@ -49,6 +50,9 @@ class UploadSettings:
     #: The most bytes of a file that one frame may carry. With ``None`` it is what the server takes,
     #: as far as that can be found out.
     max_frame_size: int | None = None
+    #: Whether pages send the CRC32C of the bytes with each frame. It finds bytes that were damaged
+    #: on a way without TLS.
+    chunk_checksums: bool = False
     #: Whether to compute the SHA-256 of every upload, as ``entry.sha256``.
     sha256: bool = False
     #: The alias in ``CACHES`` of the cache that remembers interrupted uploads.

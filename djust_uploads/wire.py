@@ -5,18 +5,21 @@ Binary frames go from the browser to the server::
     01 | ref (16 bytes) | index (u32, big-endian) | bytes     a chunk, or several of them
     02 | ref (16 bytes)                                       all chunks are sent
     03 | ref (16 bytes)                                       the upload is cancelled
+    04 | ref (16 bytes) | index (u32) | CRC32C (u32) | bytes  chunks with the checksum of the bytes
 
 Everything else is a JSON message with a ``type``. A ref is a UUID that the client has chosen. JSON
 messages write it with hyphens. A frame may carry several whole chunks, up to the
 ``max_frame_size`` that the server has told; its ``index`` is the first chunk's. The frames and the
 types are djust's, so that pages with djust's own JavaScript work. We have added keys to the
-messages.
+messages, and the frames with a checksum. Our script sends these if the server has said in the
+slot's config that it wants ``checksums``.
 """
 
 from __future__ import annotations
 
 import enum
 import functools
+import re
 import struct
 import uuid
 from collections.abc import Mapping
@@ -25,12 +28,17 @@ from typing import Any
 
 from django.utils.functional import Promise
 
-from .exceptions import InvalidMessage, UploadError
+from .crc32c import crc32c
+from .exceptions import DigestMismatch, InvalidMessage, UploadError
 
 _REF = slice(1, 17)
 _INDEX = struct.Struct(">I")
+_SHA256 = re.compile("[0-9a-f]{64}")
+_CHECKSUM = struct.Struct(">I")
 #: Bytes of a chunk's frame before the bytes of the file.
 HEADER_SIZE = 21
+#: Bytes of a frame with a checksum before the bytes of the file.
+CHECKED_HEADER_SIZE = HEADER_SIZE + _CHECKSUM.size
 #: Bytes of a frame that has only a type and a ref.
 _BARE_SIZE = 17
 
@@ -41,6 +49,11 @@ class FrameType(enum.IntEnum):
     CHUNK = 1
     COMPLETE = 2
     CANCEL = 3
+    CHECKED_CHUNK = 4
+
+
+#: The frames that have bytes of the file.
+CHUNKS = frozenset({FrameType.CHUNK, FrameType.CHECKED_CHUNK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +74,43 @@ def is_upload_frame(message: bytes) -> bool:
 
     djust's other binary messages are MessagePack maps, whose first byte is 0x80 or higher.
     """
-    return len(message) >= _BARE_SIZE and 1 <= message[0] <= 3
+    return len(message) >= _BARE_SIZE and 1 <= message[0] <= 4
 
 
 def parse(message: bytes) -> Frame:
     """Return the frame in a binary message.
 
-    Raises :class:`InvalidMessage` if it is not a frame that :func:`serialize` could return.
+    Raises :class:`InvalidMessage` if it is not a frame that :func:`serialize` could return, and
+    :class:`DigestMismatch` if the bytes do not have their checksum.
     """
     try:
         frame_type = FrameType(message[0])
         ref = _ref(message[_REF])
     except (ValueError, IndexError):
         raise InvalidMessage(f"not an upload frame: {message[:_BARE_SIZE].hex()}") from None
-    if frame_type is not FrameType.CHUNK:
+    if frame_type not in CHUNKS:
         if len(message) != _BARE_SIZE:
             raise InvalidMessage(f"{frame_type.name} frame of {len(message)} bytes")
         return Frame(frame_type, ref)
-    if len(message) < HEADER_SIZE:
+    checked = frame_type is FrameType.CHECKED_CHUNK
+    header_size = CHECKED_HEADER_SIZE if checked else HEADER_SIZE
+    if len(message) < header_size:
         raise InvalidMessage(f"chunk frame of {len(message)} bytes")
     (index,) = _INDEX.unpack_from(message, _BARE_SIZE)
-    return Frame(frame_type, ref, index, memoryview(message)[HEADER_SIZE:])
+    data = memoryview(message)[header_size:]
+    if checked:
+        _check(data, *_CHECKSUM.unpack_from(message, HEADER_SIZE))
+    return Frame(frame_type, ref, index, data)
+
+
+def _check(data: memoryview, checksum: int) -> None:
+    # Some milliseconds for the longest frame, so a thread would not be worth the way there.
+    try:
+        found = crc32c(data)
+    except ImportError as exc:
+        raise InvalidMessage(f"a chunk with a checksum, but: {exc}") from exc
+    if found != checksum:
+        raise DigestMismatch(f"a chunk has the CRC32C {found:08x}, and not {checksum:08x}")
 
 
 @functools.lru_cache(4096)
@@ -93,9 +122,11 @@ def _ref(raw: bytes) -> str:
 def serialize(frame: Frame) -> bytes:
     """Return a frame as a binary message. This is for clients in Python and for tests."""
     bare = bytes([frame.type]) + uuid.UUID(frame.ref).bytes
-    if frame.type is not FrameType.CHUNK:
+    if frame.type not in CHUNKS:
         return bare
-    return bare + _INDEX.pack(frame.index) + frame.data
+    checked = frame.type is FrameType.CHECKED_CHUNK
+    checksum = _CHECKSUM.pack(crc32c(frame.data)) if checked else b""
+    return bare + _INDEX.pack(frame.index) + checksum + frame.data
 
 
 def ref_of(message: bytes) -> str:
@@ -117,7 +148,8 @@ def parse_ref(value: object) -> str:
 class Registration:
     """The message ``upload_register``, with which a client announces a file.
 
-    Only the types of the values are checked here. ``client_size`` is in bytes.
+    Only the types of the values are checked here. ``client_size`` is in bytes. The key of
+    ``expected_sha256`` is ``sha256``: djust's script and ours do not send it.
     """
 
     upload_name: str
@@ -129,7 +161,7 @@ class Registration:
     resumable: bool = False
     #: What the client tells of the file beside its name and type. Only HTTP carries it.
     client_metadata: Mapping[str, str] = field(default_factory=dict)
-    #: The SHA-256 that the file must have, in hexadecimal digits, or ``""``. Only HTTP carries it.
+    #: The SHA-256 that the file must have, in hexadecimal digits, or ``""``.
     expected_sha256: str = ""
     #: What the door keeps with the upload, as JSON has it.
     notes: Mapping[str, Any] = field(default_factory=dict)
@@ -152,7 +184,15 @@ class Registration:
             client_size=size,
             client_relative_path=_text(message, "client_relative_path"),
             resumable=message.get("resumable") is True,
+            expected_sha256=_sha256(message),
         )
+
+
+def _sha256(message: Mapping[str, Any]) -> str:
+    value = _text(message, "sha256").lower()
+    if value and not _SHA256.fullmatch(value):
+        raise InvalidMessage(f"sha256 is not 64 hexadecimal digits: {value!r:.80}")
+    return value
 
 
 def _text(message: Mapping[str, Any], key: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from djust_uploads import wire
-from djust_uploads.exceptions import InvalidMessage, SizeMismatch
+from djust_uploads.exceptions import DigestMismatch, InvalidMessage, SizeMismatch
 from djust_uploads.slots.entry import UploadEntry
 from djust_uploads.wire import Frame, FrameType, Registration
 
@@ -72,9 +72,18 @@ def test_any_bare_frame(frame_type, ref):
 def test_bytes_are_a_frame_that_serialises_to_them_or_are_refused(message):
     try:
         frame = wire.parse(message)
-    except InvalidMessage:
+    except (InvalidMessage, DigestMismatch):
         return
     assert_same(message, frame)
+
+
+@given(uuids, st.integers(0, 2**32 - 1), st.binary(min_size=1, max_size=100), st.data())
+def test_damage_is_found(ref, index, data, draw):
+    message = bytearray(wire.serialize(Frame(FrameType.CHECKED_CHUNK, ref, index, data)))
+    assert_same(bytes(message), Frame(FrameType.CHECKED_CHUNK, ref, index, data))
+    message[draw.draw(st.integers(21, len(message) - 1))] ^= 1 << draw.draw(st.integers(0, 7))
+    with pytest.raises(DigestMismatch):
+        wire.parse(bytes(message))
 
 
 @given(st.binary(max_size=60).map(lambda tail: b"\x01" + tail))
@@ -83,7 +92,7 @@ def test_chunk_like_bytes(message):
     assert wire.ref_of(message) == ("" if len(message) < 17 else wire.ref_of(message[:17]))
 
 
-@pytest.mark.parametrize("message", [b"", b"\x01", b"\x80" + bytes(40), b"\x04" + bytes(40)])
+@pytest.mark.parametrize("message", [b"", b"\x01", b"\x80" + bytes(40), b"\x05" + bytes(40)])
 def test_other_binary_messages_are_not_ours(message):
     assert not wire.is_upload_frame(message)
 

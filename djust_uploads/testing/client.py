@@ -64,6 +64,8 @@ class UploadClient(Page):
     ) -> None:
         super().__init__(url, headers=headers, cookies=cookies)
         self.hostile: Hostile = Hostile(self)
+        #: Whether :meth:`send_chunks` sends the CRC32C of the bytes with each frame.
+        self.checksums: bool = False
         self._uploads: dict[str, _Upload] = {}
 
     # What the server has said
@@ -232,7 +234,8 @@ class UploadClient(Page):
             chunk = data[upload.position : min(upload.position + size, end)]
             if honour_limit and not await self._may_send(upload, upload.position + len(chunk)):
                 return
-            await self.send_frame(FrameType.CHUNK, ref, upload.next_index, chunk)
+            frame_type = FrameType.CHECKED_CHUNK if self.checksums else FrameType.CHUNK
+            await self.send_frame(frame_type, ref, upload.next_index, chunk)
             upload.sent(len(chunk))
 
     async def _may_send(self, upload: _Upload, position: int) -> bool:

@@ -11,7 +11,7 @@ from django.utils import translation
 
 from ..resuming.owners import upload_id_of
 from ..settings import upload_settings
-from ..wire import HEADER_SIZE, together
+from ..wire import CHECKED_HEADER_SIZE, together
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
@@ -62,7 +62,7 @@ class Connection:
     def max_frame_size(self, chunk_size: int) -> int:
         """Return how many bytes of a file one frame may carry: whole chunks, and at least one."""
         most = upload_settings().max_frame_size or MAX_FRAME_SIZE
-        chunks = min(most, self.max_message_size - HEADER_SIZE) // chunk_size
+        chunks = min(most, self.max_message_size - CHECKED_HEADER_SIZE) // chunk_size
         return max(1, chunks) * chunk_size
 
     def upload_id(self, ref: str) -> str | None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import wire
-from ..exceptions import InvalidMessage, UnknownUpload, UploadCancelled, UploadLocked
+from ..exceptions import ProtocolError, UnknownUpload, UploadCancelled, UploadLocked
 from ..slots.entry import UploadEntry
 from ..slots.slot import UploadSlot
 from ..slots.status import Status
@@ -128,13 +128,13 @@ class UploadManager:
         self.connection.reach(send)
         try:
             frame = wire.parse(data)
-        except InvalidMessage as error:
+        except ProtocolError as error:
             await self._admission.refuse_frame(wire.ref_of(data), error)
             return
         transfer = self.roster.transfers.get(frame.ref)
         if transfer is None:
             await self._receive_late(frame)
-        elif frame.type is FrameType.CHUNK:
+        elif frame.type in wire.CHUNKS:
             client = transfer.client
             client.feed(frame.index, frame.data)
             if client.overstepped:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..content.sizes import readable_size
 from ..exceptions import TooFewFiles, TooManyFiles, TotalTooLarge
+from ..settings import upload_settings
 from . import process
 
 if TYPE_CHECKING:
@@ -125,10 +126,10 @@ class Roster:
 
     def client_configs(self) -> dict[str, dict[str, Any]]:
         """Return what the browser needs to know about each slot."""
-        return {
-            name: {**slot.client_config(), "early_limit": EARLY_LIMIT}
-            for name, slot in self.slots.items()
-        }
+        of_all: dict[str, Any] = {"early_limit": EARLY_LIMIT}
+        if upload_settings().chunk_checksums:
+            of_all["checksums"] = True
+        return {name: {**slot.client_config(), **of_all} for name, slot in self.slots.items()}
 
     def template_state(self) -> dict[str, Any]:
         """Return ``{{ uploads }}``: the config, the entries and their errors of each slot."""

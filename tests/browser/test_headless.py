@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 import pytest
 import pytest_asyncio
 
 from tests.browser.chromium import open_page, until
 from tests.support import npm
+from tests.support.link import Link
 from tests.support.servers import serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -89,3 +93,25 @@ async def test_a_worker_has_no_dom(open_example, site, files):
     )
     assert saved.startswith("photos/worker")
     await until(lambda: any(name.startswith("worker") for name in stored(site)))
+
+
+async def test_a_chunk_that_was_damaged_on_its_way(browser, files, tmp_path):
+    """The page sends checksums if the server wants them."""
+    settings = json.dumps({"CHUNK_CHECKSUMS": True})
+    good, damaged = tmp_path / "good.png", tmp_path / "damaged.png"
+    for picture in (good, damaged):
+        picture.write_bytes((files / "photo0.png").read_bytes() + os.urandom(2_000_000))
+    application = "tests.sites.headless:application"
+    context = await browser.new_context()
+    with serve(application, tmp_path / "uploads", UPLOAD_SETTINGS=settings) as server:
+        async with Link([server.port]) as link:
+            page = await open_page(context, link.http("/plain/"))
+            await page.set_input_files("#files", good)
+            await page.wait_for_selector("li:has-text('good.png: complete 100%')")
+            link.damage_after(1_000_000)
+            await page.set_input_files("#files", damaged)
+            await page.wait_for_selector(
+                "li:has-text('damaged.png: The file was damaged on its way')"
+            )
+            assert page.complaints == []
+    await context.close()

@@ -102,13 +102,14 @@ async def test_frames_are_those_that_the_server_reads(stock_page):
     vectors = json.loads((ROOT / "tests/vectors/wire.json").read_text())["valid"]
     built = await stock_page.evaluate(
         """async (vectors) => {
-          const {chunkFrame, completeFrame, cancelFrame} =
+          const {chunkFrame, checkedFrame, completeFrame, cancelFrame} =
             await import("/static/djust_uploads/wire/frames.js");
           const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (b) => parseInt(b, 16));
           const hex = (frame) => Array.from(new Uint8Array(frame),
             (b) => b.toString(16).padStart(2, "0")).join("");
           const build = {
             chunk: ({ref, index, data}) => chunkFrame(ref, index, bytes(data)),
+            checked_chunk: ({ref, index, data}) => checkedFrame(ref, index, bytes(data)),
             complete: ({ref}) => completeFrame(ref),
             cancel: ({ref}) => cancelFrame(ref),
           };

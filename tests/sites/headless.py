@@ -1,5 +1,6 @@
 """The examples of docs/headless.md, as its readers would copy them, and their consumer."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -19,6 +20,7 @@ settings.configure(
     MEDIA_ROOT=os.environ["UPLOAD_DIRECTORY"],
     FILE_UPLOAD_TEMP_DIR=os.environ["UPLOAD_DIRECTORY"],
     USE_TZ=True,
+    DJUST_UPLOADS=json.loads(os.environ.get("UPLOAD_SETTINGS", "{}")),
 )
 
 from django.core.asgi import get_asgi_application

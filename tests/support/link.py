@@ -53,6 +53,7 @@ class Link:
         self._flowing = asyncio.Event()
         self._free_at = {"up": 0.0, "down": 0.0}
         self._resets: list[int] = []
+        self._damage: int | None = None
         self._hold: int | None = None
         self._released = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -116,6 +117,10 @@ class Link:
         With several sizes, each next one counts from the reset before it.
         """
         self._resets = list(sizes)
+
+    def damage_after(self, size: int) -> None:
+        """Change the ``size``-th byte from now that arrives at a server."""
+        self._damage = size
 
     def hold_after(self, size: int) -> None:
         """Hold back what a client sends after the ``size``-th byte from now, until :meth:`flow`.
@@ -195,6 +200,8 @@ class Link:
                 return
             if way == "up" and self._is_held(len(data)):
                 await self._released.wait()
+            if way == "up":
+                data = self._damaged(data)
             last = self._is_last(len(data)) if way == "up" else None
             writer.write(data[:last])
             await writer.drain()
@@ -210,6 +217,16 @@ class Link:
             return False
         self._hold = None
         return True
+
+    def _damaged(self, data: bytes) -> bytes:
+        """Return the next bytes as they arrive."""
+        if self._damage is None:
+            return data
+        at, self._damage = self._damage, self._damage - len(data)
+        if at >= len(data):
+            return data
+        self._damage = None
+        return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
 
     def _is_last(self, size: int) -> int | None:
         """Return how many of ``size`` bytes may pass before a reset, or ``None`` if all may."""

@@ -9,28 +9,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...crc32c import crc32c, has_crc32c
 from ...exceptions import DigestMismatch
 from .problems import BadRequest, UnsupportedChecksum
 
 #: The most bytes of a body that must be compared before it is stored, because all of it is held in
 #: memory until then.
 MAX_COMPARED = 16 * 1024 * 1024
-
-
-def _crc32c(data: bytes) -> bytes:
-    import google_crc32c
-
-    crc: int = google_crc32c.value(data)
-    return crc.to_bytes(4, "big")
-
-
-def has_crc32c() -> bool:
-    """Return whether ``google-crc32c`` is installed, which computes CRC32C."""
-    try:
-        import google_crc32c  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def _sha1(data: bytes) -> bytes:
@@ -42,7 +27,7 @@ def _sha1(data: bytes) -> bytes:
 CHECKSUMS: dict[str, Callable[[bytes], bytes]] = {
     "sha1": _sha1,
     "sha256": lambda data: hashlib.sha256(data).digest(),
-    **({"crc32c": _crc32c} if has_crc32c() else {}),
+    **({"crc32c": lambda data: crc32c(data).to_bytes(4, "big")} if has_crc32c() else {}),
 }
 
 #: The active algorithms of RFC 9530, section 7.2.

@@ -1,7 +1,7 @@
 // One file's bytes on their way to the server. Knows neither the page nor the other files.
 
 import { sizeOf } from "./sizes.js";
-import { blobFrame, chunkFrame, completeFrame } from "../wire/frames.js";
+import { blobFrame, checkedFrame, chunkFrame, completeFrame } from "../wire/frames.js";
 import { Pace } from "../wire/pace.js";
 
 // Bytes from which on the browser reads the frame's part of the file when it sends it, and the page
@@ -143,14 +143,15 @@ export class Transfer {
 
   #sendFrame(data) {
     const size = data.size ?? data.length;
-    const build = data instanceof Blob ? blobFrame : chunkFrame;
+    const checked = this.#lessons.checksums ? checkedFrame : chunkFrame;
+    const build = data instanceof Blob ? blobFrame : checked;
     this.#lessons.sent(size);
     try {
       this.#line.send(build(this.#ref, this.#index, data));
     } catch (error) {
       if (!(data instanceof Blob)) throw error;
       // A wrapper around the socket may not know Blobs. The same part is sent again as bytes.
-      this.#lessons.blobs = false;
+      this.#lessons.noBlobs();
       return;
     }
     this.#position += size;

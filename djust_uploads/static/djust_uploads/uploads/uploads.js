@@ -94,6 +94,7 @@ export class Uploads extends EventTarget {
   #slotsChanged(slots) {
     const first = !this.#ready;
     this.slots = slots;
+    this.#lessons.checksums = Object.values(slots).some(({ checksums }) => checksums);
     this.#ready = true;
     if (first) {
       this.#conversation.askForCancelled();

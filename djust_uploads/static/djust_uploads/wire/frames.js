@@ -1,10 +1,14 @@
 // The binary frames of the wire; frames.py has the same layout and is tested with the same vectors.
 
+import { crc32c } from "./crc32c.js";
+
 const CHUNK = 1;
 const COMPLETE = 2;
 const CANCEL = 3;
+const CHECKED_CHUNK = 4;
 
 export const HEADER_SIZE = 21;
+const CHECKED_HEADER_SIZE = 25;
 
 /** A new random ref (a UUID, version 4), as text. */
 export function newRef() {
@@ -23,6 +27,16 @@ export function chunkFrame(ref, index, data) {
   const frame = frameOf(HEADER_SIZE + data.length, CHUNK, ref);
   new DataView(frame.buffer).setUint32(17, index);
   frame.set(data, HEADER_SIZE);
+  return frame.buffer;
+}
+
+/** The server refuses the bytes if they do not have this checksum when they arrive. */
+export function checkedFrame(ref, index, data) {
+  const frame = frameOf(CHECKED_HEADER_SIZE + data.length, CHECKED_CHUNK, ref);
+  const header = new DataView(frame.buffer);
+  header.setUint32(17, index);
+  header.setUint32(21, crc32c(data));
+  frame.set(data, CHECKED_HEADER_SIZE);
   return frame.buffer;
 }
 

@@ -33,13 +33,24 @@ export class Pace {
 }
 
 /**
- * What a page has learnt of all its connections: the bytes that a frame may have at most, and
- * whether the browser may be left to read them.
+ * What a page has learnt of all its connections: the bytes that a frame may have at most, whether
+ * the browser may be left to read them, and whether the server wants checksums.
  */
 export class Lessons {
   maxFrameSize = Infinity;
-  blobs = true;
+  checksums = false;
+  #blobs = true;
   #largest = 0;
+
+  /** The page must have the bytes themselves to compute their checksum. */
+  get blobs() {
+    return this.#blobs && !this.checksums;
+  }
+
+  /** What wraps the socket does not know Blobs. */
+  noBlobs() {
+    this.#blobs = false;
+  }
 
   sent(size) {
     this.#largest = Math.max(this.#largest, size);
