@@ -104,7 +104,7 @@ def parse(message: bytes) -> Frame:
 
 
 def _check(data: memoryview, checksum: int) -> None:
-    # Some milliseconds for the longest frame, so a thread would not be worth the way there.
+    # This takes less than a millisecond for the longest frame, so a thread is not worth its way.
     try:
         found = crc32c(data)
     except ImportError as exc:

@@ -1,4 +1,4 @@
-// CRC32C (RFC 3720, appendix B.4), eight bytes at a step: the page has a millisecond for a MiB.
+// CRC32C (RFC 3720, appendix B.4), eight bytes at a step: a MiB takes one or two milliseconds.
 
 const POLYNOMIAL = 0x82f63b78;
 
