@@ -86,6 +86,8 @@ npm: $(VENV)/installed
 
 browser:
 	sh tests/system-package.sh chromium "command -v chromium || command -v chromium-browser || command -v google-chrome"
+	# Debian has it, Ubuntu does not. Without it, the tests take longer.
+	-sh tests/system-package.sh chromium-headless-shell "command -v chromium-headless-shell"
 
 firefox:
 	sh tests/system-package.sh firefox-esr "command -v firefox-esr || command -v firefox"
