@@ -51,8 +51,9 @@ async def test_the_page_answers_in_between_and_sends_the_first_files(page):
           answers += 1;
         }
         await drawn();
-        return {atOnce: before > 100, few: answers < 5, first: registered > 0, files: page.all.length,
-                sizes: new Set(page.all.map(({size}) => size)).size};
+        const sizes = new Set(page.all.map(({size}) => size)).size;
+        return {atOnce: before > 100, few: answers < 5, first: registered > 0, sizes,
+                files: page.all.length};
         """,
     )
     assert told == {"atOnce": False, "few": False, "first": True, "files": 300, "sizes": 1}
