@@ -35,7 +35,7 @@ def log_fields(entry: UploadEntry, event: str, code: str = "") -> dict[str, Any]
 
 
 def refusal_fields(ref: str, upload_name: str, code: str) -> dict[str, Any]:
-    """Return the fields of a log record about an upload that never started."""
+    """Return the fields of a log record about a registration that no slot has looked at."""
     return {
         "upload_event": "refused",
         "upload_id": ref,
@@ -46,6 +46,11 @@ def refusal_fields(ref: str, upload_name: str, code: str) -> dict[str, Any]:
 
 class Logs(Observer):
     """Writes a line into the log of ``djust_uploads`` for each ending of an upload."""
+
+    def refused(self, entry: UploadEntry, error: UploadError) -> None:
+        extra = log_fields(entry, "refused", error.code)
+        cause = error.__cause__
+        logger.warning("%r refused (%s): %s", entry, error.code, error, exc_info=cause, extra=extra)
 
     def completed(self, entry: UploadEntry) -> None:
         logger.info("%r is stored", entry, extra=log_fields(entry, "completed"))

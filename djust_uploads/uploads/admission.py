@@ -134,9 +134,10 @@ class Admission:
 
     def _refuse(self, registration: wire.Registration, error: UploadError) -> dict[str, Any] | None:
         ref = registration.ref
-        extra = refusal_fields(ref, registration.upload_name, error.code)
-        cause = error.__cause__
-        logger.warning("%s refused (%s): %s", ref, error.code, error, exc_info=cause, extra=extra)
+        if isinstance(error, ProtocolError):
+            # There is no entry, of which the observers could have heard.
+            extra = refusal_fields(ref, registration.upload_name, error.code)
+            logger.warning("%s refused (%s): %s", ref, error.code, error, extra=extra)
         # The client cannot distinguish two uploads with the same ref, so neither of them may go on.
         # If one is on its way, its transfer ends and tells the client.
         if transfer := self._roster.transfers.get(ref):
