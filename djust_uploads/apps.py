@@ -13,6 +13,7 @@ class DjustUploadsConfig(AppConfig):
     def ready(self) -> None:
         # Importing this module registers the checks.
         from . import checks  # noqa: F401
+        from .lifecycle.notifying import import_observers
 
         # This reads the system's tables of MIME types. Otherwise the first upload would do so on
         # the event loop. If they were read already, an application may have added types, and a
@@ -22,6 +23,9 @@ class DjustUploadsConfig(AppConfig):
 
         # Reads the catalogues of the default language: not at the first error, on the event loop.
         gettext("The upload failed. Please try again.")
+
+        # These take long too.
+        import_observers()
 
         if apps.is_installed("djust"):
             # Importing this module makes djust's views restore their slots.

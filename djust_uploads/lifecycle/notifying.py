@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import Concatenate, ParamSpec
@@ -20,6 +22,9 @@ logger: logging.Logger = logging.getLogger("djust_uploads")
 
 P = ParamSpec("P")
 
+#: Uploads on different event loops have the same observers.
+_creating = threading.Lock()
+
 
 def notify(
     event: Callable[Concatenate[Observer, P], None], *args: P.args, **kwargs: P.kwargs
@@ -32,9 +37,14 @@ def notify(
             logger.exception("%s raised", method.__qualname__)
 
 
-@cache
 def observers() -> tuple[Observer, ...]:
     """Return all observers of this process. They are created when this is first called."""
+    with _creating:
+        return _created()
+
+
+@cache
+def _created() -> tuple[Observer, ...]:
     found: list[Observer] = [Logs(), Signals()]
     for path in upload_settings().observers:
         try:
@@ -56,6 +66,16 @@ def heard_by(event: str) -> tuple[Callable[..., None], ...]:
     )
 
 
+def import_observers() -> None:
+    """Import the classes of the observers, so that the first upload need not do so.
+
+    Mistakes in the settings are left to ``manage.py check``, which reports them.
+    """
+    with contextlib.suppress(Exception):
+        for path in upload_settings().observers:
+            import_string(path)
+
+
 def create_observer(path: str) -> Observer:
     """Return an observer of the class at an import path.
 
@@ -74,7 +94,7 @@ def create_observer(path: str) -> Observer:
 
 def _reset(*, setting: str, **kwargs: object) -> None:
     if setting == "DJUST_UPLOADS":
-        observers.cache_clear()
+        _created.cache_clear()
         heard_by.cache_clear()
 
 

@@ -67,13 +67,16 @@ def send(signal: Signal, entry: UploadEntry, **details: Any) -> None:
     _last[entry] = task
 
 
-async def delivered(entry: UploadEntry) -> None:
-    """Return when the receivers of all signals about the upload have returned."""
+async def delivered(entry: UploadEntry, seconds: float | None = None) -> None:
+    """Return when the receivers of all signals about the upload have returned.
+
+    Receivers that take longer than ``seconds`` are not waited for.
+    """
     task = _last.get(entry)
     # An upload that a request claims may have begun on another event loop.
     if task and task.get_loop() is asyncio.get_running_loop():
-        await asyncio.wait([task])
-        if _last.get(entry) is task:
+        await asyncio.wait([task], timeout=seconds)
+        if task.done() and _last.get(entry) is task:
             del _last[entry]
 
 

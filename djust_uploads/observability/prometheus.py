@@ -34,10 +34,10 @@ try:
     from prometheus_client.exposition import choose_encoder
     from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
     from prometheus_client.registry import Collector
-except ImportError as exc:
+except ImportError as _missing:
     raise ImportError(
         "PrometheusMetrics needs prometheus_client: pip install 'djust-uploads[prometheus]'"
-    ) from exc
+    ) from _missing
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

@@ -17,10 +17,10 @@ from ..slots.entry import UploadEntry
 try:
     from opentelemetry import context, trace
     from opentelemetry.trace import Span, StatusCode
-except ImportError as exc:
+except ImportError as _missing:
     raise ImportError(
         "OpenTelemetrySpans needs opentelemetry-api: pip install 'djust-uploads[opentelemetry]'"
-    ) from exc
+    ) from _missing
 
 #: Writes are too many for a span each. The span of the upload counts them.
 _WRITE = "write"

@@ -52,6 +52,10 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
 
+#: Seconds that the end of an upload waits for the receivers of signals: a server that ends would
+#: otherwise not let them finish.
+RECEIVER_TIMEOUT = 5.0
+
 
 class Listener(Recipient, Protocol):
     """Whom a transfer reports to: the manager of a connection, or the parking after it."""
@@ -244,7 +248,7 @@ class Transfer:
             self._deadline.close()
             self.client.close()
             await self._inspection.close()
-            await delivered(self.entry)
+            await delivered(self.entry, RECEIVER_TIMEOUT)
 
     async def _suspend(self, reason: str) -> None:
         self.suspending = True
