@@ -53,10 +53,10 @@ class Logs(Observer):
         logger.warning("%r refused (%s): %s", entry, error.code, error, exc_info=cause, extra=extra)
 
     def completed(self, entry: UploadEntry) -> None:
-        logger.info("%r is stored", entry, extra=log_fields(entry, "completed"))
+        _inform("%r is stored", entry, "completed")
 
     def consumed(self, entry: UploadEntry) -> None:
-        logger.info("%r is consumed", entry, extra=log_fields(entry, "consumed"))
+        _inform("%r is consumed", entry, "consumed")
 
     def failed(self, entry: UploadEntry, error: UploadError) -> None:
         level = logging.ERROR if isinstance(error, SinkError) else logging.WARNING
@@ -71,8 +71,13 @@ class Logs(Observer):
         )
 
     def cancelled(self, entry: UploadEntry, reason: str) -> None:
-        extra = log_fields(entry, "cancelled", "cancelled")
-        logger.info("%r: %s", entry, reason, extra=extra)
+        _inform("%r: %s", entry, "cancelled", reason, code="cancelled")
 
     def suspended(self, entry: UploadEntry, reason: str) -> None:
-        logger.info("%r is suspended: %s", entry, reason, extra=log_fields(entry, "suspended"))
+        _inform("%r is suspended: %s", entry, "suspended", reason)
+
+
+def _inform(text: str, entry: UploadEntry, event: str, *details: str, code: str = "") -> None:
+    # Most sites do not look at these lines, and have thousands of small uploads.
+    if logger.isEnabledFor(logging.INFO):
+        logger.info(text, entry, *details, extra=log_fields(entry, event, code))
