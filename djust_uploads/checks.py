@@ -15,8 +15,8 @@ E010  An ``UploadEndpoint`` without ``UploadMixin`` is routed.
 W011  An ``UploadEndpoint`` is routed behind a route that takes every path.
 W012  There are upload fields in forms, and ``UploadMiddleware`` is missing.
 W013  There are upload fields in forms, and ``FormUploads`` is not routed.
-E014  A class in ``OBSERVERS`` can't be created.
-E015  ``CHUNK_CHECKSUMS`` needs a package that is missing.
+E015  A class in ``OBSERVERS`` can't be created.
+E016  ``CHUNK_CHECKSUMS`` needs a package that is missing.
 ====  ===============================================================================
 """
 
@@ -129,7 +129,7 @@ def check_checksums(**kwargs: Any) -> list[CheckMessage]:
     if check_settings() or not upload_settings().chunk_checksums or has_crc32c():
         return []
     text = "CHUNK_CHECKSUMS needs google-crc32c: pip install 'djust-uploads[crc32c]'"
-    return [Error(text, id="djust_uploads.E015")]
+    return [Error(text, id="djust_uploads.E016")]
 
 
 @register("djust_uploads")
@@ -142,7 +142,7 @@ def check_observers(**kwargs: Any) -> list[CheckMessage]:
         try:
             create_observer(path)
         except ImproperlyConfigured as exc:
-            messages.append(Error(str(exc), id="djust_uploads.E014"))
+            messages.append(Error(str(exc), id="djust_uploads.E015"))
     return messages
 
 

@@ -52,6 +52,7 @@ from .exceptions import (
     UploadCancelled,
     UploadLocked,
 )
+from .lifecycle import moves
 from .lifecycle.notifying import notify
 from .lifecycle.observer import Observer
 from .lifecycle.sending import delivered
@@ -200,8 +201,10 @@ class Claim:
     async def discard(self) -> None:
         """Delete the upload, for good: the user does not want it any more."""
         process.parking.forget(self._transfer)
-        await self._transfer.discard("the user has removed it")
-        self.entry.fail(UploadCancelled("the user has removed it"))
+        await self._transfer.discard()
+        error = UploadCancelled("the user has removed it")
+        moves.fail(self._transfer.entry, error)
+        self.entry.fail(error)
         self.consumed = True
 
 

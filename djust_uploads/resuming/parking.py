@@ -57,8 +57,8 @@ class Parkable(Protocol):
     def leave(self) -> None:
         """Note that this process leaves the complete upload to others."""
 
-    async def discard(self) -> None:
-        """Delete the file of a complete upload."""
+    async def expire(self) -> None:
+        """End a complete upload that nobody has consumed in time."""
 
 
 P = TypeVar("P", bound=Parkable)
@@ -186,6 +186,6 @@ class Parking(Generic[P]):
 
     def _expire(self, transfer: P) -> None:
         self.forget(transfer)
-        task = asyncio.ensure_future(transfer.discard())
+        task = asyncio.ensure_future(transfer.expire())
         self._expiring.add(task)
         task.add_done_callback(self._expiring.discard)

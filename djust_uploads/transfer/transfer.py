@@ -184,10 +184,17 @@ class Transfer:
         """Note that this process leaves the complete upload to others."""
         notify(Observer.suspended, self.entry, "other processes have it")
 
-    async def discard(self, reason: str = "nobody has consumed it") -> None:
-        """Delete the file of a complete upload that nobody consumed, if it is still ours."""
-        if await self._sink.discard():
-            moves.fail(self.entry, UploadCancelled(reason))
+    async def discard(self) -> bool:
+        """Delete the file of a complete upload that nobody consumed, if it is still ours.
+
+        Return whether it was.
+        """
+        return await self._sink.discard()
+
+    async def expire(self) -> None:
+        """End a complete upload that nobody has consumed in time."""
+        if await self.discard():
+            moves.fail(self.entry, UploadCancelled("nobody has consumed it"))
         else:
             moves.suspend(self.entry, "another process has it")
 

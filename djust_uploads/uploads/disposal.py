@@ -49,10 +49,10 @@ class Disposal:
         """Delete the file of a complete entry that the user or the application has dropped."""
         if transfer := self._resumable(entry):
             process.parking.forget(transfer)
-            await transfer.discard("cancelled when it was complete")
+            await transfer.discard()
         else:
             await _delete(entry)
-            moves.fail(entry, UploadCancelled("cancelled when it was complete"))
+        moves.fail(entry, UploadCancelled("cancelled when it was complete"))
         await self._connection.tell(
             wire.progress(
                 entry.ref, entry.upload_name, str(entry.status), progress=0, offset=0, limit=0
