@@ -25,7 +25,7 @@ class Ticker:
         self._tick = tick
         self._name = name
         self._lock = threading.Lock()
-        self._running = self._woken = False
+        self._running = self._woken = self._failed = False
 
     def wake(self) -> None:
         """Note that something has changed."""
@@ -49,7 +49,12 @@ class Ticker:
 
     def _ticked(self) -> bool:
         try:
-            return self._tick()
+            goes_on = self._tick()
         except Exception:
-            logger.exception("%s failed", self._name)
+            # A cache that is down for an hour would fill the log.
+            if not self._failed:
+                logger.exception("%s failed", self._name)
+            self._failed = True
             return True
+        self._failed = False
+        return goes_on

@@ -273,7 +273,7 @@ async def test_declared_size_over_the_limit(page, sibling):
         await ends_with(page, ref, "file_too_large")
 
 
-BINARY = [b"", b"\x00", b"\x01", b"\x01" + bytes(15), b"\x04" + bytes(40), b"\xff" * 1000, b"{}"]
+BINARY = [b"", b"\x00", b"\x01", b"\x01" + bytes(15), b"\x05" + bytes(40), b"\xff" * 1000, b"{}"]
 
 
 @pytest.mark.parametrize("garbage", BINARY, ids=lambda garbage: garbage[:8].hex())

@@ -109,7 +109,7 @@ async def test_who_was_superseded_before_it_resumed_takes_nothing_away(
     await settled(parking)
     before, asked = files(tmp_path), asyncio.Event()
 
-    async def retried(sink, call):
+    async def retried(sink, operation, call):
         asked.set()
         await superseded.wait()
         return await call()
