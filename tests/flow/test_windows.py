@@ -155,7 +155,7 @@ async def round_trips(page: UploadClient, until: Callable[[], object]) -> list[f
 async def test_200_uploads_at_once_share_the_budget(tmp_path, server):
     """And events on another socket do not wait for the uploads, which take some five seconds."""
     # A hundredth of the events is the machine's. Measured: 30 to 130 ms on uvicorn, and 60 to 280 on
-    # daphne, which reads all 200 sockets before it looks at an event.
+    # daphne, as much as in the versions before.
     bound = 0.1 if server == "uvicorn" else 0.3
     budget = 96 * MIB
     with loaded_site(tmp_path, server, budget) as site:
