@@ -48,6 +48,10 @@ _MIDDLEWARE = (
 )
 
 
+#: The keys of DJUST_UPLOADS whose values are numbers over 0.
+_NUMBERS = ("MAX_BUFFERED_BYTES", "SINK_TIMEOUT", "IDLE_TIMEOUT", "RESUME_TTL", "SESSION_INTERVAL")
+
+
 @register("djust_uploads")
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
     """Report unknown keys and wrong values in ``DJUST_UPLOADS``."""
@@ -64,9 +68,8 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         for key in configured
         if key not in known
     ]
-    numbers = ("MAX_BUFFERED_BYTES", "SINK_TIMEOUT", "IDLE_TIMEOUT", "RESUME_TTL")
     # It may be None, which is the default.
-    for key in (*numbers, *(["MAX_FRAME_SIZE"] if configured.get("MAX_FRAME_SIZE") else [])):
+    for key in (*_NUMBERS, *(["MAX_FRAME_SIZE"] if configured.get("MAX_FRAME_SIZE") else [])):
         value = configured.get(key, 1)
         if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
             messages.append(

@@ -16,7 +16,8 @@
     │   ├── SizeMismatch             size_mismatch        more or fewer bytes came than declared
     │   └── DigestMismatch           digest_mismatch      the bytes are not those of the digest
     ├── Forbidden                    forbidden            this user may not upload here
-    ├── Unauthenticated              unauthenticated      an HTTP request needs another token
+    ├── Unauthenticated              unauthenticated      the client must log in, or bring a token
+    │   └── SessionEnded             session_ended        the user has logged out, for example
     ├── ValidationFailed             invalid_file         the slot does not accept the file
     │   ├── FileTooLarge             file_too_large       it is larger than max_file_size
     │   ├── TooManyFiles             too_many_files       the slot has max_entries files already
@@ -144,10 +145,17 @@ class Forbidden(UploadError):
 
 
 class Unauthenticated(UploadError):
-    """A request needs a token, or another one than it has. The upload waits."""
+    """The slot wants a user, or a request another token than it has. The upload waits."""
 
     code = "unauthenticated"
     message: str | Promise = _("Please log in again.")
+
+
+class SessionEnded(Unauthenticated):
+    """The user has logged out, or the session is over. Uploads that can go on wait."""
+
+    code = "session_ended"
+    message: str | Promise = _("Your session has ended. Please log in again to go on.")
 
 
 class ValidationFailed(UploadError):

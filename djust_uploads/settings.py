@@ -15,6 +15,7 @@ This example shows all keys with their defaults, except for ``SINKS``::
         "SHA256": False,                           # whether to compute entry.sha256
         "RESUME_CACHE": "default",                 # an alias of CACHES, for resumable slots
         "RESUME_TTL": 86400,                       # seconds for which an upload may be interrupted
+        "SESSION_INTERVAL": 10,                    # seconds between looks at the session
         "FORM_UPLOADS_URL": "/uploads/",           # the path of FormUploads
         "CORS_ORIGINS": [],                        # origins whose pages may upload over HTTP
     }
@@ -55,6 +56,8 @@ class UploadSettings:
     #: Seconds for which an interrupted upload, or a complete one that nobody has consumed, is
     #: remembered.
     resume_ttl: float = 24 * 3600
+    #: Seconds between two looks at the session of a connection on which an upload runs.
+    session_interval: float = 10.0
     #: The path at which FormUploads is routed, with a slash at its end.
     form_uploads_url: str = "/uploads/"
     #: Origins such as ``"https://app.example.com"`` whose pages may use an UploadEndpoint. ``"*"``

@@ -237,6 +237,11 @@ def failed_before(ref: str, upload_name: str, code: str, message: str | Promise)
     }
 
 
+def closing(error: UploadError) -> dict[str, Any]:
+    """Return the message that says why the server closes the connection, in the active language."""
+    return {"type": "error", "code": error.code, "error": str(error.message)}
+
+
 def together(message_type: str, uploads: list[dict[str, Any]]) -> dict[str, Any]:
     """Several messages in one, for a client that takes lists. Each has its own ``type``."""
     return {"type": message_type, "uploads": uploads}

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .. import wire
-from ..exceptions import UploadCancelled
+from ..exceptions import UploadCancelled, UploadError
 from . import process
 
 if TYPE_CHECKING:
+    from ..files import SinkFile
     from ..slots.entry import UploadEntry
     from ..transfer.transfer import Transfer
     from .connection import Connection
@@ -36,18 +37,14 @@ class Disposal:
                 await transfer.consumed()
                 process.parking.forget(transfer)
             if not entry.keeps_file:
-                await _delete(entry)
+                await _delete(entry.file)
             refs.setdefault(entry.upload_name, []).append(entry.ref)
         for name, consumed in refs.items():
             await self._connection.tell(wire.consumed(name, consumed))
 
     async def cancelled(self, entry: UploadEntry) -> None:
         """Delete the file of a complete entry that the user or the application has dropped."""
-        if transfer := self._resumable(entry):
-            process.parking.forget(transfer)
-            await transfer.discard()
-        else:
-            await _delete(entry)
+        await self._delete(entry.file, self._resumable(entry))
         entry.fail(UploadCancelled("cancelled when it was complete"))
         await self._connection.tell(
             wire.progress(
@@ -55,13 +52,32 @@ class Disposal:
             )
         )
 
+    def refuse(self, entry: UploadEntry, error: UploadError) -> None:
+        """End a complete entry that the application may not get. May be called in any thread."""
+        logger.warning("%r refused (%s): %s", entry, error.code, error)
+        file, transfer = entry.file, self._resumable(entry)
+        entry.fail(error)
+
+        async def delete() -> None:
+            await self._delete(file, transfer)
+            await self._connection.tell(wire.failed(entry.ref, error, entry.upload_name))
+
+        self._connection.spawn(delete)
+
     async def unconsumed(self, entries: Iterable[UploadEntry]) -> None:
         """Park complete entries that can be resumed, and delete the files of the others."""
         for entry in entries:
             if transfer := self._resumable(entry):
                 process.parking.park(transfer, self._connection.owner or "")
             else:
-                await _delete(entry)
+                await _delete(entry.file)
+
+    async def _delete(self, file: SinkFile, transfer: Transfer | None) -> None:
+        if transfer:
+            process.parking.forget(transfer)
+            await transfer.discard()
+        else:
+            await _delete(file)
 
     def _resumable(self, entry: UploadEntry) -> Transfer | None:
         """Return the entry's transfer if other connections may resume it.
@@ -73,11 +89,11 @@ class Disposal:
         return transfer if transfer and transfer.entry is entry else None
 
 
-async def _delete(entry: UploadEntry) -> None:
+async def _delete(file: SinkFile) -> None:
     try:
-        await entry.file.adelete()
+        await file.adelete()
     except Exception:
-        logger.exception("could not delete the file of %r; a sweep may find it", entry)
+        logger.exception("could not delete %s; a sweep may find it", file.name)
 
 
 async def _keep(entry: UploadEntry) -> None:
