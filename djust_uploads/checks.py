@@ -38,8 +38,9 @@ from django.utils.module_loading import import_string
 
 from .conf import sinks
 from .content.sniffing import sniff
-from .exceptions import InvalidSink, SinkMisconfigured
+from .exceptions import InvalidSink, InvalidSlot, SinkMisconfigured
 from .settings import UploadSettings, upload_settings
+from .slots.quotas import check_quotas
 
 #: The names by which MIDDLEWARE may have the middleware of forms.
 _MIDDLEWARE = (
@@ -78,7 +79,25 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
                     id="djust_uploads.E003",
                 )
             )
-    return messages + _check_origins(configured.get("CORS_ORIGINS", ()))
+    return messages + _check_origins(configured.get("CORS_ORIGINS", ())) + _check_quotas(configured)
+
+
+def _check_quotas(configured: dict[str, Any]) -> list[CheckMessage]:
+    wrong = []
+    if (quotas := configured.get("QUOTAS")) is not None:
+        try:
+            check_quotas(quotas)
+        except InvalidSlot as exc:
+            wrong.append(f"DJUST_UPLOADS['QUOTAS']: {exc}")
+    proxies = configured.get("TRUSTED_PROXIES", 0)
+    if not isinstance(proxies, int) or isinstance(proxies, bool) or proxies < 0:
+        wrong.append(f"DJUST_UPLOADS['TRUSTED_PROXIES'] must be a number from 0. Got: {proxies!r}")
+    for key, default in (("CLIENT_ADDRESS_HEADER", "X-Forwarded-For"), ("QUOTA_CACHE", "default")):
+        if not isinstance(value := configured.get(key, default), str) or not value:
+            wrong.append(f"DJUST_UPLOADS[{key!r}] must be a name. Got: {value!r}")
+        elif key == "QUOTA_CACHE" and value not in settings.CACHES:
+            wrong.append(f"DJUST_UPLOADS['QUOTA_CACHE'] is no alias in CACHES: {value!r}")
+    return [Error(message, id="djust_uploads.E003") for message in wrong]
 
 
 def _check_origins(origins: Any) -> list[CheckMessage]:

@@ -221,7 +221,8 @@ def progress(
 
 def failed(ref: str, error: UploadError, upload_name: str = "") -> dict[str, Any]:
     """Return the message that says that an upload has failed, and what the user can do."""
-    return failed_before(ref, upload_name, error.code, error.message)
+    message = failed_before(ref, upload_name, error.code, error.message)
+    return {**message, "retry_after": error.retry_after} if error.retry_after else message
 
 
 def failed_before(ref: str, upload_name: str, code: str, message: str | Promise) -> dict[str, Any]:

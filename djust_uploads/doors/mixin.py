@@ -37,6 +37,7 @@ _REPLAYABLE = (
     "max_total_size",
     "image_max_size",
     "permission_required",
+    "quotas",
 )
 
 
@@ -85,6 +86,7 @@ class UploadMixin:
         max_total_size: int | None = None,
         image_max_size: int | None = None,
         permission_required: str | Iterable[str] | None = None,
+        quotas: Mapping[str, Mapping[str, int | None]] | None = None,
         writer: type | None = None,
     ) -> UploadSlot:
         """Declare a slot. Call it in ``mount()``; the template has ``dj-upload="name"``.
@@ -118,6 +120,9 @@ class UploadMixin:
             does not say where it was taken. A client that is not our page may send larger ones.
         :param permission_required: Django's permissions that a user must have to upload here, as
             ``"films.add_film"`` or as a list. ``None`` means those of the class.
+        :param quotas: How much may be uploaded into this slot, beside ``DJUST_UPLOADS["QUOTAS"]``
+            and in the same form: ``{"user": {"BYTES_PER_DAY": 10**9}}``. The key ``"slot"`` counts
+            all clients together.
         :param writer: A djust ``UploadWriter`` class, instead of a ``sink``. It runs in a thread.
 
         Raises :class:`~djust_uploads.exceptions.InvalidSlot` or
@@ -149,6 +154,7 @@ class UploadMixin:
                 if permission_required is None
                 else permission_required
             ),
+            quotas=quotas or {},
         )
         if self._upload_manager is None:
             self._upload_manager = self._new_manager()

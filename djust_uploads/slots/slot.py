@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from ..content.accept import Accept
 from ..exceptions import InvalidSlot
 from ..sinks.base import Sink
 from .entry import UploadEntry
+from .quotas import check_quotas
 from .validators import Validator
 
 #: The most bytes of a chunk. A chunk is one WebSocket message. daphne takes messages of at most 1
@@ -42,6 +43,7 @@ class UploadSlot:
     max_total_size: int | None = None
     image_max_size: int | None = None
     permission_required: str | Iterable[str] = ()
+    quotas: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -57,6 +59,7 @@ class UploadSlot:
         self._check_optional("image_max_size")
         self._check_validators()
         self._check_permissions()
+        check_quotas(self.quotas)
         if self.on_complete is not None and not callable(self.on_complete):
             raise InvalidSlot(f"on_complete must be callable. Got: {self.on_complete!r}")
         if isinstance(self.sink, str) or self.sink is None:

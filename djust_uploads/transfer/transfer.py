@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from asgiref.sync import sync_to_async
@@ -86,6 +87,8 @@ class Transfer:
         self.upload_id = upload_id
         #: Whether the transfer is about to be suspended: no connection can attach itself any more.
         self.suspending: bool = False
+        #: Called once, when the task has ended, however it ends.
+        self.ended_hook: Callable[[Transfer], None] | None = None
         # The sink is opened when the head has arrived. So the first limit must cover the head.
         least = max(slot.chunk_size, HEAD_SIZE)
         window = Window(least, entry.client_size, entry.taken, moved=self._window_moved)
@@ -107,7 +110,12 @@ class Transfer:
             self._run(resumed if goes_on else None), name=f"upload {entry.ref}"
         )
         # A task that is cancelled before it begins does not get to its own ``finally``.
-        self._task.add_done_callback(lambda _: self.client.close())
+        self._task.add_done_callback(self._task_ended)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        self.client.close()
+        if self.ended_hook:
+            self.ended_hook(self)
 
     @property
     def _needs_sha256(self) -> bool:

@@ -20,12 +20,13 @@ from ..resuming.leases import Lease
 from ..slots.acceptance import check_registration
 from ..slots.entry import UploadEntry
 from ..transfer.transfer import Listener, Transfer
-from . import process
+from . import process, takings
 
 if TYPE_CHECKING:
     from ..slots.slot import UploadSlot
     from .authorization import Authorization
     from .connection import Connection
+    from .quotas import Quotas
     from .roster import Roster
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
@@ -59,11 +60,13 @@ class Admission:
         roster: Roster,
         connection: Connection,
         authorization: Authorization,
+        quotas: Quotas,
         listener: Listener,
     ) -> None:
         self._roster = roster
         self._connection = connection
         self._authorization = authorization
+        self._quotas = quotas
         self._listener = listener
 
     async def register(self, message: Mapping[str, Any]) -> None:
@@ -89,7 +92,7 @@ class Admission:
         """
         judged = [self._judged(file) for file in files]
         candidates = [found for found in judged if isinstance(found, _Candidate)]
-        errors = iter(await self._authorization.check_all([(c.slot, c.entry) for c in candidates]))
+        errors = iter(await self._refusals(candidates))
         answers = []
         for number, found in enumerate(judged):
             if isinstance(found, _Candidate):
@@ -136,16 +139,34 @@ class Admission:
         """
         candidate = self._candidate(registration)
         entry, slot, upload_id = candidate.entry, candidate.slot, candidate.upload_id
-        [refusal] = await self._authorization.check_all([(slot, entry)])
+        [refusal] = await self._refusals([candidate])
         self._check_still_free(candidate, refusal)
         resumed = None
         if upload_id:
             saved = entry.to_save()
-            announced = await Lease.announce(upload_id, saved)
+            try:
+                announced = await Lease.announce(upload_id, saved)
+            except asyncio.CancelledError:
+                takings.give_back(entry)
+                raise
             resumed = (announced, saved) if announced else None
         return self._start(Transfer(entry, slot, self._listener, upload_id, resumed))
 
+    async def _refusals(self, candidates: Sequence[_Candidate]) -> list[UploadError | None]:
+        """Return for each file why it is refused, or ``None``.
+
+        Registrations are counted first, so that they cost little more when there are too many.
+        """
+        refusals: list[UploadError | None] = [None] * len(candidates)
+        for check in (self._quotas.count, self._authorization.check_all, self._quotas.take):
+            left = [number for number, refusal in enumerate(refusals) if refusal is None]
+            uploads = [(candidates[number].slot, candidates[number].entry) for number in left]
+            for number, error in zip(left, await check(uploads), strict=True):
+                refusals[number] = error
+        return refusals
+
     def _start(self, transfer: Transfer) -> Transfer:
+        takings.hold(transfer)
         self._roster.add(transfer)
         return transfer
 
@@ -185,6 +206,7 @@ class Admission:
             raise
 
     def _fail(self, entry: UploadEntry, error: UploadError) -> None:
+        takings.give_back(entry)
         entry.fail(error)
         self._roster.show_failed(entry)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import wire
 from ..exceptions import UploadCancelled, UploadError
-from . import process
+from . import process, takings
 
 if TYPE_CHECKING:
     from ..files import SinkFile
@@ -45,6 +45,7 @@ class Disposal:
     async def cancelled(self, entry: UploadEntry) -> None:
         """Delete the file of a complete entry that the user or the application has dropped."""
         await self._delete(entry.file, self._resumable(entry))
+        takings.give_back(entry)
         entry.fail(UploadCancelled("cancelled when it was complete"))
         await self._connection.tell(
             wire.progress(
@@ -56,6 +57,7 @@ class Disposal:
         """End a complete entry that the application may not get. May be called in any thread."""
         logger.warning("%r refused (%s): %s", entry, error.code, error)
         file, transfer = entry.file, self._resumable(entry)
+        self._connection.soon(takings.give_back, entry)
         entry.fail(error)
 
         async def delete() -> None:

@@ -35,6 +35,7 @@ from .connection import Connection, Send
 from .consuming import ConsumedEntries, Consumption
 from .disposal import Disposal
 from .gate import AuthorizationGate
+from .quotas import Quotas
 from .resumption import Resumption
 from .roster import Roster
 from .watch import SessionWatch
@@ -67,7 +68,7 @@ class UploadManager:
         self.connection: Connection = Connection()
         self.authorization: Authorization = Authorization()
         parts = self.roster, self.connection, self.authorization
-        self._admission = Admission(*parts, self)
+        self._admission = Admission(*parts, Quotas(self.authorization), self)
         self._resumption = Resumption(*parts, self)
         self._consumption = Consumption(self.roster.take_out)
         self._disposal = Disposal(self.connection)

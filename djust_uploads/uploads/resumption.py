@@ -20,7 +20,7 @@ from ..slots.acceptance import check_registration
 from ..slots.entry import UploadEntry
 from ..slots.status import Status
 from ..transfer.transfer import Listener, Transfer
-from . import process
+from . import process, takings
 
 if TYPE_CHECKING:
     from ..resuming.saved import SavedUpload
@@ -185,7 +185,10 @@ class Resumption:
         entry = UploadEntry.saved(saved)
         entry.max_frame_size = self._connection.max_frame_size(entry.chunk_size)
         slot = self._checked_slot(entry)
+        if saved.status != "complete":
+            await takings.adopt(entry, saved.saved_at)
         transfer = Transfer(entry, slot, self._listener, upload_id, (lease, saved))
+        takings.hold(transfer)
         self._roster.add(transfer)
         return transfer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..exceptions import SessionEnded
 from ..resuming.owners import owner_of
+from .clients import client_address
 
 T = TypeVar("T")
 
@@ -57,6 +59,11 @@ class Requester:
     def session_key(self) -> str | None:
         """The key of the session, or ``None`` if there is none that was saved."""
         return getattr(self.scope.get("session"), "session_key", None)
+
+    @functools.cached_property
+    def address(self) -> str | None:
+        """The client's address, as far as it can be trusted, or ``None``."""
+        return client_address(self.scope)
 
     async def look(self) -> None:
         """Look at the session and the user again. Raises :class:`SessionEnded`.

@@ -223,3 +223,83 @@ async def test_logging_out_while_a_request_runs(users, sites):
         assert int(answer.headers["upload-offset"]) > 0
         assert (await again.http[0].delete(url, headers=TUS)).status_code == 204
     assert await sites[0].no_temporary_files(20)
+
+
+async def test_quotas(users, sites):
+    """Two users at once, over two processes: each gets what there is, and not more."""
+    size = len(DATA)
+    async with contextlib.AsyncExitStack() as stack:
+        pages = {
+            user: [await stack.enter_async_context(user.page(site=site)) for site in (0, 1)]
+            for user in users
+        }
+
+        async def register(page):
+            try:
+                return await page.register("few", "film.txt", size, resumable=True)
+            except UploadFailed as failed:
+                assert failed.code == "quota_exceeded"
+                return None
+
+        async def fill(user):
+            refs = await asyncio.gather(*map(register, pages[user] * 4))
+            return [(pages[user][n % 2], ref) for n, ref in enumerate(refs) if ref]
+
+        for admitted in await asyncio.gather(*map(fill, users)):
+            assert len(admitted) == 3
+        alice, _ = users
+        here, there = pages[alice]
+        told = next(m for m in here.messages + there.messages if m.get("code"))
+        assert told["error"] == (
+            "Too many uploads at once. Please wait until some of them are done."
+        )
+        assert told["retry_after"] == 10
+        full = await alice.create("/uploads/few/")
+        assert (full.status_code, full.headers["retry-after"]) == (429, "10")
+        assert full.json()["code"] == "quota_exceeded"
+
+        # One goes on in the other process, which counts it no second time.
+        page, ref = admitted_of(pages[alice])
+        other = there if page is here else here
+        await page.send_chunks(ref, DATA, until=70_000)
+        await page.drop()
+        # Until the process has saved it, another one does not know it.
+        for _ in range(100):
+            if (await other.resume(ref))["status"] == "resumed":
+                break
+            await asyncio.sleep(0.05)
+        await page.reconnect()
+        assert await register(page) is None
+        await other.send_chunks(ref, DATA)
+        await other.complete(ref)
+        for _ in range(100):
+            if again := await register(page):
+                break
+            await asyncio.sleep(0.05)
+        assert again
+        assert await register(other) is None
+
+
+def admitted_of(pages):
+    """A page, and a ref that it may send."""
+    return next(
+        (page, message["ref"])
+        for page in pages
+        for message in page.messages
+        if message["type"] == "upload_registered"
+    )
+
+
+async def test_quotas_of_forms(users):
+    alice, _ = users
+    page = (await alice.get("/small-form/")).text
+    [url] = map(html.unescape, re.findall(r'data-upload-url="([^"]+)"', page))
+    answer = await alice.create(url)
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) <= 24 * 3600
+    answer = await alice.http[1].post("/small-form/", files={"film": ("film.txt", DATA)})
+    [error] = answer.json()["film"]
+    assert error == {
+        "code": "quota_exceeded",
+        "message": "No more can be uploaded today. Please try again tomorrow.",
+    }

@@ -27,6 +27,7 @@ from djust_uploads.exceptions import UploadError
 from djust_uploads.forms import FormUploads, UploadField
 
 PERMISSION = "auth.add_group"
+QUOTA = {"UPLOADS": 3, "BYTES_PER_DAY": 10_000_000, "REGISTRATIONS_PER_MINUTE": 1000}
 
 
 def allow_uploads(self):
@@ -34,6 +35,7 @@ def allow_uploads(self):
     self.allow_upload("films", permission_required=PERMISSION, **options)
     self.allow_upload("judged", **options)
     self.allow_upload("open", **options)
+    self.allow_upload("few", quotas={"user": QUOTA}, **options)
     self.allow_upload("passing", **{**options, "resumable": False})
 
 
@@ -78,8 +80,12 @@ class FilmForm(forms.Form):
     film = UploadField(permission_required=PERMISSION, authorize_upload=in_group)
 
 
-def show_form(request):
-    form = FilmForm(request.POST or None, request.FILES or None)
+class SmallForm(forms.Form):
+    film = UploadField(quotas={"user": {"BYTES_PER_DAY": 1000}})
+
+
+def show_form(request, form_class=FilmForm):
+    form = form_class(request.POST or None, request.FILES or None)
     if form.is_valid():
         return JsonResponse({"size": form.cleaned_data["film"].size})
     if form.is_bound:
@@ -118,6 +124,7 @@ urlpatterns = [
     path("logout/", log_out),
     path("let/<name>/<int:may>/", let),
     path("form/", show_form),
+    path("small-form/", show_form, {"form_class": SmallForm}),
     path("consume/", consume),
 ]
 

@@ -37,6 +37,7 @@ def test_defaults():
         "max_total_size": None,
         "image_max_size": None,
         "permission_required": (),
+        "quotas": {},
     }
 
 

@@ -64,6 +64,7 @@ class FormUploads(UploadMixin, UploadEndpoint):
             allow_active_content=options.allow_active_content,
             validators=options.validators,
             permission_required=options.permissions or None,
+            quotas=options.quotas,
         )
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -61,6 +61,8 @@ class UploadField(forms.FileField):
     :param authorize_upload: A function or coroutine function that is called with the entry and the
         user, and returns whether the user may upload the file. It is asked when the file is
         registered, resumed and consumed, with a form that is sent without JavaScript too.
+    :param quotas: What may be uploaded into this field beside ``DJUST_UPLOADS["QUOTAS"]``, in the
+        same form.
     :param validators: Checks of :class:`~djust_uploads.Validator`, which judge a file while it
         arrives, and validators of Django, which get each :class:`~djust_uploads.forms.FormFile`.
 
@@ -88,6 +90,7 @@ class UploadField(forms.FileField):
         allow_active_content: bool = False,
         permission_required: str | Iterable[str] = (),
         authorize_upload: Callable[[UploadEntry, Any], Any] | None = None,
+        quotas: Mapping[str, Mapping[str, int | None]] | None = None,
         validators: Iterable[Any] = (),
         widget: Any = None,
         **kwargs: Any,
@@ -107,6 +110,7 @@ class UploadField(forms.FileField):
             allow_active_content=allow_active_content,
             validators=self._slot_validators(validators),
             permission_required=permission_required,
+            quotas=quotas or {},
         )
         self._uploads: list[FormFile] = []
         self._bound: BoundField | None = None

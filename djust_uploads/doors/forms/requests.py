@@ -32,7 +32,13 @@ class FormRequest:
     def requester(self) -> Requester:
         """Whose uploads come with the request. May block."""
         # The user is looked up now, because an event loop may not ask the database.
-        scope = {name: getattr(self._request, name, None) for name in ("user", "session")}
+        request = self._request
+        scope: dict[str, Any] = {n: getattr(request, n, None) for n in ("user", "session")}
+        scope["client"] = (request.META.get("REMOTE_ADDR", ""), 0)
+        scope["headers"] = [
+            (name.lower().encode("latin-1"), value.encode("latin-1", "replace"))
+            for name, value in request.headers.items()
+        ]
         return Requester(scope, fresh=True)
 
     def held(self, receipt: str) -> Held | None:
