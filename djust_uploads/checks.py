@@ -15,6 +15,7 @@ E010  An ``UploadEndpoint`` without ``UploadMixin`` is routed.
 W011  An ``UploadEndpoint`` is routed behind a route that takes every path.
 W012  There are upload fields in forms, and ``UploadMiddleware`` is missing.
 W013  There are upload fields in forms, and ``FormUploads`` is not routed.
+W014  ``QUOTA_CACHE`` counts for one process only. This needs ``check --deploy``.
 ====  ===============================================================================
 """
 
@@ -186,6 +187,24 @@ def check_resume_cache_shared(**kwargs: Any) -> list[CheckMessage]:
             hint="Set DJUST_UPLOADS['RESUME_CACHE'] to a Redis, Memcached or database cache. If no "
             "slot is resumable, silence this check.",
             id="djust_uploads.W009",
+        )
+    ]
+
+
+@register("djust_uploads", deploy=True)
+def check_quota_cache_shared(**kwargs: Any) -> list[CheckMessage]:
+    """Report a ``QUOTA_CACHE`` in which several processes can't count together."""
+    if check_settings() or upload_settings().quotas is None:
+        return []
+    alias = upload_settings().quota_cache
+    if not isinstance(caches[alias], LocMemCache | DummyCache):
+        return []
+    return [
+        Warning(
+            f"Quotas are counted in the cache {alias!r}, in which each process counts for itself.",
+            hint="Set DJUST_UPLOADS['QUOTA_CACHE'] to a Redis or Memcached cache. If you want no "
+            "quotas, set DJUST_UPLOADS['QUOTAS'] = None.",
+            id="djust_uploads.W014",
         )
     ]
 
