@@ -1,6 +1,7 @@
 # make demo: runs the examples at http://localhost:8000/ and the ports after it. PORT=9000 chooses others.
 # make install: installs what development needs, into .venv and with apt-get.
 # make test: runs everything that CI checks. Its parts are make lint, package, docs, unit and unit-wheel.
+# make test-matrix: runs what make test leaves out: each rule in each host, on each store, by each protocol.
 # make test-rounds: runs a test many times that make test runs a few times. ROUNDS=200 says how often.
 # make test-mutants: changes sinks in small ways, and counts how many of the changes SinkContract finds. It takes half an hour.
 # make bench: measures for two minutes, and writes into docs/performance.md. make bench-full measures everything.
@@ -11,8 +12,9 @@ PORT ?= 8000
 ROUNDS ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
+AT_ONCE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: messages demo install test bench bench-full lint package docs unit unit-wheel test-rounds test-mutants libmagic azurite npm browser firefox redis clamd nginx clean
+.PHONY: messages demo install test bench bench-full lint package docs unit unit-wheel test-matrix test-rounds test-mutants libmagic azurite npm browser firefox redis clamd nginx clean
 
 demo: $(VENV)/installed libmagic npm
 	$(BIN)/python examples/demo.py $(PORT)
@@ -35,15 +37,18 @@ package: $(VENV)/installed
 docs: $(VENV)/installed
 	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
 
-# Most tests spend their time waiting for servers, so three files at once take little more than a
-# third of the time. Tests marked "alone" run afterwards, by themselves.
+# Most tests wait for servers and browsers, so four files at once are faster than two, on two cores.
+# Tests marked "alone" run afterwards, by themselves.
 unit: $(VENV)/installed libmagic azurite npm browser firefox redis clamd nginx
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone'
-	$(BIN)/pytest -m alone
+	$(BIN)/pytest $(AT_ONCE) -m 'not alone and not matrix'
+	$(BIN)/pytest -m 'alone and not matrix'
 
 # Runs the tests of the main job against the installed wheel.
 unit-wheel: package libmagic redis clamd
 	sh tests/wheel.sh "$(PYTHON)" "$$(ls build/dist/*.whl)"
+
+test-matrix: $(VENV)/installed libmagic azurite npm browser
+	$(BIN)/pytest $(AT_ONCE) -m matrix
 
 # Kills the server at a random moment and goes on with the upload, ROUNDS times.
 test-rounds: $(VENV)/installed libmagic redis
@@ -81,6 +86,8 @@ npm: $(VENV)/installed
 
 browser:
 	sh tests/system-package.sh chromium "command -v chromium || command -v chromium-browser || command -v google-chrome"
+	# Debian has it, Ubuntu does not. Without it, the tests take longer.
+	-sh tests/system-package.sh chromium-headless-shell "command -v chromium-headless-shell"
 
 firefox:
 	sh tests/system-package.sh firefox-esr "command -v firefox-esr || command -v firefox"

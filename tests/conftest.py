@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import hypothesis
 from djust_uploads.testing import UploadClient
 from tests.support import npm, servers
 from tests.support.azure_stores import azurite
+from tests.support.matrix import leave_to_matrix
 from tests.support.preloaded import Preloaded
 from tests.support.servers import Server, serve
 
@@ -56,6 +58,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     rank = {here / name: number for number, name in enumerate(_SLOWEST)}
     items.sort(key=lambda item: rank.get(item.path, len(rank)))
+    for item in items:
+        leave_to_matrix(item)
+    # What is in memory now stays there. The tests that collect garbage need not look at it.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,9 +1,7 @@
 # Run the tests against the installed wheel: wheel.sh PYTHON WHEEL
 #
 # If there is a Python for Django 6, the tests run on Django 6. Otherwise they run with PYTHON, on the
-# Django that pip chooses. djust cannot be installed beside Django 6, so the tests that need djust or
-# a browser do not run here. Neither do tests of stores, windows and dying processes, which do not
-# depend on Django. `make unit` runs all of them.
+# Django that pip chooses. djust cannot be installed beside Django 6. `make unit` runs all tests.
 set -eu
 default_python=$1
 wheel=$2
@@ -50,11 +48,10 @@ path = pathlib.Path(djust_uploads.__file__)
 assert "site-packages" in path.parts, f"not the installed wheel: {path}"
 '
 
-apart=""
-for path in sinks/buckets sinks/s3 sinks/gcs sinks/object_store sinks/test_contract sinks/test_saving \
-  sinks/test_django_storages sinks/test_crashes sinks/test_temporary_file support flow/test_window \
-  resuming/test_sigkill resuming/test_two_processes resuming/test_resume_ends testing/test_contract \
-  uploads/test_state_machine test_benchmarks http_clients client/test_servers testing/test_tus; do
-  apart="$apart --ignore-glob=tests/$path*"
-done
-"$pytest" --numprocesses 3 --dist loadfile --no-loadscope-reorder -m 'not alone' $apart
+# What depends on Django, or on what the wheel contains.
+"$pytest" --numprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not alone and not matrix' \
+  tests/forms tests/slots tests/uploads/test_uploads.py tests/uploads/test_consuming.py \
+  tests/validators tests/doors/test_channels.py tests/doors/test_mixin.py tests/doors/http/test_tus.py \
+  tests/doors/http/test_receipts.py tests/client/test_command.py tests/sinks/test_model_fields.py \
+  tests/test_checks.py tests/test_conf.py tests/test_exceptions.py tests/test_locale.py \
+  tests/test_public_api.py tests/test_sweep_uploads.py

@@ -12,9 +12,12 @@ import pytest
 import pytest_asyncio
 
 from tests.browser.chromium import sha256, trace, until
+from tests.browser.frameworks import PACKAGES
 from tests.support.servers import serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+AXE = PACKAGES / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -231,8 +234,7 @@ async def test_without_the_endpoint(script, server, files):
     assert sha256(server.media / name) == sha256(files / "photo2.png")
 
 
-async def test_the_admin_by_keyboard(script, server, files):
-    page = await script.new_page()
+async def log_in(page, server):
     await page.goto(server.http("/admin/login/?next=/admin/tests/document/add/"))
     await page.fill("[name=username]", "admin")
     await page.fill("[name=password]", "admin")
@@ -240,6 +242,37 @@ async def test_the_admin_by_keyboard(script, server, files):
     await page.wait_for_selector("[name=file]")
     # The admin's scripts and ours have run.
     await page.wait_for_load_state("networkidle")
+
+
+async def test_axe_finds_nothing_in_the_admin_that_stock_does_not_have(script, server, files):
+    page = await script.new_page()
+    await log_in(page, server)
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme)
+        found = {}
+        for name in ("stock-admin", "admin"):
+            await page.goto(server.http(f"/{name}/tests/document/add/"))
+            await page.wait_for_load_state("networkidle")
+            rules = await rules_broken(page)
+            await page.set_input_files("[name=file]", files / "photo0.png")
+            if name == "admin":
+                await page.wait_for_selector("[data-state=done]")
+                rules |= await rules_broken(page)
+            await page.set_input_files("[name=attachment_set-0-file]", files / "empty.bin")
+            await page.click("[name=_continue]")
+            await page.wait_for_selector(".errorlist")
+            found[name] = rules | await rules_broken(page)
+        assert found["admin"] <= found["stock-admin"]
+
+
+async def rules_broken(page):
+    await page.add_script_tag(path=AXE)
+    return set(await page.evaluate("axe.run().then((r) => r.violations.map(({id}) => id))"))
+
+
+async def test_the_admin_by_keyboard(script, server, files):
+    page = await script.new_page()
+    await log_in(page, server)
     await page.focus("[name=file]")
     async with page.expect_file_chooser() as chooser:
         await page.keyboard.press("Enter")

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.browser.chromium import choose, drag, open_page, recorded, rows, sha256, until
+from tests.support.matrix import both_hosts
 from tests.support.servers import ROOT, Server, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -60,6 +61,7 @@ async def consumed(page):
     await page.wait_for_selector("[data-upload-ref]", state="detached")
 
 
+@both_hosts
 async def test_chosen_files_are_previewed_uploaded_and_stored(page, site, files):
     photos = [files / f"photo{number}.png" for number in range(3)]
     await choose(page, *photos)
@@ -105,6 +107,7 @@ async def test_progress_events_tell_ref_progress_status_and_slot(page, files):
     assert events[-1] == {**events[0], "progress": 100, "status": "complete"}
 
 
+@both_hosts
 async def test_dropped_files_are_uploaded(page, site, files):
     zone = await page.query_selector("[dj-upload-drop]")
     photo = files / "photo1.png"
@@ -124,6 +127,7 @@ async def test_leaving_the_drop_zone_takes_the_class_away(page, files):
     await page.wait_for_selector("[dj-upload-drop]:not(.upload-dragover)")
 
 
+@both_hosts
 async def test_what_the_slot_cannot_take_is_refused_before_a_byte_is_sent(page, files):
     sent = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
@@ -193,6 +197,7 @@ async def test_completion_is_announced(page, files):
     assert await page.inner_text("[role=status]") == "photo0.png is uploaded."
 
 
+@both_hosts
 async def test_rows_survive_a_patch_of_the_page(page, files):
     await choose(page, files / "photo0.png")
     await rows(page, "complete")
@@ -202,6 +207,7 @@ async def test_rows_survive_a_patch_of_the_page(page, files):
     assert await page.locator(".upload-preview-image").count() == 1
 
 
+@both_hosts
 @on("/files/")
 async def test_a_running_upload_can_be_cancelled(page, site, files):
     await choose(page, files / "big.bin", files / "notes.txt")
@@ -214,6 +220,7 @@ async def test_a_running_upload_can_be_cancelled(page, site, files):
     assert statuses.count("cancelled") == 1
 
 
+@both_hosts
 @on("/files/")
 async def test_the_submit_waits_for_the_files(page, site, files):
     await choose(page, files / "big.bin", files / "empty.bin")
@@ -318,6 +325,7 @@ async def test_uploads_start_again_when_the_connection_comes_back(page, site, fi
     assert sha256(files / "photo0.png") in site.stored().values()
 
 
+@both_hosts
 async def test_leaving_the_page_leaves_nothing(browser, site, files):
     before = site.server.temporary_files()
     page = await open_page(browser, site.server.http("/gallery/"))

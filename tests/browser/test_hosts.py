@@ -9,12 +9,13 @@ import pytest
 import pytest_asyncio
 
 from tests.browser.chromium import choose, open_page, rows, sha256
+from tests.support.matrix import again
 from tests.support.servers import ROOT, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture(scope="module", params=["uvicorn", "daphne"])
+@pytest.fixture(scope="module", params=["uvicorn", again("daphne")])
 def live_site(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp(f"live-{request.param}")
     with serve(

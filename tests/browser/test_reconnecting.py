@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from tests.browser.chromium import choose, drag, open_page, recorded, rows, sha256, until
 from tests.support.link import Link
+from tests.support.matrix import both_hosts
 from tests.support.servers import ROOT, Server, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -143,6 +144,7 @@ async def test_without_a_network_nothing_is_attempted(page, site, movie):
     assert await stored(page) == sha256(movie)
 
 
+@both_hosts
 async def test_a_connection_that_dies_without_a_word(page, site, movie):
     await choose_until(page, site, movie, 30)
     site.link.stall()
@@ -163,6 +165,7 @@ async def test_a_connection_that_is_cut_again_and_again(page, site, movie):
     assert await stored(page) == sha256(movie)
 
 
+@both_hosts
 async def test_a_server_that_is_killed_and_started_again(page, site, movie):
     await choose_until(page, site, movie, 50)
     site.link.refuse()
@@ -190,6 +193,7 @@ async def test_what_was_complete_comes_back_complete(page, site, movie):
     assert await stored(page) == sha256(movie)
 
 
+@both_hosts
 async def test_cancelled_without_a_connection(page, site, movie):
     before = site.server.temporary_files()
     await choose_until(page, site, movie, 20)
@@ -214,6 +218,7 @@ async def loaded_again(page, site):
     await page.wait_for_selector("[dj-upload][multiple]")
 
 
+@both_hosts
 async def test_the_same_file_chosen_again_goes_on(page, site, movie):
     await choose_until(page, site, movie, 50)
     await loaded_again(page, site)
@@ -277,6 +282,7 @@ async def gallery(browser, site):
 CHOSEN = ":is(.chosen, [aria-pressed=true])"
 
 
+@both_hosts
 async def test_what_is_pressed_during_an_outage_is_done_when_it_is_over(gallery, site):
     alias = await gallery.get_attribute(f".sinks button:not({CHOSEN})", "dj-value-alias")
     this = f".sinks button[dj-value-alias={alias}]"

@@ -7,6 +7,8 @@ import functools
 import pytest
 from botocore.loaders import JSONFileLoader
 
+from tests.support.matrix import again
+
 
 @pytest.fixture(scope="session", autouse=True)
 def files_of_the_sdk():
@@ -17,7 +19,7 @@ def files_of_the_sdk():
         yield
 
 
-@pytest.fixture(params=["moto", "seaweedfs"])
+@pytest.fixture(params=[again("moto"), "seaweedfs"])
 def store(request: pytest.FixtureRequest):
     """An empty bucket on each store."""
     from tests.support.s3_stores import empty

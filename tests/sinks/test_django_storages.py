@@ -6,6 +6,7 @@ import pytest
 
 from djust_uploads.sinks import StorageSink
 from djust_uploads.testing import SinkContract
+from tests.support.matrix import matrix
 
 moto = pytest.importorskip("moto.server")
 s3 = pytest.importorskip("storages.backends.s3")
@@ -56,5 +57,6 @@ class TestS3Storage(SinkContract):
         assert len(list(self.bucket.multipart_uploads.all())) == before
 
 
+@matrix
 class TestSpooledS3Storage(TestS3Storage):
     spool = True

@@ -38,7 +38,24 @@ class PictureAdmin(UploadAdminMixin, admin.ModelAdmin):
     fields = ["image"]
 
 
-urlpatterns = [*site.urlpatterns, path("admin/", admin.site.urls)]
+class StockInline(admin.TabularInline):
+    model = Attachment
+    extra = 1
+
+
+class StockAdmin(admin.ModelAdmin):
+    inlines = [StockInline]
+
+
+#: Django's own, to compare ours with.
+stock = admin.AdminSite("stock")
+stock.register(Document, StockAdmin)
+
+urlpatterns = [
+    *site.urlpatterns,
+    path("admin/", admin.site.urls),
+    path("stock-admin/", stock.urls),
+]
 
 
 def prepare():

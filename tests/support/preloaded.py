@@ -19,6 +19,8 @@ from typing import Any
 
 import psutil
 
+from tests.support.static_files import send_from_memory
+
 #: None of them reads Django's settings or starts anything when it is imported, as daphne does. Some
 #: are extras that may be missing.
 MODULES = (
@@ -116,6 +118,7 @@ def _become(task: dict[str, Any]) -> None:
     os.chdir(task["cwd"])
     sys.path[:1] = [task["cwd"], *task["env"]["PYTHONPATH"].split(os.pathsep)]
     sys.argv = [task["module"], *task["args"]]
+    send_from_memory()
     runpy.run_module(task["module"], run_name="__main__", alter_sys=True)
 
 

@@ -20,7 +20,7 @@ export interface Upload {
   readonly uploadName: string;
   readonly file: File;
   readonly name: string;
-  /** Bytes of the file, and how many of them the server has. */
+  /** Bytes of the file, 0 until they are known, and how many of them the server has. */
   readonly size: number;
   readonly loaded: number;
   /** Percent. */

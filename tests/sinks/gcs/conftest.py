@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from djust_uploads.sinks.gcs import bucket as gcs
+from tests.support.matrix import again
 
 
-@pytest.fixture(params=["emulator", "proxy"])
+@pytest.fixture(params=[again("emulator"), "proxy"])
 def store(request):
     """An empty bucket of each."""
     store = request.getfixturevalue(f"gcs_{request.param}")

@@ -11,6 +11,7 @@ from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.sinks import GCSSink
 from djust_uploads.testing import SinkContract
 from tests.support.gcs_uploads import PART
+from tests.support.matrix import matrix
 
 
 class OnStore(SinkContract):
@@ -47,6 +48,7 @@ class TestGCSSink(OnStore):
         return self.store.keys()
 
 
+@matrix
 class TestGCSSinkOnTheEmulator(OnStore):
     @pytest.fixture
     def sink(self, gcs_emulator):

@@ -12,6 +12,7 @@ from djust_uploads.exceptions import SinkMisconfigured
 from tests.sinks.object_store.test_contract import OnStore
 from tests.support.azure_stores import KEY, azure
 from tests.support.buckets import OBJECT_STORE, PART, SMALL, eventually, info, upload, write
+from tests.support.matrix import matrix
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,7 @@ def az(azure_store):
     return azure_store
 
 
+@matrix
 class TestObjectStoreSinkOnAzure(OnStore):
     @pytest.fixture
     def sink(self, az):

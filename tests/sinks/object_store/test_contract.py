@@ -10,6 +10,7 @@ from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.testing import SinkContract
 from tests.support.buckets import OBJECT_STORE, PART
 from tests.support.google_xml import google
+from tests.support.matrix import matrix
 from tests.support.s3_stores import empty
 
 
@@ -42,6 +43,7 @@ class TestObjectStoreSinkOnS3(OnStore):
         return self.store.object_keys()
 
 
+@matrix
 class TestObjectStoreSinkOnGoogle(OnStore):
     @pytest.fixture
     def sink(self, moto_store):

@@ -37,12 +37,12 @@ export class Card {
   /** Bring the card up to date. Costs nothing if nothing has changed. */
   update() {
     const { upload } = this;
-    const { ref, status, progress } = upload;
+    const { ref, status, progress, measured } = upload;
     const twice = isTwice(upload);
     const drawn = this.#drawn;
     if (drawn.status === status && drawn.progress === progress && drawn.ref === ref
-      && drawn.twice === twice) return;
-    this.#drawn = { ref, status, progress, twice };
+      && drawn.twice === twice && drawn.measured === measured) return;
+    this.#drawn = { ref, status, progress, twice, measured };
     setAttribute(this.element, "data-upload-ref", ref);
     setAttribute(this.element, "data-status", isPaused(upload) ? "paused" : status);
     if (this.#parts) this.#updateParts();
@@ -80,6 +80,7 @@ export class Card {
       icon: element("span", "upload-state-icon"),
       done: element("span", "upload-done"),
       text: element("span", "upload-progress-text"),
+      size: isolated(""),
       bar: bar(upload),
       error: element("div", "upload-error"),
       twice: element("div", "upload-twice"),
@@ -92,7 +93,7 @@ export class Card {
     parts.picture.append(svg(kindOf(upload.file)));
     this.#thumbnail = this.#thumbnails.of(upload.standIn ? null : upload.file, parts.picture);
     const state = element("span", "upload-state", parts.icon, parts.done, parts.text);
-    const size = element("span", "upload-preview-size", isolated(readableSize(upload.size)));
+    const size = element("span", "upload-preview-size", parts.size);
     const facts = element("div", "upload-facts", state, size);
     const track = element("div", "upload-progress-track", parts.bar);
     if (this.#apart) track.setAttribute("aria-hidden", "true");
@@ -106,10 +107,11 @@ export class Card {
 
   #updateParts() {
     const { upload } = this;
-    const { icon, done, text, error, twice, action } = this.#parts;
+    const { icon, done, text, size, error, twice, action } = this.#parts;
     setIcon(icon, iconOf(upload));
     setText(done, upload.status === "complete" ? gettext("Done") : "");
     setText(text, wordOf(upload));
+    setText(size, upload.measured ? readableSize(upload.size) : "");
     setText(error, upload.error ?? "");
     setText(twice, isTwice(upload) ? gettext("This file is here twice.") : "");
     updateBar(this.#parts.bar, upload);

@@ -21,6 +21,10 @@ const MOST_CARDS = 3000;
 // How many empty ones a frame adds, so that it does not take long.
 const IN_A_FRAME = 1000;
 
+// The browser looks in each frame where the observed ones are. One of so many stands for those
+// around it.
+const EVERY = 5;
+
 /**
  * Keeps containers in step with the uploads. A page with a place for previews has the cards there,
  * and their progress where it has a place for that. A page without has the cards beside the
@@ -113,6 +117,8 @@ class List {
     rootMargin: "600px",
   });
   #cardOf = new WeakMap();
+  #observed = new WeakSet();
+  #added = 0;
 
   /** `create` makes the card of an upload, or of a group of them. */
   update(items, create) {
@@ -150,6 +156,11 @@ class List {
     this.#cards.set(key, card);
     this.#cardOf.set(card.element, card);
     if (this.#cards.size <= AT_ONCE) card.draw();
+    if (this.#added++ % EVERY === 0) this.#observe(card);
+  }
+
+  #observe(card) {
+    this.#observed.add(card);
     this.#seen.observe(card.element);
   }
 
@@ -157,16 +168,24 @@ class List {
     const cards = Array.from(this.#cards);
     cards.forEach(([key, card], position) => {
       if (keys.has(key)) return;
-      this.#seen.unobserve(card.element);
+      if (this.#observed.has(card)) this.#observeInstead(cards, position, keys);
       if (hasFocus(card.element)) focusAfter(cards, position, keys);
       card.remove();
       this.#cards.delete(key);
     });
   }
 
+  /** The next card that stays stands for those around it. */
+  #observeInstead(cards, position, keys) {
+    this.#seen.unobserve(cards[position][1].element);
+    const next = cards.slice(position + 1).find(([key]) => keys.has(key));
+    if (next) this.#observe(next[1]);
+  }
+
   #intersected(entries) {
     for (const { isIntersecting, target } of entries) {
-      if (isIntersecting) this.#cardOf.get(target)?.seen();
+      if (!isIntersecting) continue;
+      for (const element of around(target, EVERY)) this.#cardOf.get(element)?.seen();
     }
   }
 }
@@ -184,6 +203,18 @@ function isSame(items, others) {
 
 function keyOf(item) {
   return item.key ?? item;
+}
+
+/** An element, and so many before it and behind it. */
+function around(element, count) {
+  const elements = [element];
+  let [before, behind] = [element, element];
+  for (let left = count; left; left -= 1) {
+    before = before?.previousElementSibling;
+    behind = behind?.nextElementSibling;
+    elements.push(before, behind);
+  }
+  return elements.filter(Boolean);
 }
 
 /** Have these elements in this order at the beginning of the container. */

@@ -11,8 +11,6 @@ const FAILURES = new Set([
   "timeout", "too_many_chunks", "unauthenticated", "unknown_upload", "unreadable", "upload_failed",
 ]);
 
-const PAUSABLE = new Set(["queued", "uploading"]);
-
 /** Whether the slot did not want the file, as against what went wrong on the way. */
 export function isRefused(upload) {
   return upload.status === "error" && !FAILURES.has(upload.code);
@@ -25,7 +23,8 @@ export function isPaused({ paused, ended }) {
 /** Which buttons an upload has besides the one that takes it away. */
 export function actionsOf(upload) {
   if (isPaused(upload)) return ["resume"];
-  if (PAUSABLE.has(upload.status)) return ["pause"];
+  // Without a connection nothing is sent that a pause could save.
+  if (upload.pausable && upload.status !== "waiting") return ["pause"];
   const again = upload.status === "error" && !isRefused(upload) && upload.code !== "unreadable";
   return again && !upload.standIn ? ["retry"] : [];
 }
@@ -46,7 +45,8 @@ export function wordOf(upload) {
   switch (upload.status) {
     case "chosen": return gettext("Ready");
     case "preparing": return gettext("Being made smaller");
-    case "waiting": return gettext("Waiting for the connection");
+    case "waiting":
+      return upload.measured ? gettext("Waiting for the connection") : gettext("Waiting");
     case "queued": return gettext("Waiting");
     case "resuming": return gettext("Resuming");
     case "finalizing": return gettext("Finishing");

@@ -1,5 +1,7 @@
 // Which files of a slot are the same as one before them.
 
+import { sizeOf } from "../uploads/sizes.js";
+
 const twice = new WeakSet();
 const looked = new Map();
 
@@ -10,14 +12,16 @@ export function isTwice(upload) {
 
 /** Look at the uploads of a slot, if there are others than at the last look. */
 export function findTwice(uploadName, uploads) {
-  const last = `${uploads.length} ${uploads.at(-1)?.number}`;
+  const measured = uploads.filter((upload) => upload.measured);
+  const last = `${measured.length} ${measured.at(-1)?.number}`;
   if (looked.get(uploadName) === last) return;
   looked.set(uploadName, last);
   const known = new Set();
-  for (const upload of uploads) {
+  for (const upload of measured) {
     twice.delete(upload);
-    const { name, size, lastModified, webkitRelativePath, relativePath } = upload.file;
-    const print = [name, size, lastModified, webkitRelativePath || relativePath].join("/");
+    const { name, lastModified, webkitRelativePath, relativePath } = upload.file;
+    const path = webkitRelativePath || relativePath;
+    const print = [name, sizeOf(upload.file), lastModified, path].join("/");
     if (upload.live && known.has(print)) twice.add(upload);
     if (upload.live) known.add(print);
   }

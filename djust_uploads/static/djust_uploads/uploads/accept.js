@@ -11,9 +11,10 @@ const MOST_REFUSALS = 100;
 
 /**
  * Which of `files` the slot takes beside the uploads that it `holds`, and why not the others:
- * {file, code, message, others}. A slot that is not known yet takes anything.
+ * {file, code, message, others}. A slot that is not known yet takes anything. Without `bySize`, only
+ * names, types and numbers count.
  */
-export function sort(files, slot, holds) {
+export function sort(files, slot, holds, { bySize = true } = {}) {
   if (!slot) return { taken: files, refused: [] };
   const taken = [];
   const left = [];
@@ -22,8 +23,9 @@ export function sort(files, slot, holds) {
   let room = (slot.max_total_size ?? Infinity) - together(holds);
   for (const file of files) {
     // How large a picture will be is not known before it was made smaller.
-    const size = isToShrink(file, slot) ? 0 : sizeOf(file);
-    const why = refusal(file, slot) ?? (free > 0 && size > room ? noRoom(slot) : null);
+    const ready = bySize && !isToShrink(file, slot);
+    const size = ready ? sizeOf(file) : 0;
+    const why = refusal(file, slot, ready) ?? (free > 0 && size > room ? noRoom(slot) : null);
     if (why) {
       refused.push({ file, ...why });
     } else if (free < 1) {
@@ -38,11 +40,25 @@ export function sort(files, slot, holds) {
   return { taken, refused: summedUp(refused) };
 }
 
-function together(uploads) {
+/** Why a slot that has so many bytes does not take some of these uploads: {upload, code, message}. */
+export function tooLarge(uploads, slot, bytes) {
+  const refused = [];
+  let room = (slot.max_total_size ?? Infinity) - bytes;
+  for (const upload of uploads) {
+    if (isToShrink(upload.file, slot)) continue;
+    const why = refusal(upload.file, slot) ?? (upload.size > room ? noRoom(slot) : null);
+    if (why) refused.push({ upload, ...why });
+    else room -= upload.size;
+  }
+  return refused;
+}
+
+export function together(uploads) {
   return uploads.reduce((sum, { size }) => sum + size, 0);
 }
 
-function summedUp(refused) {
+/** The first refusals for each reason. The last of them stands for the `others`. */
+export function summedUp(refused) {
   const told = new Map();
   return refused.filter((one) => {
     const same = told.get(one.code) ?? { count: 0 };

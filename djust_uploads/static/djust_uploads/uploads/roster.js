@@ -25,7 +25,7 @@ export class Roster {
     this.#emit = emit;
   }
 
-  add(...uploads) {
+  add(uploads) {
     for (const upload of uploads) {
       upload.roster = this;
       this.#byRef.set(upload.ref, upload);

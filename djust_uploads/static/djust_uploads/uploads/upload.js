@@ -7,6 +7,9 @@ import { newRef } from "../wire/frames.js";
 const ENDED = new Set(["complete", "error", "cancelled", "consumed"]);
 const ACTIVE = new Set(["uploading", "finalizing", "resuming"]);
 
+// What the user can pause. Of what the server is asked about, nobody knows where it stands.
+const PAUSABLE = new Set(["uploading", "queued", "waiting"]);
+
 /**
  * `status` is what the server says ("uploading", "finalizing", "complete", "error", "cancelled"),
  * or "waiting" (for the connection), "chosen" (waits for the form's submit), "preparing" (it is made
@@ -38,6 +41,11 @@ export class Upload {
   /** Whether `file` is what is sent: a picture may have been made smaller. */
   prepared = false;
 
+  /** Whether `size` is known. A page that was given thousands of files asks for them later. */
+  measured = false;
+
+  size = 0;
+
   /** How many more files were refused with it, for the same reason. */
   others = 0;
 
@@ -56,7 +64,12 @@ export class Upload {
     this.uploadName = uploadName;
     this.file = file;
     this.name = file.name;
-    this.size = sizeOf(file);
+  }
+
+  measure() {
+    this.size = sizeOf(this.file);
+    this.measured = true;
+    return this;
   }
 
   /** What a page that is gone had begun; without its file if that is `null`. */
@@ -66,6 +79,7 @@ export class Upload {
     const upload = new Upload(record.uploadName, file ?? standIn);
     upload.standIn = !file;
     upload.size = record.size;
+    upload.measured = true;
     upload.resumeAs(record.ref);
     return upload;
   }
@@ -103,6 +117,10 @@ export class Upload {
     return !this.ended || this.status === "complete";
   }
 
+  get pausable() {
+    return PAUSABLE.has(this.status);
+  }
+
   get paused() {
     return this.status === "paused";
   }
@@ -130,7 +148,7 @@ export class Upload {
   /** Send this file in place of the one that was chosen. */
   become(file) {
     this.file = file;
-    this.size = sizeOf(file);
+    this.measure();
     this.prepared = true;
   }
 

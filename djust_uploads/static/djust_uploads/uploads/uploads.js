@@ -1,19 +1,17 @@
 // The files of a page: chosen, waiting, on their way, there. No DOM.
 
 import { gettext } from "../texts/catalogue.js";
-import { refusal, sort } from "./accept.js";
+import { refusal, sort, summedUp, together, tooLarge } from "./accept.js";
 import { hasPlace } from "./concurrency.js";
 import { Conversation } from "./conversation.js";
 import { Leftovers } from "./leftovers.js";
 import { isToShrink, shrunk } from "./pictures.js";
 import { Records } from "./records.js";
 import { Roster } from "./roster.js";
-import { secondsFor } from "./speed.js";
+import { FEW, measured } from "./sizes.js";
+import { totalOf } from "./total.js";
 import { Upload } from "./upload.js";
 import { Lessons } from "../wire/pace.js";
-
-// What the user can pause. Of what the server is asked about, nobody knows where it stands.
-const PAUSABLE = new Set(["uploading", "queued", "waiting"]);
 
 const ENDINGS = new Set(["complete", "error", "cancelled"]);
 
@@ -106,7 +104,7 @@ export class Uploads extends EventTarget {
     for await (const upload of this.#leftovers.uploads(Object.keys(this.slots))) {
       // The user may have chosen it, or others, meanwhile.
       if (this.#roster.find(upload.ref) || this.#free(upload.uploadName) < 1) continue;
-      this.#roster.add(upload);
+      this.#roster.add([upload]);
       this.#admitWaiting();
     }
     this.#roster.changed(); // of the others, the user is asked for their files
@@ -159,24 +157,9 @@ export class Uploads extends EventTarget {
     return [...this.#active(), ...paused];
   }
 
-  /**
-   * What a slot has altogether: the numbers of its files, of the complete and of the failed ones;
-   * its bytes, and those that are there; bytes a second, and the seconds that are left, or null.
-   */
+  /** What a slot has altogether. */
   total(uploadName) {
-    const all = this.of(uploadName);
-    const live = all.filter((upload) => upload.live);
-    const sum = (key) => live.reduce((sum, upload) => sum + upload[key], 0);
-    const [size, loaded, rate] = [sum("size"), sum("loaded"), this.#roster.speed(uploadName).rate];
-    return {
-      files: live.length,
-      complete: live.filter((upload) => upload.status === "complete").length,
-      failed: all.length - live.length,
-      size,
-      loaded,
-      rate,
-      secondsLeft: secondsFor(size - loaded, rate),
-    };
+    return totalOf(this.of(uploadName), this.#roster.speed(uploadName).rate);
   }
 
   #active() {
@@ -195,17 +178,49 @@ export class Uploads extends EventTarget {
       // In a slot for one file, a new choice takes the place of the old one.
       for (const upload of this.of(uploadName)) this.cancel(upload.ref);
     }
-    const { taken, refused } = sort(chosen, slot, this.of(uploadName));
+    const bySize = chosen.length <= FEW;
+    const { taken, refused } = sort(chosen, slot, this.of(uploadName), { bySize });
     const added = taken.map((file) => new Upload(uploadName, file));
-    this.#roster.add(...added);
-    for (const { file, code, message, others = 0 } of refused) {
+    this.#roster.add(added);
+    for (const { file, ...why } of refused) {
       const upload = new Upload(uploadName, file);
-      upload.others = others;
-      this.#roster.add(upload);
-      this.#roster.fail(upload, code, message);
+      this.#roster.add([upload]);
+      this.#failed(upload, why);
     }
-    this.#admitWaiting();
+    if (bySize) {
+      for (const upload of added) upload.measure();
+      this.#admitWaiting();
+    } else {
+      this.#measure(uploadName, added);
+    }
     return added;
+  }
+
+  #failed(upload, { code, message, others = 0 }) {
+    upload.others = others;
+    this.#roster.fail(upload, code, message);
+  }
+
+  /** Ask for the sizes of thousands of files, while the page goes on and the first ones are sent. */
+  async #measure(uploadName, uploads) {
+    this.#roster.changed();
+    const refused = [];
+    let bytes = together(this.of(uploadName));
+    for await (const some of measured(uploads)) {
+      const slot = this.slots[uploadName];
+      const waiting = some.filter((upload) => this.#roster.has(upload));
+      const large = slot ? tooLarge(waiting, slot, bytes) : [];
+      for (const { upload } of large) upload.status = "preparing";
+      refused.push(...large);
+      bytes += together(waiting) - together(large.map(({ upload }) => upload));
+      this.#admitWaiting();
+    }
+    const told = new Set(summedUp(refused));
+    for (const one of refused) {
+      if (told.has(one)) this.#failed(one.upload, one);
+      else this.#roster.remove(one.upload);
+    }
+    this.#roster.changed();
   }
 
   #free(uploadName) {
@@ -227,7 +242,7 @@ export class Uploads extends EventTarget {
   /** Send no more of an upload, until resume(). */
   pause(ref) {
     const upload = this.#roster.find(ref);
-    if (!upload || !PAUSABLE.has(upload.status)) return;
+    if (!upload?.pausable) return;
     upload.transfer?.pause();
     this.#roster.move(upload, "paused");
     this.#startQueued();
@@ -304,7 +319,9 @@ export class Uploads extends EventTarget {
   /** Look at what was added, as soon as the slots are known. */
   #admitWaiting() {
     const waiting = this.#ready ? this.#roster.in("waiting") : [];
-    for (const upload of waiting) this.#admit(upload, this.slots[upload.uploadName]);
+    for (const upload of waiting) {
+      if (upload.measured) this.#admit(upload, this.slots[upload.uploadName]);
+    }
     this.#startQueued();
     this.#roster.changed();
   }

@@ -1,0 +1,39 @@
+"""What a test repeats with another store, host, server or protocol.
+
+``make test`` runs each rule where it says most, and the core of every host and store. ``make
+test-matrix`` runs all the combinations that are left.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+matrix = pytest.mark.matrix
+
+
+def again(value: Any) -> Any:
+    """A parameter with which ``make test-matrix`` alone runs the test."""
+    return pytest.param(value, marks=matrix)
+
+
+#: Runs in both hosts. The other tests of these files leave djust to the matrix.
+both_hosts = pytest.mark.both_hosts
+
+_IN_ONE_HOST = ("test_examples.py", "test_reconnecting.py")
+
+
+def leave_to_matrix(item: pytest.Item) -> None:
+    """Mark a test that repeats another one with a fixture's other value."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    if params.get("site") == "djust" and item.path.name in _IN_ONE_HOST:
+        repeats = item.get_closest_marker("both_hosts") is None
+    else:
+        # One of the two markups in the light, the other one in the dark.
+        repeats = (params.get("markup"), params.get("page")) in (
+            ("guide", "dark"),
+            ("progress", "light"),
+        )
+    if repeats:
+        item.add_marker(matrix)
