@@ -15,6 +15,7 @@ E010  An ``UploadEndpoint`` without ``UploadMixin`` is routed.
 W011  An ``UploadEndpoint`` is routed behind a route that takes every path.
 W012  There are upload fields in forms, and ``UploadMiddleware`` is missing.
 W013  There are upload fields in forms, and ``FormUploads`` is not routed.
+W014  ``QUOTA_CACHE`` counts for one process only. This needs ``check --deploy``.
 E015  A class in ``OBSERVERS`` can't be created.
 E016  ``CHUNK_CHECKSUMS`` needs a package that is missing.
 ====  ===============================================================================
@@ -42,15 +43,20 @@ from django.utils.module_loading import import_string
 from .conf import sinks
 from .content.sniffing import sniff
 from .crc32c import has_crc32c
-from .exceptions import InvalidSink, SinkMisconfigured
+from .exceptions import InvalidSink, InvalidSlot, SinkMisconfigured
 from .lifecycle.notifying import create_observer
 from .settings import UploadSettings, upload_settings
+from .slots.quotas import check_quotas
 
 #: The names by which MIDDLEWARE may have the middleware of forms.
 _MIDDLEWARE = (
     "djust_uploads.forms.UploadMiddleware",
     "djust_uploads.doors.forms.requests.UploadMiddleware",
 )
+
+
+#: The keys of DJUST_UPLOADS whose values are numbers over 0.
+_NUMBERS = ("MAX_BUFFERED_BYTES", "SINK_TIMEOUT", "IDLE_TIMEOUT", "RESUME_TTL", "SESSION_INTERVAL")
 
 
 @register("djust_uploads")
@@ -69,9 +75,8 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         for key in configured
         if key not in known
     ]
-    numbers = ("MAX_BUFFERED_BYTES", "SINK_TIMEOUT", "IDLE_TIMEOUT", "RESUME_TTL")
     # It may be None, which is the default.
-    for key in (*numbers, *(["MAX_FRAME_SIZE"] if configured.get("MAX_FRAME_SIZE") else [])):
+    for key in (*_NUMBERS, *(["MAX_FRAME_SIZE"] if configured.get("MAX_FRAME_SIZE") else [])):
         value = configured.get(key, 1)
         if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
             messages.append(
@@ -81,7 +86,26 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
                 )
             )
     messages += _check_observer_paths(configured.get("OBSERVERS", ()))
+    messages += _check_quotas(configured)
     return messages + _check_origins(configured.get("CORS_ORIGINS", ()))
+
+
+def _check_quotas(configured: dict[str, Any]) -> list[CheckMessage]:
+    wrong = []
+    if (quotas := configured.get("QUOTAS")) is not None:
+        try:
+            check_quotas(quotas)
+        except InvalidSlot as exc:
+            wrong.append(f"DJUST_UPLOADS['QUOTAS']: {exc}")
+    proxies = configured.get("TRUSTED_PROXIES", 0)
+    if not isinstance(proxies, int) or isinstance(proxies, bool) or proxies < 0:
+        wrong.append(f"DJUST_UPLOADS['TRUSTED_PROXIES'] must be a number from 0. Got: {proxies!r}")
+    for key, default in (("CLIENT_ADDRESS_HEADER", "X-Forwarded-For"), ("QUOTA_CACHE", "default")):
+        if not isinstance(value := configured.get(key, default), str) or not value:
+            wrong.append(f"DJUST_UPLOADS[{key!r}] must be a name. Got: {value!r}")
+        elif key == "QUOTA_CACHE" and value not in settings.CACHES:
+            wrong.append(f"DJUST_UPLOADS['QUOTA_CACHE'] is no alias in CACHES: {value!r}")
+    return [Error(message, id="djust_uploads.E003") for message in wrong]
 
 
 def _check_observer_paths(paths: Any) -> list[CheckMessage]:
@@ -200,6 +224,24 @@ def check_resume_cache_shared(**kwargs: Any) -> list[CheckMessage]:
             hint="Set DJUST_UPLOADS['RESUME_CACHE'] to a Redis, Memcached or database cache. If no "
             "slot is resumable, silence this check.",
             id="djust_uploads.W009",
+        )
+    ]
+
+
+@register("djust_uploads", deploy=True)
+def check_quota_cache_shared(**kwargs: Any) -> list[CheckMessage]:
+    """Report a ``QUOTA_CACHE`` in which several processes can't count together."""
+    if check_settings() or upload_settings().quotas is None:
+        return []
+    alias = upload_settings().quota_cache
+    if not isinstance(caches[alias], LocMemCache | DummyCache):
+        return []
+    return [
+        Warning(
+            f"Quotas are counted in the cache {alias!r}, in which each process counts for itself.",
+            hint="Set DJUST_UPLOADS['QUOTA_CACHE'] to a Redis or Memcached cache. If you want no "
+            "quotas, set DJUST_UPLOADS['QUOTAS'] = None.",
+            id="djust_uploads.W014",
         )
     ]
 

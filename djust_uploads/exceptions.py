@@ -16,7 +16,9 @@
     │   ├── SizeMismatch             size_mismatch        more or fewer bytes came than declared
     │   └── DigestMismatch           digest_mismatch      the bytes are not those of the digest
     ├── Forbidden                    forbidden            this user may not upload here
-    ├── Unauthenticated              unauthenticated      an HTTP request needs another token
+    ├── Unauthenticated              unauthenticated      the client must log in, or bring a token
+    │   └── SessionEnded             session_ended        the user has logged out, for example
+    ├── QuotaExceeded                quota_exceeded       there are too many uploads for now
     ├── ValidationFailed             invalid_file         the slot does not accept the file
     │   ├── FileTooLarge             file_too_large       it is larger than max_file_size
     │   ├── TooManyFiles             too_many_files       the slot has max_entries files already
@@ -69,6 +71,8 @@ class UploadError(Exception):
     message: str | Promise = _("The upload failed. Please try again.")
     #: Whether the call that raised the error may succeed if it is repeated.
     retryable: bool = False
+    #: Seconds after which the client may try again, if that is known.
+    retry_after: int | None = None
 
     def __init__(self, detail: str = "", *, message: str | Promise = "") -> None:
         super().__init__(detail or str(message or self.message))
@@ -144,10 +148,33 @@ class Forbidden(UploadError):
 
 
 class Unauthenticated(UploadError):
-    """A request needs a token, or another one than it has. The upload waits."""
+    """The slot wants a user, or a request another token than it has. The upload waits."""
 
     code = "unauthenticated"
     message: str | Promise = _("Please log in again.")
+
+
+class SessionEnded(Unauthenticated):
+    """The user has logged out, or the session is over. Uploads that can go on wait."""
+
+    code = "session_ended"
+    message: str | Promise = _("Your session has ended. Please log in again to go on.")
+
+
+class QuotaExceeded(UploadError):
+    """The user, the session, the address or the slot has used up a quota for now.
+
+    ``retry_after`` is in seconds.
+    """
+
+    code = "quota_exceeded"
+    message: str | Promise = _("Too much is being uploaded at the moment. Please try again later.")
+
+    def __init__(
+        self, detail: str = "", *, message: str | Promise = "", retry_after: int | None = None
+    ) -> None:
+        super().__init__(detail, message=message)
+        self.retry_after = retry_after
 
 
 class ValidationFailed(UploadError):

@@ -63,8 +63,10 @@ from .slots.entry import UploadEntry
 from .slots.slot import UploadSlot
 from .slots.status import Status
 from .uploads import process
+from .uploads.authorization import PERMISSIONS
 from .uploads.manager import UploadManager
 from .uploads.resumption import AlreadyConsumed
+from .uploads.sessions import Requester
 
 if TYPE_CHECKING:
     from .files import SinkFile
@@ -154,7 +156,7 @@ async def peek(token: str, request: Any, *, slot: str | None = None) -> Receipt:
 
     Raises what :func:`read` raises, :class:`ReceiptUsed` and :class:`ReceiptExpired`.
     """
-    receipt = _checked(token, await _aowner(request), slot)
+    receipt = _checked(token, owner_of(await _scope_of(request)), slot)
     transfer = process.parking.get(receipt.upload_id)
     if transfer is None or transfer.is_saved:
         saved = await Lease.find(receipt.upload_id)
@@ -216,10 +218,14 @@ async def claimed(
 
     ``sink`` is needed for an upload whose slot has a sink without an alias, if another process
     stored it. Raises what :func:`read` raises, :class:`ReceiptUsed`, :class:`ReceiptExpired` if
-    the upload is gone, and :class:`UploadLocked` while another request holds it.
+    the upload is gone, and :class:`UploadLocked` while another request holds it. Raises
+    :class:`Forbidden` or :class:`Unauthenticated` if the user may not upload there any more.
     """
-    receipt = _checked(token, await _aowner(request), slot)
+    requester = await _requester_of(request)
+    receipt = _checked(token, owner_of(requester.scope), slot)
     manager = UploadManager()
+    manager.authorization.requester = requester
+    manager.authorization.recall(None if isinstance(request, Mapping | Requester) else request)
     # The upload is found by its id, which the receipt has instead of the owner.
     manager.connection.hold_only(receipt.upload_id)
     manager.configure(await _slot_of(receipt, sink))
@@ -312,6 +318,7 @@ async def _slot_of(receipt: Receipt, sink: Sink | None) -> UploadSlot:
             sink=sink or saved.sink or None,
             resumable=True,
             allow_active_content=True,
+            permission_required=saved.notes.get(PERMISSIONS, ()),
         )
     except Exception as exc:
         raise InvalidSlot(
@@ -326,13 +333,23 @@ def _owner(request: Any) -> str | None:
     return owner_of({"user": getattr(request, "user", None), "session": _session(request)})
 
 
-async def _aowner(request: Any) -> str | None:
+async def _scope_of(request: Any) -> Mapping[str, Any]:
+    """Return the user and the session of a request, as an ASGI scope has them."""
     if isinstance(request, Mapping):
-        return owner_of(request)
+        return request
+    if isinstance(request, Requester):
+        return request.scope
     # On an event loop, ``request.user`` may not ask the database.
     auser = getattr(request, "auser", None)
     user = await auser() if auser else getattr(request, "user", None)
-    return owner_of({"user": user, "session": _session(request)})
+    return {"user": user, "session": _session(request)}
+
+
+async def _requester_of(request: Any) -> Requester:
+    if isinstance(request, Requester):
+        return request
+    # A scope may be that of a socket which has been open for hours.
+    return Requester(dict(await _scope_of(request)), fresh=not isinstance(request, Mapping))
 
 
 def _session(request: Any) -> Any:

@@ -16,6 +16,11 @@ This example shows all keys with their defaults, except for ``SINKS``::
         "SHA256": False,                           # whether to compute entry.sha256
         "RESUME_CACHE": "default",                 # an alias of CACHES, for resumable slots
         "RESUME_TTL": 86400,                       # seconds for which an upload may be interrupted
+        "SESSION_INTERVAL": 10,                    # seconds between looks at the session
+        "QUOTAS": {},                              # see docs/quotas.md for the defaults
+        "QUOTA_CACHE": "default",                  # an alias of CACHES, for quotas
+        "TRUSTED_PROXIES": 0,                      # proxies that tell a client's address
+        "CLIENT_ADDRESS_HEADER": "X-Forwarded-For",  # where they tell it
         "FORM_UPLOADS_URL": "/uploads/",           # the path of FormUploads
         "CORS_ORIGINS": [],                        # origins whose pages may upload over HTTP
         "OBSERVERS": [],                           # classes that hear what happens to uploads
@@ -60,6 +65,17 @@ class UploadSettings:
     #: Seconds for which an interrupted upload, or a complete one that nobody has consumed, is
     #: remembered.
     resume_ttl: float = 24 * 3600
+    #: Seconds between two looks at the session of a connection on which an upload runs.
+    session_interval: float = 10.0
+    #: How much may be uploaded by each user, session and address, and into each slot, as far as it
+    #: differs from the defaults. ``None``: there are no quotas.
+    quotas: Mapping[str, Mapping[str, int | None] | None] | None = field(default_factory=dict)
+    #: The alias in ``CACHES`` of the cache in which quotas are counted.
+    quota_cache: str = "default"
+    #: How many proxies stand before the server, each of which adds to the header below.
+    trusted_proxies: int = 0
+    #: The header in which those proxies tell the address that they were called from.
+    client_address_header: str = "X-Forwarded-For"
     #: The path at which FormUploads is routed, with a slash at its end.
     form_uploads_url: str = "/uploads/"
     #: Origins such as ``"https://app.example.com"`` whose pages may use an UploadEndpoint. ``"*"``

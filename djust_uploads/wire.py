@@ -261,7 +261,8 @@ def progress(
 
 def failed(ref: str, error: UploadError, upload_name: str = "") -> dict[str, Any]:
     """Return the message that says that an upload has failed, and what the user can do."""
-    return failed_before(ref, upload_name, error.code, error.message)
+    message = failed_before(ref, upload_name, error.code, error.message)
+    return {**message, "retry_after": error.retry_after} if error.retry_after else message
 
 
 def failed_before(ref: str, upload_name: str, code: str, message: str | Promise) -> dict[str, Any]:
@@ -275,6 +276,11 @@ def failed_before(ref: str, upload_name: str, code: str, message: str | Promise)
         "code": code,
         "error": message,
     }
+
+
+def closing(error: UploadError) -> dict[str, Any]:
+    """Return the message that says why the server closes the connection, in the active language."""
+    return {"type": "error", "code": error.code, "error": str(error.message)}
 
 
 def together(message_type: str, uploads: list[dict[str, Any]]) -> dict[str, Any]:

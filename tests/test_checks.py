@@ -187,6 +187,35 @@ def test_w009_resume_cache_for_one_process(backend, ids):
     assert [message.id for message in messages] == [f"djust_uploads.{id}" for id in ids]
 
 
+@pytest.mark.parametrize(
+    ("backend", "quotas", "ids"),
+    [(LOCAL, {}, ["W014"]), (DUMMY, {}, ["W014"]), (DATABASE, {}, []), (LOCAL, None, [])],
+)
+def test_w014_quota_cache_for_one_process(backend, quotas, ids):
+    with caches_of(backend), configured(QUOTAS=quotas):
+        messages = checks.check_quota_cache_shared()
+    assert [message.id for message in messages] == [f"djust_uploads.{id}" for id in ids]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("QUOTAS", {"users": {}}),
+        ("QUOTAS", {"user": {"UPLOADS": "many"}}),
+        ("QUOTA_CACHE", "nowhere"),
+        ("TRUSTED_PROXIES", -1),
+        ("TRUSTED_PROXIES", "1"),
+        ("CLIENT_ADDRESS_HEADER", None),
+        ("SESSION_INTERVAL", 0),
+    ],
+)
+def test_e003_wrong_quotas_and_sessions(key, value):
+    with configured(**{key: value}):
+        [message] = run_checks(tags=["djust_uploads"])
+    assert message.id == "djust_uploads.E003"
+    assert key in message.msg
+
+
 def routing(*routes):
     """An ASGI application with these routes for HTTP."""
     from channels.routing import ProtocolTypeRouter, URLRouter

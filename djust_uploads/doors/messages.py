@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import override
+
 from .. import wire
+from ..exceptions import SessionEnded, UploadError
 from ..resuming.owners import owner_of
 from ..uploads.connection import DEFAULT_MESSAGE_SIZE
 from ..uploads.languages import language_of, load_catalogue
 from ..uploads.manager import UploadManager
+from ..uploads.sessions import Requester, when_logged_out
+
+#: The code with which a socket is closed whose session has ended. Codes from 4000 on are for
+#: applications: https://www.iana.org/assignments/websocket
+SESSION_ENDED = 4401
 
 #: The most characters of a JSON message.
 MAX_MESSAGE_SIZE = 64 * 1024
@@ -32,6 +41,9 @@ class UploadMessages:
         """Send a message. Raises ``ConnectionError`` if the client is known to be gone."""
         raise NotImplementedError
 
+    #: The language of the page, once it has said something of uploads.
+    _language: str | None = None
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         slows = not reads_ahead(receive)
         self._max_message_size = max_message_size(receive, send)
@@ -46,7 +58,8 @@ class UploadMessages:
                 del message
 
         try:
-            await super().__call__(scope, receive_others, send)  # type: ignore[misc]
+            with when_logged_out(Requester(scope).session_key, self._logged_out):
+                await super().__call__(scope, receive_others, send)  # type: ignore[misc]
         finally:
             # If the dispatch loop failed or was cancelled, disconnect() was not called.
             await self.close_uploads()
@@ -60,6 +73,25 @@ class UploadMessages:
             return False
         await manager.receive(data, self.send_upload_message, slows=slows)
         return True
+
+    def _logged_out(self) -> None:
+        # The server refers to this connection, and so to the task, until it has ended.
+        self._ending = asyncio.ensure_future(self._end_session())
+
+    async def _end_session(self) -> None:
+        if manager := self.upload_manager():
+            self._introduce(manager)
+            await manager.end_session()
+        else:
+            await self._hang_up(SessionEnded("the user logged out"))
+
+    async def _hang_up(self, error: UploadError) -> None:
+        """Tell the page why its socket ends, and close it."""
+        with override(self._language):
+            message = wire.closing(error)
+        with contextlib.suppress(Exception):
+            await self.send_upload_message(message)
+        await self.close(code=SESSION_ENDED)  # type: ignore[attr-defined]
 
     async def close_uploads(self) -> None:
         """End the uploads of this connection, or park them. May be called again."""
@@ -77,13 +109,21 @@ class UploadMessages:
             return
         # Without a slot there is no manager, but the client must hear that its file is refused.
         manager = self.upload_manager() or UploadManager()
+        self._introduce(manager)
         connection = manager.connection
-        connection.owner = connection.owner or owner_of(self.scope)  # type: ignore[attr-defined]
-        connection.max_message_size = self._max_message_size
         if connection.language is None:
-            connection.language = await self.language_of(message)
+            self._language = connection.language = await self.language_of(message)
         answer = manager.resume if message["type"] == "upload_resume" else manager.register
         await answer(message, self.send_upload_message)
+
+    def _introduce(self, manager: UploadManager) -> None:
+        """Tell the manager whose connection it has, and how it is ended."""
+        scope, connection = self.scope, manager.connection  # type: ignore[attr-defined]
+        connection.owner = connection.owner or owner_of(scope)
+        connection.max_message_size = self._max_message_size
+        connection.hang_up = self._hang_up
+        if manager.authorization.requester is None:
+            manager.authorization.requester = Requester(scope)
 
     async def language_of(self, message: Mapping[str, Any]) -> str:
         """Return the language of the page that sent ``message``. Its catalogue is in memory."""

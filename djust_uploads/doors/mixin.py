@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,6 +36,8 @@ _REPLAYABLE = (
     "min_entries",
     "max_total_size",
     "image_max_size",
+    "permission_required",
+    "quotas",
 )
 
 
@@ -45,6 +48,10 @@ class UploadMixin:
     names, so they cannot change: ``_upload_manager``, ``_restore_upload_configs`` and
     ``_cleanup_uploads``. djust's session keeps ``_upload_configs_saved``.
     """
+
+    #: Django's permissions that a user must have to upload, for example ``"films.add_film"`` or a
+    #: list of them. A slot may have its own.
+    permission_required: str | Iterable[str] | None = None
 
     _upload_manager: UploadManager | None = None
     _upload_configs_saved: list[dict[str, Any]] | None = None
@@ -78,6 +85,8 @@ class UploadMixin:
         min_entries: int = 0,
         max_total_size: int | None = None,
         image_max_size: int | None = None,
+        permission_required: str | Iterable[str] | None = None,
+        quotas: Mapping[str, Mapping[str, int | None]] | None = None,
         writer: type | None = None,
     ) -> UploadSlot:
         """Declare a slot. Call it in ``mount()``; the template has ``dj-upload="name"``.
@@ -109,6 +118,11 @@ class UploadMixin:
         :param image_max_size: Pixels. The browser makes JPEG, PNG and WebP pictures smaller before
             it sends them, so that neither side is longer. The picture that is sent is upright, and
             does not say where it was taken. A client that is not our page may send larger ones.
+        :param permission_required: Django's permissions that a user must have to upload here, as
+            ``"films.add_film"`` or as a list. ``None`` means those of the class.
+        :param quotas: How much may be uploaded into this slot, beside ``DJUST_UPLOADS["QUOTAS"]``
+            and in the same form: ``{"user": {"BYTES_PER_DAY": 10**9}}``. The key ``"slot"`` counts
+            all clients together.
         :param writer: A djust ``UploadWriter`` class, instead of a ``sink``. It runs in a thread.
 
         Raises :class:`~djust_uploads.exceptions.InvalidSlot` or
@@ -135,15 +149,43 @@ class UploadMixin:
             min_entries=min_entries,
             max_total_size=max_total_size,
             image_max_size=image_max_size,
+            permission_required=(
+                (self.permission_required or ())
+                if permission_required is None
+                else permission_required
+            ),
+            quotas=quotas or {},
         )
         if self._upload_manager is None:
-            self._upload_manager = UploadManager()
+            self._upload_manager = self._new_manager()
         self._upload_manager.configure(slot)
         self._upload_configs_saved = [
             *(c for c in self._upload_configs_saved or () if c["name"] != slot.name),
             _saved_config(slot),
         ]
         return slot
+
+    def authorize_upload(self, entry: UploadEntry) -> Any:
+        """Return whether the user may upload this file. Override it; it may be ``async``.
+
+        It is called when the file is registered, when its upload is resumed, and when it is
+        consumed. ``self.scope["user"]``, or ``self.request.user`` in djust, was looked up just
+        before. Return something true to let the file in. Anything else refuses it, and so does an
+        exception. Raise :class:`~djust_uploads.exceptions.Forbidden` with a ``message`` to say why.
+
+        A method that is not ``async`` runs in a thread. When a receipt is consumed, it is called on
+        a new instance of the class, which has ``self.scope`` and ``self.request`` and was not
+        mounted.
+        """
+        return True
+
+    def _new_manager(self) -> UploadManager:
+        manager = UploadManager()
+        cls = type(self)
+        if cls.authorize_upload is not UploadMixin.authorize_upload:
+            manager.authorization.ask = _asking(self)
+            manager.authorization.rule = f"{cls.__module__}.{cls.__qualname__}"
+        return manager
 
     def consume_uploaded_entries(self, name: str) -> ConsumedEntries:
         """Return the slot's complete entries in the order of selection.
@@ -213,8 +255,35 @@ class UploadMixin:
             self._upload_manager.close_soon()
 
 
+def _asking(view: UploadMixin) -> Callable[[UploadEntry], Any]:
+    """Return a view's ``authorize_upload()``."""
+    ask = view.authorize_upload
+    if inspect.iscoroutinefunction(ask):
+
+        async def aask(entry: UploadEntry) -> Any:
+            _renew_user(view)
+            return await ask(entry)
+
+        return aask
+
+    def ask_in_thread(entry: UploadEntry) -> Any:
+        _renew_user(view)
+        return ask(entry)
+
+    return ask_in_thread
+
+
+def _renew_user(view: UploadMixin) -> None:
+    """Let a djust view's request have the user as the database knows him now."""
+    manager, request = view._upload_manager, getattr(view, "request", None)
+    requester = manager.authorization.requester if manager else None
+    if request is not None and requester and requester.user is not None:
+        request.user = requester.user
+
+
 def _saved_config(slot: UploadSlot) -> dict[str, Any]:
     config = {key: getattr(slot, key) for key in _REPLAYABLE}
+    config["permission_required"] = list(slot.permissions)
     lost = [key for key in ("validators", "on_complete") if getattr(slot, key)]
     if not isinstance(slot.sink, str | None):
         del config["sink"]

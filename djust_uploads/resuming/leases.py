@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -186,6 +187,7 @@ class Lease:
         cache.delete(claim)
 
     def _set(self, cache: BaseCache, saved: SavedUpload) -> None:
+        saved = replace(saved, saved_at=time.time())
         cache.set(self._names.saved(self._token), asdict(saved), _ttl())
 
 

@@ -41,6 +41,9 @@ class SavedUpload:
     #: What a door keeps with the upload, for requests that other processes handle.
     notes: dict[str, Any] = field(default_factory=dict)
 
+    #: When it was saved, in seconds since the epoch. What is saved again without a change is equal.
+    saved_at: float = field(default=0.0, compare=False)
+
     @property
     def has_begun(self) -> bool:
         """Whether a sink was opened for the upload."""

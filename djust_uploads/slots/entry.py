@@ -223,6 +223,11 @@ class UploadEntry(Arrivals):
         if self.expected_sha256 and self.sha256 != self.expected_sha256:
             raise DigestMismatch(f"{self!r} has SHA-256 {self.sha256}, not {self.expected_sha256}")
 
+    def raise_failed(self) -> None:
+        """Raise the error with which the upload has failed, if it has."""
+        if self._error:
+            raise self._error
+
     def finalize(self) -> None:
         """Note that the writer has been given every byte."""
         self._move(Status.FINALIZING)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from ..content.accept import Accept
 from ..exceptions import InvalidSlot
 from ..sinks.base import Sink
 from .entry import UploadEntry
+from .quotas import check_quotas
 from .validators import Validator
 
 #: The most bytes of a chunk. A chunk is one WebSocket message. daphne takes messages of at most 1
@@ -41,6 +42,8 @@ class UploadSlot:
     min_entries: int = 0
     max_total_size: int | None = None
     image_max_size: int | None = None
+    permission_required: str | Iterable[str] = ()
+    quotas: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -55,6 +58,8 @@ class UploadSlot:
         self._check_optional("max_total_size")
         self._check_optional("image_max_size")
         self._check_validators()
+        self._check_permissions()
+        check_quotas(self.quotas)
         if self.on_complete is not None and not callable(self.on_complete):
             raise InvalidSlot(f"on_complete must be callable. Got: {self.on_complete!r}")
         if isinstance(self.sink, str) or self.sink is None:
@@ -87,6 +92,26 @@ class UploadSlot:
         for validator in self.validators:
             if not isinstance(validator, Validator):
                 raise InvalidSlot(f"validators must be Validator instances. Got: {validator!r}")
+
+    def _check_permissions(self) -> None:
+        given = self.permission_required
+        if not isinstance(given, str | list | tuple | set | frozenset) or not all(
+            isinstance(permission, str) and "." in permission for permission in self.permissions
+        ):
+            raise InvalidSlot(
+                "permission_required must be a permission such as 'films.add_film', or a list of "
+                f"them. Got: {given!r}"
+            )
+        # Two slots are equal if they need the same permissions.
+        object.__setattr__(self, "permission_required", self.permissions)
+
+    @cached_property
+    def permissions(self) -> tuple[str, ...]:
+        """Django's permissions that a user must have to upload here, all of them."""
+        given = self.permission_required
+        if isinstance(given, str):
+            return (given,) if given else ()
+        return tuple(given)
 
     @cached_property
     def accepted(self) -> Accept:

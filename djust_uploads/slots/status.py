@@ -25,6 +25,7 @@ class Status(enum.StrEnum):
     ``FINALIZING``  ``CANCELLED``   an ending of the transfer, as for ``UPLOADING``
     ``COMPLETE``    ``CONSUMED``    consumption, when the application is done with the entry
     ``COMPLETE``    ``CANCELLED``   the manager, when the user or the application drops the entry
+    ``COMPLETE``    ``ERROR``       the manager, when the user may not upload any more
     ==============  ==============  ==============================================================
 
     ``CONSUMED``, ``ERROR`` and ``CANCELLED`` are final.
@@ -45,7 +46,7 @@ class Status(enum.StrEnum):
 _MOVES: dict[Status, frozenset[Status]] = {
     Status.UPLOADING: frozenset({Status.FINALIZING, Status.ERROR, Status.CANCELLED}),
     Status.FINALIZING: frozenset({Status.COMPLETE, Status.ERROR, Status.CANCELLED}),
-    Status.COMPLETE: frozenset({Status.CONSUMED, Status.CANCELLED}),
+    Status.COMPLETE: frozenset({Status.CONSUMED, Status.CANCELLED, Status.ERROR}),
     Status.CONSUMED: frozenset(),
     Status.ERROR: frozenset(),
     Status.CANCELLED: frozenset(),

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -95,6 +96,8 @@ class Transfer:
         self.upload_id = upload_id
         #: Whether the transfer is about to be suspended: no connection can attach itself any more.
         self.suspending: bool = False
+        #: Called once, when the task has ended, however it ends.
+        self.ended_hook: Callable[[Transfer], None] | None = None
         # The sink is opened when the head has arrived. So the first limit must cover the head.
         least = max(slot.chunk_size, HEAD_SIZE)
         window = Window(least, entry.client_size, entry.taken, moved=self._window_moved)
@@ -121,7 +124,12 @@ class Transfer:
             self._run(resumed if goes_on else None), name=f"upload {entry.ref}", context=context
         )
         # A task that is cancelled before it begins does not get to its own ``finally``.
-        self._task.add_done_callback(lambda _: self.client.close())
+        self._task.add_done_callback(self._task_ended)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        self.client.close()
+        if self.ended_hook:
+            self.ended_hook(self)
 
     @property
     def _needs_sha256(self) -> bool:

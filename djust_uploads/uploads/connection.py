@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils import translation
 
+from ..exceptions import UploadError
 from ..resuming.owners import upload_id_of
 from ..settings import upload_settings
 from ..wire import CHECKED_HEADER_SIZE, together
@@ -44,6 +45,8 @@ class Connection:
         self.takes_lists: bool = False
         #: The language of the page; see :func:`~djust_uploads.uploads.languages.language_of`.
         self.language: str | None = None
+        #: Ends the connection because of an error, if the door can.
+        self.hang_up: Callable[[UploadError], Awaitable[None]] | None = None
         self._send: Send | None = None
         #: By ref: reports that wait for others, to be sent with them.
         self._reports: dict[str, Mapping[str, Any]] = {}

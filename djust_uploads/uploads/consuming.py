@@ -6,7 +6,9 @@ change one step.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Protocol
 
 from ..slots.entry import UploadEntry
 from ..slots.status import Status
@@ -45,6 +47,10 @@ class Consumption:
                 self._in_hand[entry.ref] = entry
                 yield entry
 
+    def let_go(self, entry: UploadEntry) -> None:
+        """Note that the application does not get an entry that was taken up."""
+        self._in_hand.pop(entry.ref, None)
+
     def settle(self, entry: UploadEntry) -> None:
         """Consume an entry in hand, unless the application has postponed it."""
         if self._in_hand.pop(entry.ref, None) is None or entry.take_postponed():
@@ -80,15 +86,28 @@ class Consumption:
         return consumed
 
 
+class Gate(Protocol):
+    """What decides whether the application gets an entry."""
+
+    def passes(self, entry: UploadEntry) -> bool:
+        """Return whether the application gets the entry. Blocks."""
+
+    async def apasses(self, entry: UploadEntry) -> bool:
+        """Return whether the application gets the entry."""
+
+
 class ConsumedEntries:
     """Iterates over a slot's complete entries, with ``for`` or with ``async for``.
 
     An entry is consumed when the loop asks for the next one.
     """
 
-    def __init__(self, consumption: Consumption, entries: Iterable[UploadEntry]) -> None:
+    def __init__(
+        self, consumption: Consumption, entries: Iterable[UploadEntry], gate: Gate | None
+    ) -> None:
         self._consumption = consumption
         self._source = consumption.take_up(entries)
+        self._gate = gate
         self._current: UploadEntry | None = None
 
     def __iter__(self) -> Iterator[UploadEntry]:
@@ -98,14 +117,33 @@ class ConsumedEntries:
         return self
 
     def __next__(self) -> UploadEntry:
+        self._settle()
+        for entry in self._source:
+            with self._asking(entry):
+                if self._gate is None or self._gate.passes(entry):
+                    self._current = entry
+                    return entry
+        raise StopIteration
+
+    async def __anext__(self) -> UploadEntry:
+        self._settle()
+        for entry in self._source:
+            with self._asking(entry):
+                if self._gate is None or await self._gate.apasses(entry):
+                    self._current = entry
+                    return entry
+        raise StopAsyncIteration
+
+    def _settle(self) -> None:
         if self._current:
             self._consumption.settle(self._current)
             self._current = None
-        self._current = next(self._source)
-        return self._current
 
-    async def __anext__(self) -> UploadEntry:
+    @contextlib.contextmanager
+    def _asking(self, entry: UploadEntry) -> Iterator[None]:
+        """Let go of an entry which the application does not get after all."""
         try:
-            return next(self)
-        except StopIteration:
-            raise StopAsyncIteration from None
+            yield
+        finally:
+            if self._current is not entry:
+                self._consumption.let_go(entry)

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .. import wire
-from ..exceptions import UploadCancelled
+from ..exceptions import UploadCancelled, UploadError
 from ..lifecycle import moves
 from ..lifecycle.notifying import notify
 from ..lifecycle.observer import Observer
-from . import process
+from . import process, takings
 
 if TYPE_CHECKING:
+    from ..files import SinkFile
     from ..slots.entry import UploadEntry
     from ..transfer.transfer import Transfer
     from .connection import Connection
@@ -39,7 +40,7 @@ class Disposal:
                 await transfer.consumed()
                 process.parking.forget(transfer)
             if not entry.keeps_file:
-                await _delete(entry)
+                await _delete(entry.file)
             notify(Observer.consumed, entry)
             refs.setdefault(entry.upload_name, []).append(entry.ref)
         for name, consumed in refs.items():
@@ -47,11 +48,8 @@ class Disposal:
 
     async def cancelled(self, entry: UploadEntry) -> None:
         """Delete the file of a complete entry that the user or the application has dropped."""
-        if transfer := self._resumable(entry):
-            process.parking.forget(transfer)
-            await transfer.discard()
-        else:
-            await _delete(entry)
+        await self._delete(entry.file, self._resumable(entry))
+        takings.give_back(entry)
         moves.fail(entry, UploadCancelled("cancelled when it was complete"))
         await self._connection.tell(
             wire.progress(
@@ -59,14 +57,34 @@ class Disposal:
             )
         )
 
+    def refuse(self, entry: UploadEntry, error: UploadError) -> None:
+        """End a complete entry that the application may not get. May be called in any thread."""
+        file, transfer = entry.file, self._resumable(entry)
+        self._connection.soon(takings.give_back, entry)
+        entry.fail(error)
+
+        async def delete() -> None:
+            await self._delete(file, transfer)
+            notify(Observer.failed, entry, error)
+            await self._connection.tell(wire.failed(entry.ref, error, entry.upload_name))
+
+        self._connection.spawn(delete)
+
     async def unconsumed(self, entries: Iterable[UploadEntry]) -> None:
         """Park complete entries that can be resumed, and delete the files of the others."""
         for entry in entries:
             if transfer := self._resumable(entry):
                 process.parking.park(transfer, self._connection.owner or "")
             else:
-                await _delete(entry)
+                await _delete(entry.file)
                 moves.fail(entry, UploadCancelled("the connection ended, nobody has consumed it"))
+
+    async def _delete(self, file: SinkFile, transfer: Transfer | None) -> None:
+        if transfer:
+            process.parking.forget(transfer)
+            await transfer.discard()
+        else:
+            await _delete(file)
 
     def _resumable(self, entry: UploadEntry) -> Transfer | None:
         """Return the entry's transfer if other connections may resume it.
@@ -78,11 +96,11 @@ class Disposal:
         return transfer if transfer and transfer.entry is entry else None
 
 
-async def _delete(entry: UploadEntry) -> None:
+async def _delete(file: SinkFile) -> None:
     try:
-        await entry.file.adelete()
+        await file.adelete()
     except Exception:
-        logger.exception("could not delete the file of %r; a sweep may find it", entry)
+        logger.exception("could not delete %s; a sweep may find it", file.name)
 
 
 async def _keep(entry: UploadEntry) -> None:

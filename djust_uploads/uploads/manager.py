@@ -16,7 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import wire
-from ..exceptions import ProtocolError, UnknownUpload, UploadCancelled, UploadLocked
+from ..exceptions import (
+    ProtocolError,
+    UnknownUpload,
+    UploadCancelled,
+    UploadError,
+    UploadLocked,
+)
 from ..slots.entry import UploadEntry
 from ..slots.slot import UploadSlot
 from ..slots.status import Status
@@ -24,11 +30,15 @@ from ..transfer.transfer import Transfer
 from ..wire import FrameType
 from . import process
 from .admission import Admission
+from .authorization import Authorization
 from .connection import Connection, Send
 from .consuming import ConsumedEntries, Consumption
 from .disposal import Disposal
+from .gate import AuthorizationGate
+from .quotas import Quotas
 from .resumption import Resumption
 from .roster import Roster
+from .watch import SessionWatch
 
 #: Seconds that a connection which has ended waits until its uploads are saved. daphne gives a
 #: connection 10 seconds to end.
@@ -56,10 +66,13 @@ class UploadManager:
     def __init__(self) -> None:
         self.roster: Roster = Roster()
         self.connection: Connection = Connection()
-        self._admission = Admission(self.roster, self.connection, self)
-        self._resumption = Resumption(self.roster, self.connection, self)
+        self.authorization: Authorization = Authorization()
+        parts = self.roster, self.connection, self.authorization
+        self._admission = Admission(*parts, Quotas(self.authorization), self)
+        self._resumption = Resumption(*parts, self)
         self._consumption = Consumption(self.roster.take_out)
         self._disposal = Disposal(self.connection)
+        self._watch = SessionWatch(*parts)
         self._closing = False
         self._busy: set[str] = set()
 
@@ -69,11 +82,26 @@ class UploadManager:
         """Answer ``upload_register``: admit the file, or refuse it with a typed error."""
         self.connection.reach(send)
         await self._admission.register(message)
+        await self._after_looking()
 
     async def resume(self, message: Mapping[str, Any], send: Send) -> None:
         """Answer ``upload_resume``: go on with an upload of another connection, or say why not."""
         self.connection.reach(send)
         await self._resumption.resume(message)
+        await self._after_looking()
+
+    async def _after_looking(self) -> None:
+        if self.authorization.ended:
+            await self._watch.end()
+        else:
+            self._watch.begin()
+
+    async def end_session(self) -> None:
+        """Tell the client that its session has ended, and end the connection.
+
+        The uploads that can be resumed wait for their owner to log in again. May be called again.
+        """
+        await self._watch.end()
 
     def keep(self, message: Mapping[str, Any]) -> None:
         """Note that the client of these uploads is there, though it sends nothing of them.
@@ -92,7 +120,9 @@ class UploadManager:
         :class:`~djust_uploads.exceptions.UploadError` for which the slot refuses the file.
         """
         self.connection.reach(send)
-        return await self._admission.admit(registration)
+        transfer = await self._admission.admit(registration)
+        self._watch.begin()
+        return transfer
 
     async def take_over(self, ref: str, send: Send) -> Transfer:
         """Go on with an upload of another connection. The answer is not sent but returned.
@@ -101,7 +131,9 @@ class UploadManager:
         :meth:`.resumption.Resumption.take_over` raises.
         """
         self.connection.reach(send)
-        return await self._resumption.take_over(ref)
+        transfer = await self._resumption.take_over(ref)
+        self._watch.begin()
+        return transfer
 
     async def check_complete(self, ref: str) -> None:
         """Raises :class:`~djust_uploads.exceptions.NotComplete` for an upload that is on its way.
@@ -126,6 +158,8 @@ class UploadManager:
         says that waiting slows the client down. A wrong frame only ends its own entry.
         """
         self.connection.reach(send)
+        if self.authorization.ended:
+            return
         try:
             frame = wire.parse(data)
         except ProtocolError as error:
@@ -161,6 +195,7 @@ class UploadManager:
 
         May be called again.
         """
+        self._watch.stop()
         transfers = list(self.roster.transfers.values())
         resumable = [transfer for transfer in transfers if transfer.upload_id]
         others = [transfer for transfer in transfers if not transfer.upload_id]
@@ -287,7 +322,18 @@ class UploadManager:
         """Return the slot's complete entries; see
         :meth:`~djust_uploads.UploadMixin.consume_uploaded_entries`."""
         self.roster.check_enough(name)
-        return ConsumedEntries(self._consumption, self.roster.live(name))
+        return ConsumedEntries(self._consumption, self.roster.live(name), self._gate(name))
+
+    def _gate(self, name: str) -> AuthorizationGate | None:
+        authorization, slot = self.authorization, self.roster.slots.get(name)
+        if slot is None or not (authorization.requester or authorization.asks(slot)):
+            return None
+        return AuthorizationGate(authorization, slot, self._refuse_complete)
+
+    def _refuse_complete(self, entry: UploadEntry, error: UploadError) -> None:
+        if self.roster.take_out(entry):
+            self.roster.show_failed(entry)
+            self._disposal.refuse(entry, error)
 
     @contextlib.contextmanager
     def busy_with(self, entry: UploadEntry) -> Iterator[None]:
@@ -313,6 +359,8 @@ class UploadManager:
         finally:
             consumption.end()
             if not consumption.running:
+                if self.authorization.ended:
+                    self.connection.spawn(self.end_session)
                 if self._closing:
                     self.close_soon()
                 elif consumed := consumption.take_consumed():

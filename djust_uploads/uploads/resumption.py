@@ -20,11 +20,12 @@ from ..slots.acceptance import check_registration
 from ..slots.entry import UploadEntry
 from ..slots.status import Status
 from ..transfer.transfer import Listener, Transfer
-from . import process
+from . import process, takings
 
 if TYPE_CHECKING:
     from ..resuming.saved import SavedUpload
     from ..slots.slot import UploadSlot
+    from .authorization import Authorization
     from .connection import Connection
     from .roster import Roster
 
@@ -40,9 +41,16 @@ class Resumption:
     exist here, because nobody has noticed that the client cannot be reached over it.
     """
 
-    def __init__(self, roster: Roster, connection: Connection, listener: Listener) -> None:
+    def __init__(
+        self,
+        roster: Roster,
+        connection: Connection,
+        authorization: Authorization,
+        listener: Listener,
+    ) -> None:
         self._roster = roster
         self._connection = connection
+        self._authorization = authorization
         self._listener = listener
 
     async def resume(self, message: Mapping[str, Any]) -> None:
@@ -82,7 +90,8 @@ class Resumption:
 
         Raises :class:`NotResumable` if there is none in a slot of this connection,
         :class:`AlreadyConsumed` if the application has its file, :class:`UploadLocked` if it cannot
-        be taken at the moment, and the error with which it ended if nobody was told of it.
+        be taken at the moment, the error for which the owner may not go on with it, and the error
+        with which it ended if nobody was told of it.
         """
         if ref in self._roster.entries:
             raise UploadLocked("it is on its way on this connection")
@@ -90,6 +99,9 @@ class Resumption:
         if upload_id is None:
             raise NotResumable("the connection has no user and no session")
         async with process.parking.alone(upload_id):
+            # This comes first: while the application thinks about it, the upload may end.
+            if parked := process.parking.get(upload_id):
+                await self._authorize(parked.entry)
             if transfer := await self._of_this_process(upload_id):
                 if transfer.entry.status is Status.CONSUMED:
                     # Its handler has just returned, or goes on with other entries.
@@ -159,7 +171,9 @@ class Resumption:
         if saved and saved.status in ("registered", "uploading", "complete"):
             # The checks come before the takeover: a connection that may not have the upload must
             # not take it from another one.
-            self._checked_slot(UploadEntry.saved(saved))
+            entry = UploadEntry.saved(saved)
+            self._checked_slot(entry)
+            await self._authorize(entry)
         superseded = await _answer_of_cache(Lease.supersede(upload_id))
         if superseded is None:
             raise NotResumable("nothing is known of it")
@@ -172,9 +186,16 @@ class Resumption:
         entry = UploadEntry.saved(saved)
         entry.max_frame_size = self._connection.max_frame_size(entry.chunk_size)
         slot = self._checked_slot(entry)
+        if saved.status != "complete":
+            await takings.adopt(entry, saved.saved_at)
         transfer = Transfer(entry, slot, self._listener, upload_id, (lease, saved))
+        takings.hold(transfer)
         self._roster.add(transfer)
         return transfer
+
+    async def _authorize(self, entry: UploadEntry) -> None:
+        if slot := self._roster.slots.get(entry.upload_name):
+            await self._authorization.check(slot, entry)
 
     def _checked_slot(self, entry: UploadEntry) -> UploadSlot:
         """Return the slot of an upload that is to be resumed, if the slot takes it."""

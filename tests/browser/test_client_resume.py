@@ -155,6 +155,24 @@ async def test_a_lock_that_lasts_ends_it_and_it_is_not_resumed_again(fake_page):
     }
 
 
+async def test_after_a_new_login_it_goes_on_where_it_was(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        const { ref } = upload;
+        page.fail(upload, "session_ended", "Please log in again to go on.");
+        socket.lose();
+        const second = page.connect();
+        await drawn();
+        document.querySelector(".upload-retry").click();
+        const [resume] = await second.wait("upload_resume");
+        return [upload.status, resume.ref === ref];
+        """,
+    )
+    assert told == ["resuming", True]
+
+
 async def test_who_is_told_that_it_goes_on_elsewhere_stops_sending(fake_page):
     told = await run(
         fake_page,

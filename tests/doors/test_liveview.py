@@ -224,6 +224,26 @@ async def test_slots_survive_djusts_signed_snapshot(live_site):
         assert token(first["html"]) in await check_restored(page, mounted)
 
 
+async def test_who_may_upload(live_site):
+    """A view is asked about each file. When its session has ended, the page is told and closed."""
+    headers = {"Cookie": session_cookie(live_site)}
+    async with LivePage(live_site.ws("/ws/live/"), headers=headers) as page:
+        await page.mount("Judging")
+        with pytest.raises(UploadFailed) as failed:
+            await page.register("files", "refused", 1)
+        assert failed.value.message == "You are not allowed to upload files here."
+        data = os.urandom(100_000)
+        await page.upload("files", "a.bin", data)
+        assert hashlib.sha256(data).hexdigest() in await page.html_after("report")
+        for path in live_site.uploads.parent.glob("sessionid*"):
+            path.unlink()
+        with pytest.raises(UploadFailed) as failed:
+            await page.register("files", "a.bin", 1)
+        assert failed.value.code == "session_ended"
+        assert failed.value.message == "Your session has ended. Please reload the page."
+        assert await page.closed() == 4401
+
+
 def token(html):
     """What only ``mount()`` sets, so that the same one again proves that it did not run."""
     return re.search(r"mounted-\w+", html).group()

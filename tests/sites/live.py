@@ -96,6 +96,13 @@ class Guarded(MixinFirst):
         raise PermissionDenied
 
 
+class Judging(MixinFirst):
+    """Asks about each file, and knows whose it is."""
+
+    def authorize_upload(self, entry):
+        return bool(self.request.session.session_key) and entry.client_name != "refused"
+
+
 class Writer(UploadWriter):
     """djust's kind of writer, into a file whose name tells what became of it."""
 

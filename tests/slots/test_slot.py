@@ -36,6 +36,8 @@ def test_defaults():
         "min_entries": 0,
         "max_total_size": None,
         "image_max_size": None,
+        "permission_required": (),
+        "quotas": {},
     }
 
 

@@ -6,10 +6,13 @@ from typing import Any
 
 from django.apps import apps
 
+from ...slots.entry import UploadEntry
+from ..handlers import call
 from ..http.addresses import Address
+from ..http.concatenation import PARTIAL
 from ..http.endpoint import UploadEndpoint
 from ..mixin import UploadMixin
-from .names import field_of
+from .names import asking, field_of
 
 
 class FormUploads(UploadMixin, UploadEndpoint):
@@ -28,8 +31,8 @@ class FormUploads(UploadMixin, UploadEndpoint):
     up with Channels' ``AuthMiddlewareStack``, or ``SessionMiddlewareStack`` in a project without
     ``django.contrib.auth``.
 
-    Only who has been shown a form knows the names of its slots. To ask for more, override
-    :meth:`authorize`.
+    Only who has been shown a form knows the names of its slots. Fields may ask for permissions, and
+    have an ``authorize_upload``. To ask for more, override :meth:`authorize`.
     """
 
     def authorize(self, field: Any) -> Any:
@@ -38,6 +41,13 @@ class FormUploads(UploadMixin, UploadEndpoint):
         ``field`` is the :class:`~djust_uploads.forms.UploadField` for which it wants to.
         ``self.scope`` has the user and the session.
         """
+
+    async def authorize_upload(self, entry: UploadEntry) -> Any:
+        """Ask the field's ``authorize_upload``. A form that is sent with its files asks it too."""
+        field = field_of(entry.upload_name.removesuffix(PARTIAL))
+        if field.authorize_upload is None:
+            return True
+        return await call(asking(field.authorize_upload, self.scope.get("user")), entry=entry)
 
     def mount(self) -> None:
         slot = Address.of(self.scope).slot
@@ -53,6 +63,8 @@ class FormUploads(UploadMixin, UploadEndpoint):
             resumable=True,
             allow_active_content=options.allow_active_content,
             validators=options.validators,
+            permission_required=options.permissions or None,
+            quotas=options.quotas,
         )
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -56,6 +56,13 @@ class UploadField(forms.FileField):
         or the user chooses the file again.
     :param allow_active_content: Whether to accept HTML, SVG and scripts. If so, serve the files
         from another origin.
+    :param permission_required: Django's permissions that a user must have to upload a file, as
+        ``"films.add_film"`` or as a list.
+    :param authorize_upload: A function or coroutine function that is called with the entry and the
+        user, and returns whether the user may upload the file. It is asked when the file is
+        registered, resumed and consumed, with a form that is sent without JavaScript too.
+    :param quotas: What may be uploaded into this field beside ``DJUST_UPLOADS["QUOTAS"]``, in the
+        same form.
     :param validators: Checks of :class:`~djust_uploads.Validator`, which judge a file while it
         arrives, and validators of Django, which get each :class:`~djust_uploads.forms.FormFile`.
 
@@ -81,6 +88,9 @@ class UploadField(forms.FileField):
         max_entries: int = 1,
         resumable: bool = True,
         allow_active_content: bool = False,
+        permission_required: str | Iterable[str] = (),
+        authorize_upload: Callable[[UploadEntry, Any], Any] | None = None,
+        quotas: Mapping[str, Mapping[str, int | None]] | None = None,
         validators: Iterable[Any] = (),
         widget: Any = None,
         **kwargs: Any,
@@ -88,6 +98,7 @@ class UploadField(forms.FileField):
         UploadField.declared = True
         validators = list(validators)
         self.resumable = resumable
+        self.authorize_upload = authorize_upload
         self._slot = UploadSlot(
             "form",
             accept=accept,
@@ -98,6 +109,8 @@ class UploadField(forms.FileField):
             resumable=True,
             allow_active_content=allow_active_content,
             validators=self._slot_validators(validators),
+            permission_required=permission_required,
+            quotas=quotas or {},
         )
         self._uploads: list[FormFile] = []
         self._bound: BoundField | None = None
@@ -243,7 +256,7 @@ class UploadField(forms.FileField):
         request = current_request()
         held = request.held(receipt) if request else None
         if held is None:
-            return self._held(hold(receipt, request.scope if request else {}, self._slot))
+            return self._held(hold(receipt, request.requester if request else {}, self._slot))
         if held.place != self._place:
             raise ReceiptUsed("another field of the request has it")
         return FormFile(held)
@@ -256,7 +269,8 @@ class UploadField(forms.FileField):
         if stored is None:
             self.to_python(file)
             request = current_request()
-            stored = self._held(store(file, self._slot, request.owner if request else None))
+            requester = request.requester if request else None
+            stored = self._held(store(file, self._slot, requester, self.authorize_upload))
             file._form_file = stored  # type: ignore[attr-defined]
         return stored
 

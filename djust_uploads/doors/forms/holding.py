@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ...slots.entry import UploadEntry
     from ...slots.slot import UploadSlot
+    from ...uploads.sessions import Requester
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
 
@@ -150,18 +151,18 @@ class Saved:
             self._storage.delete(self._name)
 
 
-def hold(receipt: str, scope: Mapping[str, Any], slot: UploadSlot) -> Held:
+def hold(receipt: str, requester: Requester | Mapping[str, Any], slot: UploadSlot) -> Held:
     """Return the upload of a receipt. Nobody else gets it until it is settled.
 
     Blocks. Raises what :func:`djust_uploads.receipts.claimed` raises.
     """
-    return bridge.run(_hold, receipt, scope, slot)
+    return bridge.run(_hold, receipt, requester, slot)
 
 
-async def _hold(receipt: str, scope: Mapping[str, Any], slot: UploadSlot) -> Held:
+async def _hold(receipt: str, requester: Requester | Mapping[str, Any], slot: UploadSlot) -> Held:
     stack = contextlib.AsyncExitStack()
     sink = slot.sink if isinstance(slot.sink, Sink) else None
     claim = await stack.enter_async_context(
-        receipts.claimed(receipt, scope, slot=slot.name, sink=sink)
+        receipts.claimed(receipt, requester, slot=slot.name, sink=sink)
     )
     return Held(claim, receipt, stack)

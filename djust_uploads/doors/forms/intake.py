@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.core.files import File
@@ -14,25 +14,34 @@ from django.core.files import File
 from ... import receipts
 from ...exceptions import UploadError
 from ...flow import bridge
-from ...resuming.owners import owner_by_secret
+from ...resuming.owners import owner_by_secret, owner_of
+from ...slots.entry import UploadEntry
 from ...slots.slot import UploadSlot
 from ...transfer.transfer import Transfer
 from ...uploads.manager import UploadManager
+from ...uploads.sessions import Requester
 from ...wire import Registration
 from .holding import Held
+from .names import RULE, asking
 
 #: Bytes that are read from the file at once. Each block costs a switch of threads.
 BLOCK = 1024 * 1024
 
 
-def store(file: File[Any], slot: UploadSlot, owner: str | None) -> Held:
+def store(
+    file: File[Any],
+    slot: UploadSlot,
+    requester: Requester | None,
+    authorize: Callable[[UploadEntry, Any], Any] | None = None,
+) -> Held:
     """Store a Django file by a slot, and return it as an upload that the caller holds.
 
-    Blocks. ``owner`` may take the upload later by its receipt; ``None`` stands for whoever has the
-    receipt. Raises the :class:`UploadError` for which the slot refuses the file or the sink cannot
-    store it. Nothing is left then.
+    Blocks. The user or the session of the ``requester`` may take the upload later by its receipt;
+    without one, whoever has the receipt may. ``authorize`` is what the field asks about the file.
+    Raises the :class:`UploadError` for which the slot refuses the file or the sink cannot store it.
+    Nothing is left then.
     """
-    intake = Intake(slot, owner or owner_by_secret(secrets.token_urlsafe(24)))
+    intake = Intake(slot, requester, authorize)
     try:
         bridge.run(
             intake.begin, file.name or "", getattr(file, "content_type", "") or "", file.size
@@ -51,10 +60,23 @@ def store(file: File[Any], slot: UploadSlot, owner: str | None) -> Held:
 class Intake:
     """Moves one file into the core. The methods run on the event loop of the uploads."""
 
-    def __init__(self, slot: UploadSlot, owner: str) -> None:
+    def __init__(
+        self,
+        slot: UploadSlot,
+        requester: Requester | None,
+        authorize: Callable[[UploadEntry, Any], Any] | None,
+    ) -> None:
         self._slot = slot
-        self._owner = owner
+        owner = owner_of(requester.scope) if requester else None
+        self._owner = owner or owner_by_secret(secrets.token_urlsafe(24))
         self._manager = UploadManager()
+        self._manager.authorization.requester = requester
+        if authorize:
+            # Who consumes the receipt in another request finds the field by its endpoint.
+            self._manager.authorization.rule = RULE
+            self._manager.authorization.ask = asking(
+                authorize, requester.user if requester else None
+            )
         self._transfer: Transfer | None = None
         self._changed = asyncio.Event()
 

@@ -7,6 +7,8 @@ know the name, and nobody can make us import anything else.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -18,7 +20,11 @@ from ...exceptions import UnknownSlot
 if TYPE_CHECKING:
     from django.forms import BaseForm
 
+    from ...slots.entry import UploadEntry
     from ...slots.slot import UploadSlot
+
+#: Where the rule of a field is found when somebody consumes a receipt: its endpoint asks the field.
+RULE = "djust_uploads.doors.forms.endpoint.FormUploads"
 
 _signer_salt = "djust_uploads.forms"
 
@@ -29,6 +35,9 @@ class HasSlot(Protocol):
     @property
     def slot(self) -> UploadSlot:
         """The slot of the field."""
+
+    #: What the application asks about each file, or ``None``.
+    authorize_upload: Callable[[UploadEntry, Any], Any] | None
 
 
 #: Fields of this process that have no path to import, for example of a form class that a function
@@ -69,6 +78,21 @@ def field_of(slot: str) -> HasSlot:
     if field is None:
         raise UnknownSlot(f"no upload field {path!r:.200}")
     return field
+
+
+def asking(authorize: Callable[[UploadEntry, Any], Any], user: Any) -> Callable[[UploadEntry], Any]:
+    """Return a field's ``authorize_upload`` as a function of the entry only."""
+    if inspect.iscoroutinefunction(authorize):
+
+        async def aask(entry: UploadEntry) -> Any:
+            return await authorize(entry, user)
+
+        return aask
+
+    def ask(entry: UploadEntry) -> Any:
+        return authorize(entry, user)
+
+    return ask
 
 
 def _imported(path: str) -> HasSlot | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterator
 from contextvars import ContextVar
 from inspect import iscoroutinefunction
 from typing import Any
@@ -13,7 +14,7 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 from ...flow import bridge
-from ...resuming.owners import owner_of
+from ...uploads.sessions import Requester
 from .handler import FormUploadHandler
 from .holding import Held
 
@@ -27,18 +28,18 @@ class FormRequest:
         self._request = request
         self._held: dict[str, Held] = {}
 
-    @property
-    def scope(self) -> Mapping[str, Any]:
-        """The user and the session of the request, as an ASGI scope has them. May block."""
-        scope = {name: getattr(self._request, name, None) for name in ("user", "session")}
-        # The user is looked up now, because an event loop may not ask the database.
-        owner_of(scope)
-        return scope
-
-    @property
-    def owner(self) -> str | None:
+    @functools.cached_property
+    def requester(self) -> Requester:
         """Whose uploads come with the request. May block."""
-        return owner_of(self.scope)
+        # The user is looked up now, because an event loop may not ask the database.
+        request = self._request
+        scope: dict[str, Any] = {n: getattr(request, n, None) for n in ("user", "session")}
+        scope["client"] = (request.META.get("REMOTE_ADDR", ""), 0)
+        scope["headers"] = [
+            (name.lower().encode("latin-1"), value.encode("latin-1", "replace"))
+            for name, value in request.headers.items()
+        ]
+        return Requester(scope, fresh=True)
 
     def held(self, receipt: str) -> Held | None:
         """Return the upload of a receipt if a form of this request holds it already."""

@@ -59,6 +59,7 @@ def slot_for_parts(slot: UploadSlot) -> UploadSlot:
         sink=sink_for_parts(),
         resumable=True,
         allow_active_content=True,
+        permission_required=slot.permissions,
     )
 
 

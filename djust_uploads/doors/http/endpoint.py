@@ -15,6 +15,7 @@ from ...settings import upload_settings
 from ...slots.entry import UploadEntry
 from ...uploads.languages import language_of, load_catalogue
 from ...uploads.manager import UploadManager
+from ...uploads.sessions import Requester
 from ..handlers import call
 from ..messages import reads_ahead
 from . import draft, tus
@@ -225,6 +226,8 @@ class UploadEndpoint:
         manager.configure(slot_for_parts(slot))
         # A request that stands still is ended here, and its upload waits for another one.
         manager.patience = _PATIENCE
+        # The user of a token was found just now, and has no session.
+        manager.authorization.requester = Requester(self.scope, fresh=True)
         self._upload_manager = manager
         return address
 

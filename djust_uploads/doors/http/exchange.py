@@ -72,6 +72,8 @@ class Exchange:
 
     def _error(self) -> UploadError | None:
         """Return why the request cannot go on with the upload, or ``None``."""
+        if self._manager.authorization.ended:
+            return self._manager.authorization.ended
         if self.transfer.listener is not self._manager:
             return Superseded("a newer request has it")
         error = self.transfer.client.stopped
@@ -82,7 +84,7 @@ class Exchange:
 
         If the upload has failed, this returns when nothing is left of it.
         """
-        if self._error() and self.transfer.listener is self._manager:
+        if self.transfer.client.stopped and self.transfer.listener is self._manager:
             # Why it has failed is certain only then: another process may have taken it over.
             await self.transfer.wait_ended()
         if error := self._error():

@@ -61,6 +61,8 @@ class Response:
             "code": error.code,
             **(members or {}),
         }
+        if error.retry_after:
+            headers = {"Retry-After": str(error.retry_after), **(headers or {})}
         return cls.json(status, content, headers, "application/problem+json")
 
     async def send(self, request: Request, send: Any) -> None:

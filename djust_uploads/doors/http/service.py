@@ -129,6 +129,8 @@ class Service:
             except UploadError:
                 await self._exchange.discard()
                 raise
+            # The application may not have it any more, and so has not got it.
+            entry.raise_failed()
             # This is saved before the application's consumption is: the client may have lost the
             # answer, and asks again.
             await self._exchange.transfer.note(result=_as_json(result))

@@ -15,6 +15,9 @@ export class Socket {
     this.#connection.addEventListener("mounted", () => this.#mounted());
     this.#connection.addEventListener("lost", () => this.#isLost());
     this.#connection.addEventListener("push", ({ detail }) => dispatch("djust:push_event", detail));
+    this.#connection.addEventListener("refused", ({ detail }) => {
+      dispatch("djust:error", { event: null, error: detail });
+    });
     document.addEventListener("click", (event) => this.#clicked(event));
     document.addEventListener("submit", (event) => this.#submitted(event));
     this.#connection.start();

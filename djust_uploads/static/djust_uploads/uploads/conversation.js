@@ -16,6 +16,10 @@ const MESSAGE_TOO_BIG = 1009;
 // hears nothing for five minutes.
 const KEEP_INTERVAL = 60_000;
 
+// After these errors, the server still has the upload. It goes on in another window, or when its user
+// has logged in again and tries again.
+const KEPT = new Set(["locked", "session_ended"]);
+
 /**
  * `slotsChanged(slots)` is called when the server says which slots the view has now, and `again()`
  * when an upload waits to be looked at again.
@@ -181,7 +185,7 @@ export class Conversation {
     if (!upload || upload.error) return;
     upload.transfer?.allow(message.limit);
     if (message.status === "error") {
-      if (message.code !== "locked") this.#records.forget(upload.ref);
+      if (!KEPT.has(message.code)) this.#records.forget(upload.ref);
       this.#roster.fail(upload, message.code, message.error);
       return;
     }

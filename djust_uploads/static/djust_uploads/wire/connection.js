@@ -9,7 +9,8 @@ const LONGEST_DELAY = 30_000;
 
 /**
  * Fires "mounted" when the consumer has declared its slots, "lost" when the connection has ended,
- * and "push" with what the consumer pushed, `{event, payload}`.
+ * "push" with what the consumer pushed, `{event, payload}`, and "refused" with the sentence that says
+ * why the consumer closes the connection.
  */
 export class Connection extends EventTarget {
   #url;
@@ -93,6 +94,9 @@ export class Connection extends EventTarget {
     if (message.type === "push_event") {
       const { event, payload } = message;
       this.dispatchEvent(new CustomEvent("push", { detail: { event, payload } }));
+    }
+    if (message.code === "session_ended" && message.type === "error") {
+      this.dispatchEvent(new CustomEvent("refused", { detail: message.error }));
     }
     const answer = this.#answers.get(message.ref);
     if (answer && ["noop", "error"].includes(message.type)) {
