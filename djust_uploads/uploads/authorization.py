@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from channels.db import database_sync_to_async
 from django.core.exceptions import PermissionDenied
+from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
@@ -43,7 +44,7 @@ Ask = Callable[["UploadEntry"], Any]
 class NotChecked(Forbidden):
     """The upload is refused because nobody knows whether it is allowed."""
 
-    message = _("It could not be checked whether you may upload. Please try again.")
+    message: str | Promise = _("It could not be checked whether you may upload. Please try again.")
 
 
 class Authorization:

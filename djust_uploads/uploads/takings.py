@@ -45,7 +45,7 @@ QUOTA = "quota"
 DAY = 24 * 3600
 
 #: The places that uploads of this process have.
-places = Places()
+places: Places = Places()
 
 _counting = ThreadPoolExecutor(thread_name_prefix="upload-quota")
 
