@@ -1,10 +1,11 @@
 """Settings for ``tests.sites.forms``."""
 
+import json
 import os
 from pathlib import Path
 
 from tests.settings import *  # noqa: F403
-from tests.settings import INSTALLED_APPS
+from tests.settings import DJUST_UPLOADS, INSTALLED_APPS
 
 _BASE = Path(os.environ["UPLOAD_DIRECTORY"]).parent
 
@@ -35,6 +36,10 @@ DATABASES = {
         "NAME": str(_BASE / "db.sqlite3"),
         "OPTIONS": {"timeout": 20},
     }
+}
+DJUST_UPLOADS = {
+    **DJUST_UPLOADS,
+    "SINKS": {**DJUST_UPLOADS["SINKS"], **json.loads(os.environ.get("SINKS", "{}"))},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {

@@ -49,6 +49,10 @@ class PhotosForm(forms.Form):
     photos = UploadField(max_entries=3, accept=".txt,.png", max_file_size=1_000_000)
 
 
+class FilmForm(forms.Form):
+    film = UploadField(max_file_size=2_000_000_000)
+
+
 class OtherForm(forms.Form):
     photos = UploadField(max_entries=3, required=False)
 
@@ -110,6 +114,18 @@ def photos(request, form_class=PhotosForm):
     return page(request, "Photos", form)
 
 
+def films(request):
+    """Take the entry of a form without a model."""
+    if request.method == "POST":
+        form = FilmForm(request.POST, request.FILES)
+        if form.is_valid():
+            film = form.cleaned_data["film"]
+            return JsonResponse({"sha256": film.entry.sha256})
+    else:
+        form = FilmForm()
+    return page(request, "Film", form)
+
+
 def two_forms(request):
     """Two forms on a page: both must be valid."""
     kwargs = (request.POST, request.FILES) if request.method == "POST" else ()
@@ -158,6 +174,7 @@ urlpatterns = [
     path("stock/pictures/<int:pk>/", edit, {"form_class": StockPictureForm}),
     path("photos/", photos),
     path("other/", photos, {"form_class": OtherForm}),
+    path("films/", films),
     path("two/", two_forms),
     path("rolled-back/", rolled_back),
     path("media/<path:name>", media),
