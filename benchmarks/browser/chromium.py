@@ -56,6 +56,7 @@ class Tab:
         idle = self._heap()
         before, renderers = self._metrics(), _Renderers(self._browser)
         self._choose(files)
+        self._probe()
         while not (measured := self._measured()).get("end"):
             if failed := measured.get("failed"):
                 raise RuntimeError(f"{self._page.url}: {failed}")

@@ -36,6 +36,7 @@ async def test_frameworks_do_not_spoil_it(page):
     looks = {}
     for name, head in {"none": str, **FRAMEWORKS}.items():
         await show(page, "complete", PROGRESS, head=head())
+        await page.wait_for_selector(".upload-preview-image:not([hidden])")
         looks[name] = await page.evaluate(LOOKS)
         assert await findings(page) == []
     assert looks["bootstrap"] == looks["none"]

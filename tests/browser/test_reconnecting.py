@@ -206,7 +206,7 @@ async def test_cancelled_without_a_connection(page, site, movie):
     assert site.server.temporary_files() != before
     await site.link.accept()
     await until(lambda: site.server.temporary_files() == before, seconds=20)
-    await page.wait_for_function("Object.keys(localStorage).length === 0")
+    await page.wait_for_function("() => Object.keys(localStorage).length === 0")
 
 
 # The page is loaded again
