@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import re
 
@@ -15,7 +16,7 @@ from djust_uploads.wire import Registration
 REF = "00112233-4455-6677-8899-aabbccddeeff"
 
 #: The moves in the table of ``Status``'s docstring.
-MOVES = set(re.findall(r"^    ``(\w+)``\s+``(\w+)``", Status.__doc__, re.MULTILINE))
+MOVES = set(re.findall(r"^``(\w+)``\s+``(\w+)``", inspect.getdoc(Status), re.MULTILINE))
 
 #: How an entry is moved to a state.
 STEPS = {
