@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..exceptions import InvalidSink, InvalidSlot
 from ..slots.entry import UploadEntry
 from ..slots.slot import UploadSlot
+from ..uploads.authorization import answer
 from ..uploads.consuming import ConsumedEntries
 from ..uploads.manager import UploadManager
 from .handlers import run_handlers_in_turns
@@ -257,20 +257,12 @@ class UploadMixin:
 
 def _asking(view: UploadMixin) -> Callable[[UploadEntry], Any]:
     """Return a view's ``authorize_upload()``."""
-    ask = view.authorize_upload
-    if inspect.iscoroutinefunction(ask):
 
-        async def aask(entry: UploadEntry) -> Any:
-            _renew_user(view)
-            return await ask(entry)
-
-        return aask
-
-    def ask_in_thread(entry: UploadEntry) -> Any:
+    async def ask(entry: UploadEntry) -> Any:
         _renew_user(view)
-        return ask(entry)
+        return await answer(view.authorize_upload, entry)
 
-    return ask_in_thread
+    return ask
 
 
 def _renew_user(view: UploadMixin) -> None:

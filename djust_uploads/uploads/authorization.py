@@ -81,7 +81,7 @@ class Authorization:
             judge = kind()
             judge.scope = self.requester.scope if self.requester else {}
             judge.request = request
-            return await _answer(judge.authorize_upload, entry)
+            return await answer(judge.authorize_upload, entry)
 
         self.ask = ask
 
@@ -123,7 +123,7 @@ class Authorization:
         )
 
     async def _judged(self, denied: UploadError | None, entry: UploadEntry) -> UploadError | None:
-        return denied or (await _error_of(self._check_answer(entry)) if self.ask else None)
+        return denied or await _error_of(self._check_answer(entry))
 
     async def judge(self, slot: UploadSlot, entry: UploadEntry) -> None:
         """Do what :meth:`check` does, without a look at the session."""
@@ -147,12 +147,13 @@ class Authorization:
         if self.ask is None:
             return
         with _refusing("authorize_upload()"):
-            if not await _answer(self.ask, entry):
+            if not await answer(self.ask, entry):
                 raise Forbidden(f"authorize_upload() of {entry!r} returned nothing true")
 
 
-async def _answer(ask: Ask, entry: UploadEntry) -> Any:
-    return await (ask(entry) if inspect.iscoroutinefunction(ask) else _in_thread(ask, entry))
+async def answer(ask: Callable[..., Any], *args: Any) -> Any:
+    """Return what the application answers: in a thread, unless ``ask`` is a coroutine function."""
+    return await (ask(*args) if inspect.iscoroutinefunction(ask) else _in_thread(ask, *args))
 
 
 async def _in_thread(function: Callable[..., Any], *args: Any) -> Any:

@@ -74,11 +74,11 @@ class Requester:
             return
         fresh, self._fresh = self._fresh, False
         if not fresh:
-            await in_thread(self._look)
+            await _in_thread(self._look)
 
     async def has_permissions(self, permissions: Sequence[str]) -> bool:
         """Return whether the user has all of these permissions of Django."""
-        has: bool = await in_thread(self.user.has_perms, permissions)
+        has: bool = await _in_thread(self.user.has_perms, permissions)
         return has
 
     def _look(self) -> None:
@@ -122,7 +122,7 @@ class Requester:
         self._had_session = is_there
 
 
-async def in_thread(function: Callable[..., T], *args: Any) -> T:
+async def _in_thread(function: Callable[..., T], *args: Any) -> T:
     """Call a function that asks the database. Raises ``TimeoutError`` after ``LOOK_TIMEOUT``."""
     async with asyncio.timeout(LOOK_TIMEOUT):
         result: T = await database_sync_to_async(

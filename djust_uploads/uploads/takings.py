@@ -117,7 +117,7 @@ def give_back(entry: UploadEntry) -> None:
 
 def _take_out(entry: UploadEntry, what: str) -> Any:
     """Return a part of what an upload has taken, and note that it has it no longer."""
-    noted = entry.notes.get(QUOTA, {"places": [], "bytes": {}})
+    noted = entry.notes[QUOTA]
     entry.notes[QUOTA] = {**noted, what: type(noted[what])()}
     return noted[what]
 

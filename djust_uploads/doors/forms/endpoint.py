@@ -7,12 +7,12 @@ from typing import Any
 from django.apps import apps
 
 from ...slots.entry import UploadEntry
-from ..handlers import call
+from ...uploads.authorization import answer
 from ..http.addresses import Address
 from ..http.concatenation import PARTIAL
 from ..http.endpoint import UploadEndpoint
 from ..mixin import UploadMixin
-from .names import asking, field_of
+from .names import field_of
 
 
 class FormUploads(UploadMixin, UploadEndpoint):
@@ -47,7 +47,7 @@ class FormUploads(UploadMixin, UploadEndpoint):
         field = field_of(entry.upload_name.removesuffix(PARTIAL))
         if field.authorize_upload is None:
             return True
-        return await call(asking(field.authorize_upload, self.scope.get("user")), entry=entry)
+        return await answer(field.authorize_upload, entry, self.scope.get("user"))
 
     def mount(self) -> None:
         slot = Address.of(self.scope).slot

@@ -7,7 +7,6 @@ know the name, and nobody can make us import anything else.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
@@ -16,6 +15,7 @@ from django.core.signing import BadSignature, Signer
 from django.utils.module_loading import import_string
 
 from ...exceptions import UnknownSlot
+from ...uploads.authorization import answer
 
 if TYPE_CHECKING:
     from django.forms import BaseForm
@@ -82,15 +82,9 @@ def field_of(slot: str) -> HasSlot:
 
 def asking(authorize: Callable[[UploadEntry, Any], Any], user: Any) -> Callable[[UploadEntry], Any]:
     """Return a field's ``authorize_upload`` as a function of the entry only."""
-    if inspect.iscoroutinefunction(authorize):
 
-        async def aask(entry: UploadEntry) -> Any:
-            return await authorize(entry, user)
-
-        return aask
-
-    def ask(entry: UploadEntry) -> Any:
-        return authorize(entry, user)
+    async def ask(entry: UploadEntry) -> Any:
+        return await answer(authorize, entry, user)
 
     return ask
 
