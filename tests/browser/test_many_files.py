@@ -23,6 +23,7 @@ class SlowFile extends File {
 const files = (count, size) => Array.from(
   {length: count}, (_, at) => new SlowFile(["x".repeat(size)], `${at}-${size}.bin`),
 );
+const connect = (slot = {}) => page.connect({max_entries: 3000, resumable: false, ...slot});
 const measured = () => page.all.every((upload) => upload.measured);
 const settled = async () => { while (!measured()) await drawn(); await drawn(); };
 """
@@ -34,13 +35,17 @@ async def page(browser):
         yield await context.new_page()
 
 
-async def test_the_page_answers_in_between_and_sends_the_first_files(page):
+async def with_slow_files(page, script):
+    """What a script returns on an empty page; its connections take thousands of files."""
     await show(page, "empty", PROGRESS)
-    told = await run(
+    return await run(page, SLOW + script)
+
+
+async def test_the_page_answers_in_between_and_sends_the_first_files(page):
+    told = await with_slow_files(
         page,
-        SLOW
-        + """
-        page.connect({max_entries: 3000, resumable: false});
+        """
+        connect();
         page.uploads.add("files", files(300, 5));
         const before = page.all.filter((upload) => upload.measured).length;
         let answers = 0;
@@ -60,12 +65,10 @@ async def test_the_page_answers_in_between_and_sends_the_first_files(page):
 
 
 async def test_what_is_too_large_is_refused_with_one_sentence(page):
-    await show(page, "empty", PROGRESS)
-    told = await run(
+    told = await with_slow_files(
         page,
-        SLOW
-        + """
-        page.connect({max_entries: 3000, max_file_size: 9, resumable: false});
+        """
+        connect({max_file_size: 9});
         const before = recorded.errors.length;
         page.uploads.add("files", [...files(150, 10), ...files(20, 9)]);
         await settled();
@@ -85,12 +88,10 @@ async def test_what_is_too_large_is_refused_with_one_sentence(page):
 
 
 async def test_what_has_no_room_beside_the_others_is_refused(page):
-    await show(page, "empty", PROGRESS)
-    told = await run(
+    told = await with_slow_files(
         page,
-        SLOW
-        + """
-        page.connect({max_entries: 3000, max_total_size: 100, resumable: false});
+        """
+        connect({max_total_size: 100});
         page.uploads.add("files", files(1, 40));
         page.uploads.add("files", files(60, 2));
         await settled();
@@ -104,12 +105,10 @@ async def test_what_has_no_room_beside_the_others_is_refused(page):
 
 
 async def test_what_is_cancelled_before_its_size_is_known_is_not_sent(page):
-    await show(page, "empty", PROGRESS)
-    told = await run(
+    told = await with_slow_files(
         page,
-        SLOW
-        + """
-        page.connect({max_entries: 3000, resumable: false});
+        """
+        connect();
         const added = page.uploads.add("files", files(100, 5));
         for (const {ref} of added.slice(0, 50)) page.uploads.cancel(ref);
         await settled();
@@ -118,3 +117,16 @@ async def test_what_is_cancelled_before_its_size_is_known_is_not_sent(page):
         """,
     )
     assert told == {"registered": ["50-5.bin", "51-5.bin", "52-5.bin"], "live": 50}
+
+
+async def test_a_few_are_measured_at_once_and_so_is_what_is_refused(page):
+    told = await with_slow_files(
+        page,
+        """
+        connect({max_file_size: 9});
+        page.uploads.add("files", [...files(1, 5), ...files(1, 10)]);
+        await drawn();
+        return page.all.map(({size, status}) => [size, status]);
+        """,
+    )
+    assert told == [[5, "uploading"], [10, "error"]]

@@ -6,9 +6,10 @@ import { percent } from "../texts/format.js";
 /** What goes wrong on the way. Any other code, an application's own too, is of a refusal. */
 const FAILURES = new Set([
   "chunk_out_of_order", "chunk_too_large", "duplicate_ref", "expired", "invalid_message",
-  "limit_exceeded", "locked", "not_resumable", "not_scanned", "protocol_error", "quota_exceeded", "session_ended",
-  "size_mismatch", "storage_error", "storage_full", "storage_misconfigured", "storage_unavailable",
-  "timeout", "too_many_chunks", "unauthenticated", "unknown_upload", "unreadable", "upload_failed",
+  "limit_exceeded", "locked", "not_resumable", "not_scanned", "protocol_error", "quota_exceeded",
+  "session_ended", "size_mismatch", "storage_error", "storage_full", "storage_misconfigured",
+  "storage_unavailable", "timeout", "too_many_chunks", "unauthenticated", "unknown_upload",
+  "unreadable", "upload_failed",
 ]);
 
 /** Whether the slot did not want the file, as against what went wrong on the way. */

@@ -69,7 +69,6 @@ export class Upload {
   measure() {
     this.size = sizeOf(this.file);
     this.measured = true;
-    return this;
   }
 
   /** What a page that is gone had begun; without its file if that is `null`. */

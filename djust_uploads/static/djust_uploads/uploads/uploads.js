@@ -185,6 +185,7 @@ export class Uploads extends EventTarget {
     this.#roster.add(added);
     for (const { file, ...why } of refused) {
       const upload = new Upload(uploadName, file);
+      if (bySize) upload.measure();
       this.#roster.add([upload]);
       this.#failed(upload, why);
     }
