@@ -1,4 +1,4 @@
-"""Styles of frameworks that pages have, from the npm packages that ``make test`` installs."""
+"""What pages are tested with of the npm packages that ``make test`` installs: styles, and axe."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 #: ``tests/npm.sh`` installs them beside the Python.
 PACKAGES = Path(sys.prefix) / "npm" / "node_modules"
+
+AXE = PACKAGES / "axe-core" / "axe.min.js"
 
 
 def _style(*parts: str) -> str:

@@ -10,12 +10,10 @@ import pytest_asyncio
 
 from tests.browser import fake_server
 from tests.browser.fake_server import run
-from tests.browser.frameworks import PACKAGES
+from tests.browser.frameworks import AXE
 from tests.browser.states import MARKUPS, PROGRESS, STATES, show
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-AXE = PACKAGES / "axe-core" / "axe.min.js"
 
 #: All of axe's rules for a page, best practices included.
 FIND = """

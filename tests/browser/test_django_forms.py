@@ -12,12 +12,10 @@ import pytest
 import pytest_asyncio
 
 from tests.browser.chromium import sha256, trace, until
-from tests.browser.frameworks import PACKAGES
+from tests.browser.test_accessibility import findings
 from tests.support.servers import serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-AXE = PACKAGES / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -266,8 +264,7 @@ async def test_axe_finds_nothing_in_the_admin_that_stock_does_not_have(script, s
 
 
 async def rules_broken(page):
-    await page.add_script_tag(path=AXE)
-    return set(await page.evaluate("axe.run().then((r) => r.violations.map(({id}) => id))"))
+    return {finding.partition(":")[0] for finding in await findings(page)}
 
 
 async def test_the_admin_by_keyboard(script, server, files):

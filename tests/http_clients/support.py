@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support.endpoints import Endpoint
+from tests.support.matrix import again
 
 MIB = 1024 * 1024
 
@@ -20,6 +22,11 @@ LARGE = 200_000_000
 
 #: Seconds after which uploads of the fixture ``hasty`` expire.
 HASTY = 3
+
+#: What tus-js-client speaks.
+every_protocol = pytest.mark.parametrize(
+    "protocol", ["tus-v1", again("ietf-draft-03"), "ietf-draft-05"]
+)
 
 TUS = {"Tus-Resumable": "1.0.0"}
 OCTETS = {"Content-Type": "application/offset+octet-stream"}

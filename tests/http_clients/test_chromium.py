@@ -23,6 +23,7 @@ from tests.http_clients.support import (
     append,
     create,
     digest,
+    every_protocol,
     expired_upload,
     file_of,
     request,
@@ -30,15 +31,10 @@ from tests.http_clients.support import (
 )
 from tests.support import npm
 from tests.support.link import Link
-from tests.support.matrix import again
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PAGES = Path(__file__).parent / "pages"
-
-PROTOCOLS = ["tus-v1", again("ietf-draft-03"), "ietf-draft-05"]
-
-every_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
 
 #: The server that tus-js-client's own tests use.
 DEMO = "https://tusd.tusdemo.net/files/"

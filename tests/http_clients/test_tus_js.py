@@ -18,6 +18,7 @@ from tests.http_clients.support import (
     append,
     create,
     digest,
+    every_protocol,
     expired_upload,
     file_of,
     offset,
@@ -26,12 +27,7 @@ from tests.http_clients.support import (
 )
 from tests.support import npm
 from tests.support.link import Link
-from tests.support.matrix import again
 from tests.support.servers import ROOT
-
-PROTOCOLS = ["tus-v1", again("ietf-draft-03"), "ietf-draft-05"]
-
-every_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
 
 
 class Node:

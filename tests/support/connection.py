@@ -11,6 +11,19 @@ from djust_uploads.wire import Frame, FrameType, serialize
 from tests.support.servers import wait_until
 
 
+def announced(count: int) -> list[dict[str, Any]]:
+    """What a list says of so many files of five bytes, which are called by their numbers."""
+    return [
+        {
+            "upload_name": "files",
+            "ref": f"00112233-4455-6677-8899-aabbccddee0{number}",
+            "client_name": str(number),
+            "client_size": 5,
+        }
+        for number in range(count)
+    ]
+
+
 class Connection:
     """``sent`` is what the page was told. ``reads_ahead``: whether the server is one that can't
     slow its clients down."""

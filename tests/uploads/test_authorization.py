@@ -17,7 +17,7 @@ from djust_uploads.exceptions import Forbidden, InvalidSlot, SessionEnded
 from djust_uploads.testing import RecordingSink
 from djust_uploads.uploads.sessions import Requester
 from djust_uploads.wire import FrameType
-from tests.support.connection import Connection
+from tests.support.connection import Connection, announced
 from tests.support.servers import wait_until
 
 FORBIDDEN = "You are not allowed to upload files here."
@@ -105,16 +105,9 @@ async def test_a_slow_answer_keeps_nobody_else_waiting():
         return entry.client_name != "1"
 
     async with connect(ask) as page:
-        files = [
-            {
-                "upload_name": "files",
-                "ref": f"00112233-4455-6677-8899-aabbccddee0{n}",
-                "client_name": str(n),
-                "client_size": 5,
-            }
-            for n in range(3)
-        ]
-        registering = asyncio.create_task(page.manager.register({"uploads": files}, page.send))
+        registering = asyncio.create_task(
+            page.manager.register({"uploads": announced(3)}, page.send)
+        )
         ticks = 0
         while not registering.done():
             await asyncio.sleep(0)

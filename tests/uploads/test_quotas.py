@@ -19,7 +19,7 @@ from djust_uploads.uploads.clients import client_address
 from djust_uploads.uploads.counters import Places
 from djust_uploads.uploads.sessions import Requester
 from djust_uploads.wire import FrameType
-from tests.support.connection import Connection
+from tests.support.connection import Connection, announced
 from tests.support.servers import wait_until
 
 cache = caches["default"]
@@ -132,16 +132,7 @@ async def test_registrations_a_minute(clock):
         async with connect() as page:
             ref = await page.register(5)
             await page.frame(FrameType.CANCEL, ref)
-            files = [
-                {
-                    "upload_name": "files",
-                    "ref": f"00112233-4455-6677-8899-aabbccddee0{n}",
-                    "client_name": str(n),
-                    "client_size": 5,
-                }
-                for n in range(3)
-            ]
-            await page.manager.register({"uploads": files}, page.send)
+            await page.manager.register({"uploads": announced(3)}, page.send)
             [answer] = [m for m in page.sent if "uploads" in m]
             codes = [one.get("code") for one in answer["uploads"]]
             assert codes == [None, None, "quota_exceeded"]

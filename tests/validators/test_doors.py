@@ -11,7 +11,7 @@ import pytest
 from djust_uploads.testing import UploadClient, UploadFailed
 from tests.support import resuming
 from tests.support.clamd import EICAR
-from tests.support.http import OCTETS, TUS
+from tests.support.http import Client
 from tests.support.s3_stores import empty
 from tests.support.servers import serve, wait_until
 
@@ -62,12 +62,8 @@ async def by_socket(site, alias, data):
 
 
 async def by_http(site, alias, data):
-    async with httpx.AsyncClient(base_url=site.http("")) as client:
-        length = {"Upload-Length": str(len(data))}
-        created = await client.post(f"/uploads/{alias}/", headers={**TUS, **length})
-        assert created.status_code == 201, created.text
-        headers = {**TUS, **OCTETS, "Upload-Offset": "0"}
-        answer = await client.patch(created.headers["location"], content=data, headers=headers)
+    async with Client(site) as client:
+        answer = await client.upload(data, alias)
         return "" if answer.is_success else answer.json()["code"]
 
 
