@@ -159,6 +159,7 @@ async def test_200_uploads_at_once_share_the_budget(tmp_path, server):
     bound = 0.1 if server == "uvicorn" else 0.3
     budget = 96 * MIB
     with loaded_site(tmp_path, server, budget) as site:
+        idle = site.memory()
 
         async def long_round_trip() -> float:
             url = site.ws("/ws/")
@@ -170,7 +171,7 @@ async def test_200_uploads_at_once_share_the_budget(tmp_path, server):
                 return sorted(seconds)[int(len(seconds) * 0.99)]
 
         assert await best_of(ROUNDS, lambda seconds: seconds < bound, long_round_trip) < bound
-        assert site.peak_memory() < budget + 100 * MB
+        assert site.peak_memory() - idle < budget + 60 * MB
 
 
 async def test_50_clients_that_dribble_do_not_slow_down_a_fast_one(tmp_path):
@@ -232,6 +233,7 @@ async def test_client_that_heeds_no_limit_has_at_most_the_budget_where_the_serve
     budget = 64 * MIB
     with loaded_site(tmp_path, "daphne", budget) as site:
         async with connected(site) as page, connected(site) as modest:
+            idle = site.memory()
             kept = asyncio.create_task(modest.upload("megabyte", "data.bin", bytes(2 * MB)))
             ref = await page.register("megabyte", "data.bin", 400 * MB)
             await page.send_chunks(ref, bytes(400 * MB), honour_limit=False)
@@ -239,4 +241,5 @@ async def test_client_that_heeds_no_limit_has_at_most_the_budget_where_the_serve
                 await page.ended(ref)
             assert failed.value.code == "limit_exceeded"
             await kept
-            assert site.peak_memory() < budget + 100 * MB
+            # daphne queues what it has read until the consumer takes it, and the budget can't count that.
+            assert site.peak_memory() - idle < budget + 60 * MB
