@@ -57,6 +57,33 @@ async def test_where_the_cards_are(page):
     assert await page.locator("[dj-upload-progress] > .upload-progress-item").count() == 4
 
 
+async def test_a_bar_that_moves_is_drawn_ten_times_a_second(page):
+    """And in the end it is where the upload is. What has another status is drawn at once."""
+    await show(page, "uploading", PROGRESS)
+    drawn = await run(
+        page,
+        """
+        let changes = 0;
+        const observer = new MutationObserver((records) => { changes += 1; });
+        const bar = document.querySelector(".upload-progress-bar");
+        observer.observe(bar, {attributes: true, attributeFilter: ["style"]});
+        const started = performance.now();
+        for (let progress = 44; progress < 94; progress += 1) {
+          page.progress(page.all[0], "uploading", progress);
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+        const seconds = (performance.now() - started) / 1000;
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        const width = bar.style.width;
+        page.progress(page.all[0], "complete", 100);
+        await drawn();
+        return {changes, seconds, width, done: bar.style.width};
+        """,
+    )
+    assert 1 < drawn["changes"] <= 2 + 10 * drawn["seconds"]
+    assert [drawn["width"], drawn["done"]] == ["93%", "100%"]
+
+
 async def test_what_may_be_done_with_a_file(page):
     await show(page, "uploading", PROGRESS)
     pause = page.locator("[aria-label='Pause film.mp4']")

@@ -59,6 +59,32 @@ async def test_frames_grow_with_what_arrives_and_the_browser_reads_long_ones(fak
     assert all(blob == (size >= 2 * CHUNK) for _, size, blob in frames)
 
 
+async def test_a_fast_link_has_longer_frames_than_its_rate_alone_would_give_it(fake_page):
+    sizes = await run(
+        fake_page,
+        """
+        const {Pace} = await import("/static/djust_uploads/wire/pace.js");
+        const {now} = performance;
+        const sizes = [];
+        try {
+          for (const rate of [12_500, 100_000]) {
+            let clock = 0;
+            performance.now = () => clock;
+            const pace = new Pace(0);
+            clock = 100;
+            pace.heard(100 * rate);
+            sizes.push(pace.frameSize);
+          }
+        } finally {
+          performance.now = now;
+        }
+        return sizes;
+        """,
+    )
+    # Bytes of 20 ms at 100 Mbit/s, so that an event never waits long, and of 60 ms at 800.
+    assert sizes == [250_000, 6_000_000]
+
+
 async def test_no_frame_is_longer_than_the_server_takes_it_or_beyond_the_limit(fake_page):
     frames = await run(
         fake_page,

@@ -62,8 +62,8 @@ export interface Slot {
 }
 
 export interface UploaderEventMap {
-  /** Something was added, removed or moved on: draw again. */
-  change: CustomEvent<null>;
+  /** Something was added, removed or moved on: draw again. `onlyBytes`: no status has changed. */
+  change: CustomEvent<{ onlyBytes: boolean }>;
   progress: CustomEvent<{
     ref: string;
     progress: number;

@@ -5,13 +5,14 @@ import { gettext } from "../texts/catalogue.js";
 
 /**
  * Calls `emit(type, detail)` with "progress" and "error", and with "change" whenever an upload was
- * added, removed or moved on.
+ * added, removed or moved on; its `onlyBytes` says that no upload has another status.
  *
  * A slot may have thousands of files, so nothing here looks through all of them to find one.
  */
 export class Roster {
   #emit;
   #isChanged = false;
+  #onlyBytes = true;
   #holding = 0;
   #byRef = new Map();
   #bySlot = new Map();
@@ -96,8 +97,9 @@ export class Roster {
     return members(this.#byStatus, status).values().next().value;
   }
 
-  changed() {
+  changed({ onlyBytes = false } = {}) {
     this.#isChanged = true;
+    this.#onlyBytes &&= onlyBytes;
     if (!this.#holding) this.#tell();
   }
 
@@ -113,17 +115,20 @@ export class Roster {
   }
 
   #tell() {
+    const onlyBytes = this.#onlyBytes;
     this.#isChanged = false;
-    this.#emit("change");
+    this.#onlyBytes = true;
+    this.#emit("change", { onlyBytes });
   }
 
   /** Give an upload its next status, and tell of it. */
   move(upload, status) {
+    const before = upload.status;
     upload.status = status;
     if (upload.ended) upload.stop();
     const { ref, progress, uploadName } = upload;
     this.#emit("progress", { ref, progress, status, uploadName });
-    this.changed();
+    this.changed({ onlyBytes: status === before });
   }
 
   fail(upload, code, error) {

@@ -3,6 +3,11 @@
 // Milliseconds of the way to the server that a frame may take: what comes behind it waits so long.
 const FRAME_TIME = 20;
 
+// On a link of so many bytes a millisecond, what the browser does for each frame takes longer than
+// the frame's way. It gets larger ones.
+const FAST = 40_000;
+const FAST_FRAME_TIME = 60;
+
 // What is kept of the rate when less arrived in a FRAME_TIME: one late message is no slow link.
 const KEPT = 0.9;
 
@@ -28,7 +33,7 @@ export class Pace {
   }
 
   get frameSize() {
-    return this.#rate * FRAME_TIME;
+    return this.#rate * (this.#rate < FAST ? FRAME_TIME : FAST_FRAME_TIME);
   }
 }
 
