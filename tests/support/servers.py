@@ -142,11 +142,12 @@ def serve(
     *,
     server: str = "uvicorn",
     options: Sequence[str] = (),
+    within: Sequence[str] = (),
     cwd: Path = ROOT,
     **environ: str,
 ) -> Iterator[Server]:
     """Run ``application`` until the end of the block. Its temporary files go to ``uploads``, which
-    several servers may share."""
+    several servers may share. ``within`` is a command that becomes the server's."""
     uploads.mkdir(parents=True, exist_ok=True)
     port = free_port()
     # A site chooses its settings itself; the tests' own are not for it.
@@ -157,7 +158,7 @@ def serve(
         "UPLOAD_DIRECTORY": str(uploads),
         **environ,
     }
-    started = [*command(server, application, port), *options]
+    started = [*within, *command(server, application, port), *options]
     running = Server(started, port, uploads, environment, cwd)
     try:
         running.start()

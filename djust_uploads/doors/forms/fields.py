@@ -25,6 +25,7 @@ from ...exceptions import (
 from ...flow import bridge
 from ...slots.slot import UploadSlot
 from ...slots.validators import Validator
+from .handler import BoundedFile
 from .holding import Held, hold
 from .intake import store
 from .names import path_of, slot_name
@@ -267,6 +268,8 @@ class UploadField(forms.FileField):
         if isinstance(file, FormFile):
             return file
         if stored is None:
+            if isinstance(file, BoundedFile):
+                file.check()
             self.to_python(file)
             request = current_request()
             requester = request.requester if request else None

@@ -8,15 +8,19 @@ then stores it as it stores any upload. All other files are left to Django's han
 
 from __future__ import annotations
 
+import contextlib
+import io
 import tempfile
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, StopFutureHandlers
 from django.http.multipartparser import MultiPartParser
 
-from ...exceptions import InvalidSink, InvalidSlot, UnknownSlot
+from ...exceptions import InvalidSink, InvalidSlot, SinkError, UnknownSlot
+from ...sinks.disk import translated
 from .names import field_of
 
 if TYPE_CHECKING:
@@ -108,7 +112,8 @@ class BoundedFile(_UploadedFile):
     """A file that came with a POST.
 
     Of a file with more than ``limit`` bytes, only the first ones are kept. Its ``size`` is right,
-    so the slot refuses it.
+    so the slot refuses it. Of a file that the disk does not take, nothing is kept, and
+    :meth:`check` says why.
     """
 
     def __init__(self, name: str, content_type: str, limit: int) -> None:
@@ -116,16 +121,37 @@ class BoundedFile(_UploadedFile):
             IN_MEMORY, dir=settings.FILE_UPLOAD_TEMP_DIR
         )
         super().__init__(spool, name, content_type, 0)
-        self._spool = spool
+        self._spool: IO[bytes] = spool
         self._room = limit
+        self._error: SinkError | None = None
 
     def take(self, data: bytes) -> None:
         """Keep the next bytes, if there is room for them."""
-        if self._room >= len(data):
-            self._spool.write(data)
+        if self._room >= len(data) and not self._error:
+            with self._writing():
+                self._spool.write(data)
         self._room -= len(data)
 
     def complete(self, size: int) -> None:
         """Note that all ``size`` bytes have come."""
         self.size = size
-        self._spool.seek(0)
+        with self._writing():
+            self._spool.seek(0)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Keep an error of the disk for the form: here it would end the whole request."""
+        try:
+            with translated("the file of a form"):
+                yield
+        except SinkError as error:
+            self._error = error
+            # What is buffered can't be written now either. The disk gets its room back.
+            with contextlib.suppress(OSError):
+                self._spool.close()
+            self.file = self._spool = io.BytesIO()
+
+    def check(self) -> None:
+        """Raises the :class:`SinkError` for which the file could not be kept."""
+        if self._error:
+            raise self._error

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 from typing import Any
 
 from ...exceptions import DigestMismatch, UploadError, WrongOffset
@@ -28,6 +29,7 @@ from .intents import (
 )
 from .problems import (
     BadRequest,
+    HeadersTooLarge,
     InconsistentLength,
     LengthRequired,
     UnsupportedVersion,
@@ -39,6 +41,10 @@ from .tus import parse_metadata
 
 #: "Media Type application/partial-upload"
 MEDIA_TYPE = "application/partial-upload"
+
+#: Characters of ``Content-Disposition``, at most. The standard library parses it in a time that
+#: grows with the square of its length: 0.04 seconds for this one.
+MAX_DISPOSITION = 4 * 1024
 
 #: The version of the draft that a client without the header speaks.
 LATEST = 9
@@ -218,14 +224,37 @@ def _one(digests: dict[str, Digest]) -> Digest | None:
 
 
 def name_and_type(request: Request) -> tuple[str, str]:
-    """Return the file's name in ``Content-Disposition`` (RFC 6266) and its ``Content-Type``."""
-    message = Message()
-    if value := request.header("content-disposition"):
-        message["Content-Disposition"] = _utf8(value)
+    """Return the file's name in ``Content-Disposition`` (RFC 6266) and its ``Content-Type``.
+
+    Raises :class:`HeadersTooLarge` and :class:`BadRequest`.
+    """
     content_type = request.content_type
     # What clients send that do not know the type.
     unknown = ("application/x-www-form-urlencoded", MEDIA_TYPE)
-    return message.get_filename("") or "", "" if content_type in unknown else content_type
+    name = parse_filename(request.header("content-disposition"))
+    return name, "" if content_type in unknown else content_type
+
+
+def parse_filename(disposition: str) -> str:
+    """Return the file's name in the value of ``Content-Disposition``, or ``""``.
+
+    If there are both ``filename`` and ``filename*``, the latter counts (RFC 6266, section 4.3).
+    Raises :class:`HeadersTooLarge` and :class:`BadRequest`.
+    """
+    if len(disposition) > MAX_DISPOSITION:
+        raise HeadersTooLarge(f"Content-Disposition of {len(disposition)} characters")
+    message = Message()
+    if disposition:
+        message["Content-Disposition"] = _utf8(disposition)
+    try:
+        parameters = message.get_params([], "content-disposition")
+        names = [value for name, value in parameters if name.lower() == "filename"]
+        # Of a parameter with an asterisk, the value is a tuple.
+        names.sort(key=lambda value: isinstance(value, str))
+        return collapse_rfc2231_value(names[0]).strip() if names else ""
+    except (LookupError, TypeError, ValueError):
+        # The standard library expects parameters that RFC 2231 allows, and checks little.
+        raise BadRequest(f"Content-Disposition: {disposition!r:.80}") from None
 
 
 def _utf8(value: str) -> str:

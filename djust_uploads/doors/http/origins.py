@@ -45,8 +45,11 @@ class Origins:
     """Judges where one request comes from."""
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
-        # Django's own request knows about proxies, X-Forwarded-Host and ALLOWED_HOSTS.
-        self._request = ASGIRequest({**scope, "method": scope["method"]}, io.BytesIO())
+        # Django's own request knows about proxies, X-Forwarded-Host and ALLOWED_HOSTS. It would
+        # also parse the query and the content type, and raise errors that no client may cause.
+        headers = [header for header in scope["headers"] if header[0] != b"content-type"]
+        bare = {**scope, "query_string": b"", "headers": headers}
+        self._request = ASGIRequest(bare, io.BytesIO())
         self._origin: str = self._request.META.get("HTTP_ORIGIN", "")
 
     def check_host(self) -> None:

@@ -26,7 +26,8 @@ class Disconnected(Exception):
 class Request:
     """An HTTP request of an ASGI scope.
 
-    Raises :class:`BadRequest` for a header that occurs twice though only one value makes sense.
+    Raises :class:`BadRequest` for a header that occurs twice though only one value makes sense, and
+    for a ``Content-Length`` that is no number.
     """
 
     def __init__(self, scope: Mapping[str, Any], receive: Any) -> None:
@@ -34,6 +35,10 @@ class Request:
         self._receive = receive
         self._headers = _headers(scope)
         self.method: str = self.header("x-http-method-override").upper() or scope["method"]
+        #: The length of the body in bytes, or ``None`` if the client does not know it.
+        self.content_length: int | None = (
+            None if "transfer-encoding" in self else self.number("content-length")
+        )
         #: Whether the whole body has been read.
         self.read: bool = False
 
@@ -60,11 +65,6 @@ class Request:
     def content_type(self) -> str:
         """The media type of the body, without parameters, in lower case."""
         return self.header("content-type").partition(";")[0].strip().lower()
-
-    @property
-    def content_length(self) -> int | None:
-        """The length of the body in bytes, or ``None`` if the client does not know it."""
-        return None if "transfer-encoding" in self else self.number("content-length")
 
     @property
     def has_body(self) -> bool:
@@ -144,36 +144,35 @@ class Request:
 
 
 def _headers(scope: Mapping[str, Any]) -> dict[str, str]:
-    headers: dict[str, str] = {}
+    headers: dict[str, list[str]] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
-        if name not in headers:
-            headers[name] = value
-        elif name in _LISTS:
-            headers[name] += f"{_LISTS[name]} {value}"
-        elif headers[name] != value or name in _ONCE:
+        values = headers.setdefault(name, [])
+        if not values or name in _LISTS:
+            values.append(value)
+        elif values != [value] or name in _ONCE:
             raise BadRequest(f"two values of {name}")
-    return headers
+    return {name: _LISTS.get(name, "").join(values) for name, values in headers.items()}
 
 
 #: Headers that may occur more than once, and what joins their values.
 _LISTS = {
-    "accept": ",",
-    "accept-encoding": ",",
-    "accept-language": ",",
-    "cache-control": ",",
-    "connection": ",",
-    "content-digest": ",",
-    "cookie": ";",
-    "forwarded": ",",
-    "repr-digest": ",",
-    "te": ",",
-    "upgrade": ",",
-    "via": ",",
-    "want-repr-digest": ",",
-    "x-forwarded-for": ",",
-    "x-forwarded-host": ",",
-    "x-forwarded-proto": ",",
+    "accept": ", ",
+    "accept-encoding": ", ",
+    "accept-language": ", ",
+    "cache-control": ", ",
+    "connection": ", ",
+    "content-digest": ", ",
+    "cookie": "; ",
+    "forwarded": ", ",
+    "repr-digest": ", ",
+    "te": ", ",
+    "upgrade": ", ",
+    "via": ", ",
+    "want-repr-digest": ", ",
+    "x-forwarded-for": ", ",
+    "x-forwarded-host": ", ",
+    "x-forwarded-proto": ", ",
 }
 
 #: Headers whose repetition, even with the same value, shows that somebody means harm.
