@@ -2,7 +2,7 @@
 # make install: installs what development needs, into .venv and with apt-get.
 # make test: runs everything that CI checks. Its parts are make lint, package, docs, unit and unit-wheel.
 # make test-matrix: runs what make test leaves out: each rule in each host, on each store, by each protocol.
-# make test-rounds: runs a test many times that make test runs a few times. ROUNDS=200 says how often.
+# make test-rounds: runs tests many times that make test runs a few times. ROUNDS=200 says how often one kills a server.
 # make test-mutants: changes sinks in small ways, and counts how many of the changes SinkContract finds. It takes half an hour.
 # make bench: measures for two minutes, and writes into docs/performance.md. make bench-full measures everything.
 # make clean: deletes what the other commands made.
@@ -50,9 +50,10 @@ unit-wheel: package libmagic redis clamd
 test-matrix: $(VENV)/installed libmagic azurite npm browser
 	$(BIN)/pytest $(AT_ONCE) -m matrix
 
-# Kills the server at a random moment and goes on with the upload, ROUNDS times.
+# Kills the server at a random moment and goes on with the upload, ROUNDS times. Then it runs ten thousand fuzzed sessions.
 test-rounds: $(VENV)/installed libmagic redis
 	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/resuming/test_sigkill.py
+	SESSIONS=10000 $(BIN)/pytest tests/doors/test_fuzzed.py
 
 # Goes on where it was interrupted. `python -m tests.mutants --report` shows what survived.
 test-mutants: $(VENV)/installed libmagic

@@ -101,7 +101,9 @@ class UploadMessages:
     async def handle_upload_message(self, message: Mapping[str, Any]) -> None:
         """Answer one of the ``UPLOAD_MESSAGES``."""
         if message["type"] == "upload_configs":
-            await self.send_upload_message(wire.configs(self.client_configs()))
+            # A page that asks and goes has no use for the answer.
+            with contextlib.suppress(ConnectionError):
+                await self.send_upload_message(wire.configs(self.client_configs()))
             return
         if message["type"] == "upload_keep":
             if manager := self.upload_manager():

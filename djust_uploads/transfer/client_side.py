@@ -240,11 +240,11 @@ class ClientSide:
             try:
                 with self._deadline.within(TURN_TIMEOUT if in_line else seconds):
                     await self._fed.wait()
-            except TimeoutError as exc:
+            except TimeoutError:
                 if not attached:
                     raise Abandoned(f"nobody came back for {seconds} s") from None
                 if not in_line:
-                    raise UploadExpired(f"nothing came for {seconds} s") from exc
+                    raise UploadExpired(f"nothing came for {seconds} s") from None
                 window.insist()
             self._fed.clear()
         self.raise_stopped()

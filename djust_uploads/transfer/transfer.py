@@ -197,7 +197,11 @@ class Transfer:
 
         Return whether it was.
         """
-        return await self._sink.discard()
+        try:
+            return await self._sink.discard()
+        finally:
+            # The task has ended, and had closed it before.
+            self._deadline.close()
 
     async def expire(self) -> None:
         """End a complete upload that nobody has consumed in time."""

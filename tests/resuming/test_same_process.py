@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from django.test import override_settings
 
@@ -262,6 +264,9 @@ async def test_complete_upload_expires(sink, tmp_path, parking):
         assert len(files(tmp_path)) == 1
         assert await wait_until(lambda: not files(tmp_path), 3)
         assert not parking._transfers
+        # Nothing of it waits for the end of a time that it had for its call to the sink.
+        timers = [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]
+        assert "Deadline" not in repr(timers)
 
 
 async def test_failure_that_nobody_heard_of_is_told_once(parking):

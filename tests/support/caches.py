@@ -25,18 +25,45 @@ def running(kind: str, directory: Path) -> contextlib.AbstractContextManager[dic
 
 @contextlib.contextmanager
 def redis() -> Iterator[dict[str, str]]:
-    port = free_port()
-    process = subprocess.Popen(
-        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        _wait_until_up(process, port)
+    with contextlib.closing(Redis()) as server:
+        yield server.environ
+
+
+class Redis:
+    """A running Redis, which keeps its data in a directory, or only in memory.
+
+    After :meth:`kill`, :meth:`start` runs it again at the same port.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.port = free_port()
+        self._command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
+        self._command += ["--save", ""]
+        if directory:
+            self._command += ["--dir", str(directory), "--appendonly", "yes"]
+            self._command += ["--appendfsync", "always"]
+        self.start()
+
+    @property
+    def environ(self) -> dict[str, str]:
+        location = f"redis://127.0.0.1:{self.port}"
         backend = "django.core.cache.backends.redis.RedisCache"
-        yield {"CACHE": json.dumps({"BACKEND": backend, "LOCATION": f"redis://127.0.0.1:{port}"})}
-    finally:
-        process.kill()
-        process.wait()
+        return {"CACHE": json.dumps({"BACKEND": backend, "LOCATION": location})}
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        _wait_until_up(self._process, self.port)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    close = kill
+
+    def flush(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+            connection.sendall(b"FLUSHALL\r\n")
+            assert connection.recv(5) == b"+OK\r\n"
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], port: int) -> None:
