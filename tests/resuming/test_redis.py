@@ -1,7 +1,7 @@
 """Redis is restarted, flushed, or replaced by an empty one, while uploads run and are parked.
 
-Each upload arrives whole, or its page is told to begin it again. A page that asks while Redis is
-down, is told so. Nothing hangs, and nothing is left.
+Each upload arrives whole, or its page is told to begin it again. A page is told to try again later
+if only Redis could know its upload, and is down. Nothing hangs, and nothing is left.
 """
 
 from __future__ import annotations
@@ -60,67 +60,70 @@ class Upload:
 
 
 @contextlib.asynccontextmanager
-async def uploads(site, count):
-    """Uploads of as many visitors."""
-    async with contextlib.AsyncExitStack() as stack:
-        begun = []
-        for _ in range(count):
-            page = UploadClient(site.ws("/ws/"), cookies=new_session())
-            begun.append(Upload(await stack.enter_async_context(page)))
-            await page.mounted()
-            await begun[-1].begin()
+async def upload(site):
+    """An upload of a visitor of its own."""
+    async with UploadClient(site.ws("/ws/"), cookies=new_session()) as page:
+        await page.mounted()
+        begun = Upload(page)
+        await begun.begin()
         yield begun
 
 
-def restart(redis):
-    redis.kill()
-    redis.start()
+@contextlib.asynccontextmanager
+async def uploads(directory, redis):
+    """A site, an upload that runs, one that is parked, and one of which only Redis knows."""
+    with (
+        resume_site(directory, redis.environ) as site,
+        resume_site(directory, redis.environ) as other,
+    ):
+        async with upload(site) as running, upload(site) as parked, upload(other) as orphan:
+            await parked.page.drop()
+            # What it has acknowledged is in Redis. This process dies.
+            await asyncio.to_thread(other.kill)
+            orphan.page.url = site.ws("/ws/")
+            yield site, running, parked, orphan
 
 
 @pytest.mark.parametrize("how", ["restarted", "flushed", "replaced"])
 async def test_redis_is(tmp_path, how):
-    disk = tmp_path / "redis"
-    disk.mkdir()
-    with contextlib.closing(Redis(disk if how == "restarted" else None)) as redis:
-        with resume_site(tmp_path, redis.environ) as site:
-            async with uploads(site, 3) as (running, parked, orphan):
-                # The process that had the orphan dies, so that only Redis knows of it.
-                with resume_site(tmp_path, redis.environ) as other:
-                    orphan.page.url = other.ws("/ws/")
-                    await orphan.page.reconnect()
-                    await orphan.resume()
-                    await asyncio.to_thread(other.kill)
-                await parked.page.drop()
-                redis.flush() if how == "flushed" else restart(redis)
-                await running.arrives()
-                await parked.page.reconnect()
-                assert await parked.resume() == "resumed"
-                await parked.arrives()
-                orphan.page.url = site.ws("/ws/")
-                await orphan.page.reconnect()
-                known = how == "restarted"
-                assert await orphan.resume() == ("resumed" if known else "not_found")
-                await orphan.arrives()
-        if not known:
+    keeps = how == "restarted"
+    with contextlib.closing(Redis(tmp_path if keeps else None)) as redis:
+        async with uploads(tmp_path, redis) as (site, running, parked, orphan):
+            if how == "flushed":
+                redis.flush()
+            else:
+                redis.kill()
+                redis.start()
+            await running.arrives()
+            await parked.page.reconnect()
+            assert await parked.resume() == "resumed"
+            await parked.arrives()
+            await orphan.page.reconnect()
+            assert await orphan.resume() == ("resumed" if keeps else "not_found")
+            await orphan.arrives()
+        if not keeps:
             await TemporaryFileSink(site.uploads).sweep(datetime.timedelta())
         assert site.temporary_files() == []
 
 
 async def test_redis_is_down_for_a_while(tmp_path):
-    with contextlib.closing(Redis()) as redis, resume_site(tmp_path, redis.environ) as site:
-        async with uploads(site, 2) as (running, parked):
-            await parked.page.drop()
+    with contextlib.closing(Redis(tmp_path)) as redis:
+        async with uploads(tmp_path, redis) as (site, running, parked, orphan):
             redis.kill()
             await running.arrives()
+            # Its process has it. Nobody else can have taken it meanwhile.
             await parked.page.reconnect()
+            assert await parked.resume() == "resumed"
+            await parked.arrives()
+            await orphan.page.reconnect()
             with pytest.raises(UploadFailed, match="storage_unavailable"):
-                await parked.resume()
+                await orphan.resume()
             # A new file needs no Redis: if its connection is lost, it begins again.
             late = Upload(running.page)
             late.ref = await late.page.register(SLOT, "late.bin", SIZE, resumable=True)
             await late.arrives()
             redis.start()
-            await parked.page.reconnect()
-            assert await parked.resume() == "resumed"
-            await parked.arrives()
-        assert await site.no_temporary_files()
+            await orphan.page.reconnect()
+            assert await orphan.resume() == "resumed"
+            await orphan.arrives()
+        assert site.temporary_files() == []
