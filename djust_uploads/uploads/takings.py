@@ -257,4 +257,18 @@ class _Call(Generic[T]):
             self._abandoned = True
             results = list(self._results)
         if (undo := self._undo) and results:
-            _start(in_cache(lambda cache: undo(cache, results[0])))
+            _start(_insist(lambda cache: undo(cache, results[0])))
+
+
+async def _insist(function: Callable[[BaseCache], object]) -> None:
+    """Call ``function`` with the cache once, when the cache is asked again."""
+    begun = False
+
+    def call(cache: BaseCache) -> None:
+        nonlocal begun
+        begun = True
+        function(cache)
+
+    while not begun:
+        await asyncio.sleep(max(0.0, _Outage.until - time.monotonic()))
+        await in_cache(call)

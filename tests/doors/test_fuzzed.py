@@ -21,7 +21,7 @@ from tests.support.servers import serve
 SESSIONS = int(os.environ.get("SESSIONS", "2000"))
 
 #: Sessions after which the process has all the threads and caches that it will have.
-WARM_UP = 500
+WARM_UP = 300
 
 #: What a page of Python's allocator or of the C library's keeps, wherever it is.
 MOST_GROWTH = 6 * 1024 * 1024

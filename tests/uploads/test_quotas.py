@@ -5,6 +5,7 @@ tests/doors/test_accounts.py has two processes.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 
@@ -213,6 +214,24 @@ async def test_without_the_cache_uploads_go_on(monkeypatch, hangs, caplog):
             assert (await page.upload(b"12345"))["status"] == "complete"
     assert caplog.text.count("quotas are not counted") == 1
     assert await wait_until(lambda: not takings.places, 5)
+
+
+async def test_what_was_counted_while_the_event_loop_stood_still_is_given_back(monkeypatch):
+    """The answer is there, but too late. The cache is not asked for a moment then."""
+    monkeypatch.setattr(takings, "CACHE_TIMEOUT", 0.05)
+    monkeypatch.setattr(takings, "PAUSE", 0.2)
+    undone = []
+
+    def undo(cache, result):
+        undone.append(result)
+
+    taking = asyncio.create_task(takings.in_cache(lambda cache: "taken", undo=undo))
+    await asyncio.sleep(0)
+    time.sleep(0.2)  # noqa: ASYNC251
+    assert await taking is None
+    assert await wait_until(lambda: undone, 2)
+    await asyncio.sleep(0.3)
+    assert undone == ["taken"]
 
 
 @pytest.mark.parametrize(
