@@ -50,9 +50,11 @@ unit-wheel: package libmagic redis clamd
 test-matrix: $(VENV)/installed libmagic azurite npm browser
 	$(BIN)/pytest $(AT_ONCE) -m matrix
 
-# Kills the server at a random moment and goes on with the upload, ROUNDS times.
+# Kills the server at a random moment and goes on with the upload, ROUNDS times, and lets uploads take
+# thousands of random ways.
 test-rounds: $(VENV)/installed libmagic redis
 	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/resuming/test_sigkill.py
+	EXAMPLES=1000 $(BIN)/pytest tests/uploads/test_state_machine.py tests/doors/http/test_both_doors.py
 
 # Goes on where it was interrupted. `python -m tests.mutants --report` shows what survived.
 test-mutants: $(VENV)/installed libmagic
