@@ -49,6 +49,7 @@ unit-wheel: package libmagic redis clamd
 
 test-matrix: $(VENV)/installed libmagic azurite npm browser
 	$(BIN)/pytest $(AT_ONCE) -m matrix
+	FAULT_POINTS=4 $(BIN)/pytest $(AT_ONCE) tests/sinks/s3/test_contract.py tests/sinks/object_store/test_contract.py tests/sinks/gcs/test_contract.py
 
 # Kills the server at a random moment and goes on with the upload, ROUNDS times, and lets uploads take
 # thousands of random ways.

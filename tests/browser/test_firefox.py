@@ -1,4 +1,4 @@
-"""The core paths in a second engine: a page whose connection is lost, and a form that comes back."""
+"""The core paths in a second engine: a connection that is lost, and a form that comes back."""
 
 from __future__ import annotations
 

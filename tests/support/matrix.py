@@ -6,11 +6,17 @@ test-matrix`` runs all the combinations that are left.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
 matrix = pytest.mark.matrix
+
+
+#: In how many places the contract disturbs each call to a store that is a process of its own, for
+#: each kind of fault. Each takes some tenths of a second there.
+FAULT_POINTS = int(os.environ.get("FAULT_POINTS", "1"))
 
 
 def again(value: Any) -> Any:
