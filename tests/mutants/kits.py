@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import resource
 import signal
 import threading
@@ -119,9 +120,12 @@ class OnServer(Kit):
             self.server.shutdown()
             thread.join()
 
+    #: A store fails in more ways than one.
+    outages = itertools.cycle([503, 429, 408])
+
     @contextlib.contextmanager
-    def failing_store(self, sink, status=503):
-        self.server.broken = status
+    def failing_store(self, sink, status=None):
+        self.server.broken = status or next(self.outages)
         yield
         self.server.broken = None
 
