@@ -265,8 +265,10 @@ async def test_complete_upload_expires(sink, tmp_path, parking):
         assert await wait_until(lambda: not files(tmp_path), 3)
         assert not parking._transfers
         # Nothing of it waits for the end of a time that it had for its call to the sink.
-        timers = [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]
-        assert "Deadline" not in repr(timers)
+        timers = asyncio.get_running_loop()._scheduled
+        assert await wait_until(
+            lambda: "Deadline" not in repr([each for each in timers if not each.cancelled()])
+        )
 
 
 async def test_failure_that_nobody_heard_of_is_told_once(parking):
