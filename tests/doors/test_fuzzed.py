@@ -21,8 +21,9 @@ from tests.support.servers import serve
 
 SESSIONS = int(os.environ.get("SESSIONS", "1500"))
 
-#: Sessions after which the process has all the threads and caches that it will have.
-WARM_UP = 500
+#: Sessions after which the process has its threads, and its caches are nearly full. The cache of
+#: refs takes 4096 of them.
+WARM_UP = max(500, SESSIONS // 4)
 
 #: Bytes by which the process may grow nevertheless: its allocators keep some pages for later.
 MOST_GROWTH = 8 * 1024 * 1024
