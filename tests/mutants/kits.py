@@ -120,8 +120,7 @@ class OnServer(Kit):
             self.server.shutdown()
             thread.join()
 
-    #: A store fails in more ways than one.
-    outages = itertools.cycle([503, 429, 408])
+    outages = itertools.repeat(503)
 
     @contextlib.contextmanager
     def failing_store(self, sink, status=None):
@@ -152,6 +151,9 @@ class TestVaultSink(OnServer):
 
 
 class TestHttpSink(OnServer):
+    #: The store fails in more ways than one.
+    outages = itertools.cycle([503, 429, 408])
+
     def make_server(self):
         from store import Store
 
