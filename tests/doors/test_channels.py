@@ -125,6 +125,25 @@ async def test_ping(page):
     assert await page.socket.receive_json_from() == {"type": "pong"}
 
 
+async def test_page_that_asks_for_the_slots_and_goes():
+    """Nobody hears the answer, and the server hears of no exception."""
+    arrives = [
+        {"type": "websocket.connect"},
+        {"type": "websocket.receive", "text": '{"type": "upload_configs"}'},
+        {"type": "websocket.disconnect", "code": 1006},
+    ]
+
+    async def receive():
+        return arrives.pop(0)
+
+    async def send(message):
+        if len(arrives) < 2:
+            raise OSError("the page has gone")
+
+    await Page.as_asgi()({"type": "websocket", "headers": []}, receive, send)
+    assert arrives == []
+
+
 class AsyncMount(UploadMixin, UploadConsumer):
     async def mount(self):
         self.allow_upload("photos")
