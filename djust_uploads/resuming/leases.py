@@ -91,7 +91,7 @@ class Lease:
                 before, token = token, cache.get(names.holder)
                 if record or token == before:
                     break
-            return SavedUpload(**record) if record else None
+            return SavedUpload.of_record(record) if record else None
 
         return await _in_cache(find)
 
@@ -121,7 +121,7 @@ class Lease:
             # locked.
             cache.delete(claim)
             return None
-        saved = SavedUpload(**record)
+        saved = SavedUpload.of_record(record)
         saved = replace(saved, generation=saved.generation + 1)
         self._set(cache, saved)
         cache.set(self._names.holder, self._token, _ttl())

@@ -73,6 +73,16 @@ async def test_of_an_upload_that_has_ended_everybody_is_told_the_same():
     assert [await Lease.supersede("ended") for _ in range(3)] == [None] * 3
 
 
+async def test_a_process_of_an_older_release_goes_on_with_what_a_newer_one_has_saved():
+    saved = a_saved_upload()
+    await Lease.begin("rollout", saved)
+    key = f"djust_uploads:rollout:{cache.get('djust_uploads:rollout')}"
+    cache.set(key, {**cache.get(key), "of_the_next_release": 1})
+    assert await Lease.find("rollout") == saved
+    _lease, found = await Lease.supersede("rollout")
+    assert found == replace(saved, generation=1)
+
+
 def a_saved_upload(**values):
     known = dict.fromkeys(SavedUpload.__dataclass_fields__, "x")
     numbers = {"client_size": 5, "chunk_size": 2, "generation": 0}
