@@ -279,7 +279,7 @@ async def test_uploads_go_on_while_everything_is_restarted(site, tmp_path):
             all_of_them.create_task(deliver(number, name))
 
     assert site.stored() == {name: sha256(data) for name, data in files.items()}
-    assert site.consumed() == Counter(files)
+    assert site.consumed() == Counter(list(files))
     assert await wait_until(lambda: not any((site.directory / "uploads").iterdir()), 5)
     assert await wait_until(lambda: not site.waiting(), 15), site.waiting()
     assert "Traceback" not in site.logged()

@@ -38,6 +38,8 @@ class Machine:
             "/srv/mysite/venv/bin/python": sys.executable,
             "/srv/mysite": str(directory),
             "/var/lib/clamav": str(directory / "clamav"),
+            # The example is for this machine alone.
+            "listen 443": f"listen 127.0.0.1:{port}",
             "user www-data;": f"user {user};",
             "User clamav": f"User {user}",
             "uploads.example.com": "localhost",
