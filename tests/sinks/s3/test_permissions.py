@@ -17,7 +17,7 @@ from tests.support.servers import ROOT
 
 POLICIES = ROOT / "examples" / "deploy" / "policies"
 POLICY = json.loads((POLICIES / "s3.json").read_text())
-#: What moto does not ask for when an object gets its tags with its bytes, and when they are deleted.
+#: What moto does not ask for, when an object gets tags with its bytes, and when they are deleted.
 #: AWS does: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
 NOT_ASKED = {"s3:PutObjectTagging", "s3:DeleteObjectTagging"}
 ACTIONS = sorted({one for each in POLICY["Statement"] for one in each["Action"]} - NOT_ASKED)
