@@ -49,10 +49,13 @@ unit-wheel: package libmagic redis clamd
 
 test-matrix: $(VENV)/installed libmagic azurite npm browser
 	$(BIN)/pytest $(AT_ONCE) -m matrix
+	FAULT_POINTS=4 $(BIN)/pytest $(AT_ONCE) tests/sinks/s3/test_contract.py tests/sinks/object_store/test_contract.py tests/sinks/gcs/test_contract.py
 
-# Kills the server at a random moment and goes on with the upload, ROUNDS times.
+# Kills the server at a random moment and goes on with the upload, ROUNDS times, and lets uploads take
+# thousands of random ways.
 test-rounds: $(VENV)/installed libmagic redis
 	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/resuming/test_sigkill.py
+	EXAMPLES=1000 $(BIN)/pytest tests/uploads/test_state_machine.py tests/doors/http/test_both_doors.py
 
 # Goes on where it was interrupted. `python -m tests.mutants --report` shows what survived.
 test-mutants: $(VENV)/installed libmagic

@@ -154,7 +154,7 @@ BROWSER = Group(
     "browser",
     "Browser",
     ("uvicorn",),
-    lambda _url: [pages.GUNICORN, pages.TUS, pages.BARE, pages.OURS, pages.DJUST],
+    lambda _url: [pages.GUNICORN, pages.TUS, pages.OURS],
     [Work(0, 1, 10**6)],
     store=pages.chromium,
 )

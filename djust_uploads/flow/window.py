@@ -19,7 +19,7 @@ from .budget import Budget, budget
 
 #: Bytes that a client may be ahead before anything is known about its link. ``START_SHARE`` bounds
 #: it further.
-START_WINDOW = 256 * 1024
+START_WINDOW = 2 * 1024 * 1024
 
 #: The largest part of its even share that a window starts with. After a restart of the server, all
 #: clients come at once. The server must be able to read what they may send in a moment, so that

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.browser.chromium import choose, drag, open_page, recorded, rows, sha256, until
+from tests.browser.test_accessibility import findings
 from tests.support.matrix import both_hosts
 from tests.support.servers import ROOT, Server, serve
 
@@ -95,6 +96,22 @@ async def test_the_input_is_set_up_and_the_rows_are_accessible(page, files):
     assert await bar.get_attribute("aria-label") == "photo0.png"
     assert await page.inner_text(".upload-progress-name") == "photo0.png"
     assert await page.inner_text(".upload-progress-text") == "100%"
+
+
+@both_hosts
+@pytest.mark.parametrize("page", ["/gallery/", "/files/", "/profile/"], indirect=True)
+async def test_axe_finds_nothing_on_the_page(page, files):
+    found = {}
+    for state in ("empty", "with a file"):
+        if state == "with a file":
+            await page.locator("[dj-upload]").first.set_input_files(files / "photo0.png")
+            await page.wait_for_selector(".upload-card")
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            for width in (1280, 360):
+                await page.set_viewport_size({"width": width, "height": 720})
+                found[state, scheme, width] = await findings(page)
+    assert {key: value for key, value in found.items() if value} == {}
 
 
 async def test_progress_events_tell_ref_progress_status_and_slot(page, files):

@@ -1,11 +1,13 @@
-"""The core path in a second engine: Firefox uploads a file, is cut off, goes on, and stores it."""
+"""The core paths in a second engine: a connection that is lost, and a form that comes back."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import re
 import shutil
+import sqlite3
 import subprocess
 
 import pytest
@@ -51,17 +53,36 @@ def movie(tmp_path_factory):
     return path
 
 
-async def test_a_file_arrives_though_the_connection_is_lost(link, movie):
-    # The page itself comes over the network, too; this is somewhere in the file.
-    link.reset_after(SIZE // 2)
-    command = npm.script("firefox.mjs", firefox(), f"http://127.0.0.1:{link.port}/files/", movie)
+async def in_firefox(script, url, file):
+    """Return what a script of tests/npm prints of this page and this file."""
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        *npm.script(script, firefox(), url, file), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     output, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
-    told = json.loads(output)
+    return json.loads(output)
+
+
+async def test_a_file_arrives_though_the_connection_is_lost(link, movie):
+    # The page itself comes over the network, too; this is somewhere in the file.
+    link.reset_after(SIZE // 2)
+    told = await in_firefox("firefox_page.mjs", f"http://127.0.0.1:{link.port}/files/", movie)
     assert told["sha256"] == sha256(movie)
     # Firefox itself reports the connection that we cut.
     assert [error for error in told["errors"] if "was interrupted" not in error] == []
     assert told["sent"]["blobs"] > 0, "the browser reads the file itself"
+
+
+async def test_a_form_that_comes_back_has_its_file(tmp_path, movie):
+    uploads = tmp_path / "uploads"
+    with serve("tests.sites.forms:application", uploads) as server:
+        told = await in_firefox("firefox_form.mjs", server.http("/documents/"), movie)
+    assert told["errors"] == []
+    assert "This field is required." in told["returned"]
+    assert movie.name in told["returned"]
+    assert told["sent"] > 0, "the file went ahead of the form"
+    assert told["sentAgain"] == 0
+    pk = int(re.search(r"/documents/(\d+)/", told["url"])[1])
+    with sqlite3.connect(tmp_path / "db.sqlite3") as db:
+        [name] = db.execute("select file from tests_document where id = ?", [pk]).fetchone()
+    assert sha256(tmp_path / "media" / name) == sha256(movie)

@@ -10,7 +10,7 @@ from django.test import override_settings
 from hypothesis import strategies as st
 
 from djust_uploads.flow.budget import TURN_TIMEOUT, Budget, gather_size
-from djust_uploads.flow.window import MAX_WINDOW, START_WINDOW, Window
+from djust_uploads.flow.window import MAX_WINDOW, START_SHARE, START_WINDOW, Window
 
 CHUNK = 64 * 1024
 MIB = 1024 * 1024
@@ -104,11 +104,11 @@ def test_windows_start_smaller_when_many_come_at_once():
     pages = [Page(budget) for _ in range(1000)]
     assert pages[0].window.size == START_WINDOW
     assert pages[-1].window.size == CHUNK
-    assert budget.wanted < 0.6 * budget.half
+    assert budget.wanted < 0.75 * budget.half
 
 
 def test_window_is_never_less_than_what_must_move():
-    assert Page(chunk=MIB).window.size == MIB
+    assert Page(chunk=4 * MIB).window.size == 4 * MIB
     assert Page(chunk=100 * MIB).window.size == 100 * MIB
 
 
@@ -206,7 +206,7 @@ def test_windows_are_shared_evenly_when_they_don_t_fit():
     assert [page.window.size for page in pages] == [16 * MIB, 16 * MIB]
     modest = Page(budget)
     assert [page.window.size for page in pages] == [32 * MIB // 3, 32 * MIB // 3]
-    assert modest.window.size == START_WINDOW
+    assert modest.window.size == int(budget.share * START_SHARE)
     # It may want more when the others are gone.
     wanted = budget.wanted
     others = [Page(budget) for _ in range(1000)]

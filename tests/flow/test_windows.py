@@ -241,5 +241,6 @@ async def test_client_that_heeds_no_limit_has_at_most_the_budget_where_the_serve
                 await page.ended(ref)
             assert failed.value.code == "limit_exceeded"
             await kept
-            # daphne queues what it has read until the consumer takes it, and the budget can't count that.
+            # daphne queues what it has read until the consumer takes it, and the budget can't
+            # count that.
             assert site.peak_memory() - idle < budget + 60 * MB

@@ -54,6 +54,7 @@ TIMEOUT = 240
 
 #: Lines whose mutants do the same, in more time or with more memory: no contract can find them.
 SPEED_ONLY = {
+    "if TYPE_CHECKING:": "imports that nothing needs at run time",
     "takes_views = True": "a copy of each chunk more",
     "if size < MAPPED_FROM:": "another kind of memory for the same bytes",
     'if hasattr(mmap, "MADV_HUGEPAGE"):': "pages of another size",
@@ -63,6 +64,7 @@ SPEED_ONLY = {
     ),
     "return self._reserved - self.offset": "more room on the disk, or less",
     "if room:": "no room set aside",
+    "if self._gathered >= gather_size(GATHER):": "earlier, or later",
     "if self._gathered >= gather_size(GATHER) or waited >= GATHER_TIME:": "earlier, or later",
     "batch.append(view[: _WRITE - size])": "writes of other lengths",
     "if size == _WRITE:": "writes of other lengths",
@@ -84,6 +86,10 @@ TARGETS = {
     "temporary_file": Target("djust_uploads/sinks/temporary_file.py", ("TestTemporaryFileSink",)),
     "storage_writer": Target(
         "djust_uploads/sinks/storage/writer.py", ("TestStorageSink", "TestSpoolingStorageSink")
+    ),
+    "stored_object": Target(
+        "djust_uploads/sinks/storage/stored_object.py",
+        ("TestStorageSink", "TestSpoolingStorageSink"),
     ),
     "vault": Target("examples/custom_sink/sink.py", ("TestVaultSink",)),
     "http": Target("examples/http_sink/sink.py", ("TestHttpSink",)),

@@ -1,34 +1,18 @@
-// Uploads one file through a page in Firefox, stores it, and prints what the page shows:
-// firefox.mjs NODE_MODULES EXECUTABLE URL FILE
+// Firefox, for the scripts beside this one.
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
-const [modules, executablePath, url, file] = process.argv.slice(2);
-const require = createRequire(pathToFileURL(`${modules}/any.js`));
-const { default: puppeteer } = await import(pathToFileURL(require.resolve("puppeteer-core")));
-
-const browser = await puppeteer.launch({ browser: "firefox", executablePath, headless: true });
-try {
-  const page = await browser.newPage();
-  const errors = [];
-  page.on("pageerror", ({ message }) => errors.push(message));
-  await page.evaluateOnNewDocument(() => {
-    window.sent = { blobs: 0, buffers: 0 };
-    const { send } = WebSocket.prototype;
-    WebSocket.prototype.send = function (data) {
-      if (data instanceof Blob) window.sent.blobs += 1;
-      if (data instanceof ArrayBuffer) window.sent.buffers += 1;
-      return send.call(this, data);
-    };
-  });
-  await page.goto(url);
-  const input = await page.waitForSelector("[dj-upload][multiple]");
-  await input.uploadFile(file);
-  await page.waitForSelector("[data-status=complete]", { timeout: 120_000 });
-  await page.evaluate(() => document.querySelector("form[dj-submit]").requestSubmit());
-  await page.waitForSelector(".sha256", { timeout: 60_000 });
-  const sha256 = await page.$eval(".sha256", (element) => element.textContent);
-  console.log(JSON.stringify({ sha256, errors, sent: await page.evaluate(() => window.sent) }));
-} finally {
-  await browser.close();
+/** Returns what `act(page)` returns, together with the errors that the page has thrown. */
+export async function inFirefox(modules, executablePath, act) {
+  const require = createRequire(pathToFileURL(`${modules}/any.js`));
+  const { default: puppeteer } = await import(pathToFileURL(require.resolve("puppeteer-core")));
+  const browser = await puppeteer.launch({ browser: "firefox", executablePath, headless: true });
+  try {
+    const page = await browser.newPage();
+    const errors = [];
+    page.on("pageerror", ({ message }) => errors.push(message));
+    return { ...await act(page), errors };
+  } finally {
+    await browser.close();
+  }
 }

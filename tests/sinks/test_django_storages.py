@@ -6,7 +6,7 @@ import pytest
 
 from djust_uploads.sinks import StorageSink
 from djust_uploads.testing import SinkContract
-from tests.support.matrix import matrix
+from tests.support.matrix import FAULT_POINTS, matrix
 
 moto = pytest.importorskip("moto.server")
 s3 = pytest.importorskip("storages.backends.s3")
@@ -36,8 +36,8 @@ def storage(endpoint):
 class TestS3Storage(SinkContract):
     #: The storage sends a part for each 5 MiB; files of several of these have more than one.
     part_size = 2 * 1024 * 1024
-    # Each request takes a while: a few faults of each kind, and a few orders.
-    fault_points = 2
+    # Each request takes a while: few faults of each kind, and few orders.
+    fault_points = FAULT_POINTS
     random_orders = 2
     spool = False
 

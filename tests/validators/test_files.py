@@ -68,6 +68,27 @@ async def test_images(options, data, code):
     assert await judged(ImageValidator(**options), data, "a.png") == code
 
 
+async def test_an_image_that_is_too_large_is_refused_before_the_sink_opens():
+    class NeverOpened(MemorySink):
+        async def open(self, upload):
+            raise AssertionError("opened")
+
+    validator = ImageValidator(max_width=299)
+    async with Connection(sink=NeverOpened(), validators=[validator]) as page:
+        ending = await page.upload(picture(300, 200), "a.png")
+    assert ending["code"] == "image_too_large"
+
+
+async def test_an_image_whose_sizes_are_behind_its_first_bytes_is_judged_when_it_is_stored():
+    stream = io.BytesIO()
+    noise = Image.effect_noise((300, 200), 50)
+    noise.save(stream, "JPEG", exif=b"Exif\0\0" + bytes(60_000))
+    assert await judged(ImageValidator(max_width=299), stream.getvalue(), "a.jpg") == (
+        "image_too_large"
+    )
+    assert await judged(ImageValidator(max_width=300), stream.getvalue(), "a.jpg") is None
+
+
 async def test_each_frame_of_a_moving_picture_counts():
     frames = [Image.new("RGB", (100, 100), (20 * n, 0, 0)) for n in range(10)]
     stream = io.BytesIO()

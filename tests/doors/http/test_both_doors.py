@@ -257,7 +257,7 @@ class BothDoors(Uploads):
 
 
 BothDoors.TestCase.settings = settings(
-    max_examples=int(os.environ.get("EXAMPLES", "80")),
+    max_examples=int(os.environ.get("EXAMPLES", "50")),
     derandomize="EXAMPLES" not in os.environ,
     database=None,
     stateful_step_count=40,

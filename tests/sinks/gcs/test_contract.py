@@ -11,15 +11,15 @@ from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.sinks import GCSSink
 from djust_uploads.testing import SinkContract
 from tests.support.gcs_uploads import PART
-from tests.support.matrix import matrix
+from tests.support.matrix import FAULT_POINTS, matrix
 
 
 class OnStore(SinkContract):
     part_size = PART
     resumable = True
     store_error = SinkUnavailable
-    # Each request takes a while: a few faults of each kind, and a few orders.
-    fault_points = 2
+    # Each request takes a while: few faults of each kind, and few orders.
+    fault_points = FAULT_POINTS
     random_orders = 2
 
     def another_process(self, sink):

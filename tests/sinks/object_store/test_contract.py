@@ -10,15 +10,15 @@ from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.testing import SinkContract
 from tests.support.buckets import OBJECT_STORE, PART
 from tests.support.google_xml import google
-from tests.support.matrix import matrix
+from tests.support.matrix import FAULT_POINTS, matrix
 from tests.support.s3_stores import empty
 
 
 class OnStore(SinkContract):
     part_size = PART
     store_error = SinkUnavailable
-    # Each request takes a while: a few faults of each kind, and a few orders.
-    fault_points = 2
+    # Each request takes a while: few faults of each kind, and few orders.
+    fault_points = FAULT_POINTS
     random_orders = 2
 
     @contextlib.contextmanager

@@ -13,6 +13,7 @@ from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.sinks import S3Sink
 from djust_uploads.testing import SinkContract
 from tests.support.buckets import PART
+from tests.support.matrix import FAULT_POINTS
 from tests.support.s3_stores import empty
 
 
@@ -20,8 +21,8 @@ class TestS3Sink(SinkContract):
     part_size = PART
     resumable = True
     store_error = SinkUnavailable
-    # Each request takes a while: a few faults of each kind, and a few orders.
-    fault_points = 2
+    # Each request takes a while: few faults of each kind, and few orders.
+    fault_points = FAULT_POINTS
     random_orders = 2
 
     @pytest.fixture

@@ -6,9 +6,13 @@ const MOST = 16 * 1024 * 1024;
 // Milliseconds of sending that may wait in the buffer.
 const PATIENCE = 100;
 
+// Milliseconds between two looks at the buffer, at least.
+const TICK = 4;
+
 export class Line {
   #socket;
   #highWater = 256 * 1024;
+  #rate = 0; // bytes in a millisecond, as far as is known
   #wake = new Set();
 
   constructor(socket) {
@@ -36,22 +40,29 @@ export class Line {
     if (!this.open || this.#socket.bufferedAmount < this.#highWater) return;
     const start = performance.now();
     const waiting = this.#socket.bufferedAmount;
-    while (this.open && this.#socket.bufferedAmount >= this.#highWater / 2) {
-      await this.#tick();
+    const low = this.#highWater / 2;
+    while (this.open && this.#socket.bufferedAmount >= low) {
+      await this.#tick(this.#timeFor(this.#socket.bufferedAmount - low));
     }
     this.#adapt(waiting - this.#socket.bufferedAmount, performance.now() - start);
   }
 
   /** The buffer may hold what the link took in the last PATIENCE milliseconds. */
   #adapt(bytes, milliseconds) {
-    const rate = bytes / Math.max(1, milliseconds);
-    this.#highWater = Math.min(MOST, Math.max(LEAST, rate * PATIENCE));
+    this.#rate = bytes / Math.max(1, milliseconds);
+    this.#highWater = Math.min(MOST, Math.max(LEAST, this.#rate * PATIENCE));
   }
 
-  #tick() {
+  /** Half of the milliseconds in which the link sends so much: it may have become faster. */
+  #timeFor(bytes) {
+    if (!this.#rate) return TICK;
+    return Math.min(PATIENCE, Math.max(TICK, bytes / this.#rate / 2));
+  }
+
+  #tick(milliseconds) {
     return new Promise((resolve) => {
       this.#wake.add(resolve);
-      setTimeout(resolve, 4);
+      setTimeout(resolve, milliseconds);
     });
   }
 
