@@ -236,7 +236,7 @@ async def store(page: UploadClient, ref: str) -> None:
             else:
                 await page.reconnect()
                 attached = await came_back(page, ref)
-        except ConnectionError:
+        except (ConnectionError, TimeoutError):
             attached = False
 
 
