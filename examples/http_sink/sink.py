@@ -108,8 +108,10 @@ class HttpWriter(SinkWriter):
 
     async def restore(self, parts):
         answer = await self.sink.request("GET", self.path, also=[410])
-        stored = answer.json() if answer.status_code == 200 else {"parts": {}}
-        if answer.status_code == 410 or any(stored["parts"].get(n) != size for n, size in parts):
+        if answer.status_code == 410:
+            raise NotResumable(f"{self.path} was deleted")
+        stored = answer.json()
+        if any(stored["parts"].get(name) != size for name, size in parts):
             raise NotResumable(f"the parts of {self.path} are gone")
         self.parts, self.offset = list(parts), sum(size for name, size in parts)
         if stored["sealed"]:

@@ -1,6 +1,7 @@
 """The HTTP sink holds the contract."""
 
 import contextlib
+import itertools
 import threading
 
 import pytest
@@ -39,9 +40,12 @@ class TestHttpSink(SinkContract):
     def leftovers(self, sink):
         return [*self.store.parts, *self.store.files]
 
+    #: A store fails in more ways than one.
+    outages = itertools.cycle([503, 429, 408])
+
     @contextlib.contextmanager
-    def failing_store(self, sink, status=503):
-        self.store.broken = status
+    def failing_store(self, sink, status=None):
+        self.store.broken = status or next(self.outages)
         yield
         self.store.broken = None
 

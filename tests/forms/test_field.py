@@ -17,6 +17,7 @@ from django.core.validators import FileExtensionValidator
 from django.forms.widgets import FILE_INPUT_CONTRADICTION
 from django.test import override_settings
 from django.utils.datastructures import MultiValueDict
+from google.auth.credentials import AnonymousCredentials
 
 from djust_uploads import Validator
 from djust_uploads.doors.forms.names import field_of, slot_name
@@ -25,9 +26,10 @@ from djust_uploads.exceptions import InvalidSink, InvalidSlot, SinkFull, Unknown
 from djust_uploads.flow import bridge
 from djust_uploads.forms import AdminUploadWidget, FormFile, UploadField, UploadImageField
 from djust_uploads.signals import upload_completed
-from djust_uploads.sinks import MemorySink, S3Sink, StorageSink
+from djust_uploads.sinks import GCSSink, MemorySink, S3Sink, StorageSink
 from tests.forms.site import AttachmentForm, DocumentForm, PhotosForm
 from tests.models import Document
+from tests.support.buckets import OBJECT_STORE
 from tests.support.s3_stores import KEYS, empty
 
 
@@ -224,11 +226,27 @@ class TestNames:
 class TestInPlace:
     """A FileField with the storage of the sink refers to the file where it is."""
 
-    @pytest.fixture(params=["files", "S3"])
-    def stored(self, request, tmp_path):
+    @pytest.fixture(params=["files", "S3", "obstore", "GCS"])
+    def stored(self, request, tmp_path, monkeypatch):
         if request.param == "files":
             with override_settings(MEDIA_ROOT=str(tmp_path)):
                 yield StorageSink("default", upload_to="films/")
+            return
+        if request.param == "GCS":
+            store = request.getfixturevalue("gcs_proxy")
+            # The storage has no option for it.
+            monkeypatch.setenv("STORAGE_EMULATOR_HOST", store.url)
+            options = {
+                "bucket_name": "media",
+                "location": "films",
+                "project_id": "tests",
+                "credentials": AnonymousCredentials(),
+            }
+            backend = {"BACKEND": "storages.backends.gcloud.GoogleCloudStorage", "OPTIONS": options}
+            with override_settings(STORAGES={"default": backend}):
+                sink = GCSSink("media", "films/", **store.options)
+                yield sink
+                bridge.run(sink.aclose)
             return
         store = request.getfixturevalue("moto_store")
         empty(store)
@@ -242,7 +260,10 @@ class TestInPlace:
         }
         backend = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
         with override_settings(STORAGES={"default": backend}):
-            sink = S3Sink("media", "films/", **store.options)
+            if request.param == "S3":
+                sink = S3Sink("media", "films/", **store.options)
+            else:
+                sink = OBJECT_STORE.make(store, upload_to="films/")
             yield sink
             # The uploads of this process, and so the sink's connections, live on one loop.
             bridge.run(sink.aclose)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import resource
 import signal
 import threading
@@ -119,9 +120,11 @@ class OnServer(Kit):
             self.server.shutdown()
             thread.join()
 
+    outages = itertools.repeat(503)
+
     @contextlib.contextmanager
-    def failing_store(self, sink, status=503):
-        self.server.broken = status
+    def failing_store(self, sink, status=None):
+        self.server.broken = status or next(self.outages)
         yield
         self.server.broken = None
 
@@ -148,6 +151,9 @@ class TestVaultSink(OnServer):
 
 
 class TestHttpSink(OnServer):
+    #: The store fails in more ways than one.
+    outages = itertools.cycle([503, 429, 408])
+
     def make_server(self):
         from store import Store
 

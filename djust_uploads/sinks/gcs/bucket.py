@@ -88,6 +88,10 @@ class Bucket:
 
     # Requests
 
+    def base_url(self) -> str:
+        """Return the base URL of the store. The first call blocks, as it looks for credentials."""
+        return self._client.base_url()
+
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run ``function`` in a thread of this bucket."""
         with self._lock:

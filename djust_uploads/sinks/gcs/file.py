@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ...files import SinkFile
 from ...ranges import RangeReader
+from .naming import is_google_storage, name_of
 
 if TYPE_CHECKING:
+    from django.core.files.storage import Storage
+
     from .bucket import Bucket
 
 
@@ -39,6 +42,11 @@ class GCSFile(SinkFile):
 
     def _fetch(self, start: int, end: int) -> bytes:
         return self._bucket.api.fetch(self.key, self._generation, start, end)
+
+    def name_in(self, storage: Storage) -> str | None:
+        if not is_google_storage(storage):
+            return None
+        return name_of(self._bucket.name, self.key, self._bucket.base_url(), storage)
 
     @property
     def url(self) -> str:

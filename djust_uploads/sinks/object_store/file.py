@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ...files import SinkFile
 from ...ranges import RangeReader
+from ..keys import name_below
+from ..s3.copying import is_s3_storage, object_of
 
 if TYPE_CHECKING:
+    from django.core.files.storage import Storage
+
     from .bucket import Bucket
 
 
@@ -34,6 +38,17 @@ class ObjectStoreFile(SinkFile):
         # If the object was replaced, new ranges would not fit those that were read before. The
         # store refuses them, because the ETag has changed.
         return self._bucket.fetch(self.key, self._etag, start, end)
+
+    def name_in(self, storage: Storage) -> str | None:
+        if not is_s3_storage(storage):
+            return None
+        location: str = getattr(storage, "location", "")
+        name = name_below(location, self.key)
+        # The two may name their service in different ways. The ETag shows that it is one.
+        found = object_of(storage, name, self)
+        if found is None or (found.bucket, found.key) != (self._bucket.name, self.key):
+            return None
+        return name if found.etag.strip('"') == self._etag.strip('"') else None
 
     @property
     def url(self) -> str:

@@ -16,6 +16,7 @@ from django.core.files.storage import Storage
 from django.core.files.utils import validate_file_name
 
 from ...files import SinkFile
+from ..keys import name_below
 from ..parts import MIB
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
@@ -77,8 +78,7 @@ def name_of(stored: S3Object, storage: Any) -> str | None:
     """
     if not _has_own(storage, "open", "_open") or storage.bucket_name != stored.bucket:
         return None
-    location = f"{storage.location.strip('/')}/" if storage.location.strip("/") else ""
-    name = stored.key.removeprefix(location)
+    name = name_below(storage.location, stored.key)
     if not _is_same_service(stored.client, storage) or _place(storage, name)[2] != stored.key:
         return None
     return name
