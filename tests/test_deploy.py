@@ -128,15 +128,19 @@ class Site:
         """How often each file was consumed."""
         return Counter(re.findall(r"/'([^']+)'.* is consumed", self.logged()))
 
-    def unfinished(self) -> list[dict[str, object]]:
-        """The records of uploads in the cache that are not over."""
+    def unfinished(self) -> list[tuple[str, str]]:
+        """The uploads in the cache that are not over, by name, each with its status."""
         port = self.port + 3
         cache = RedisCache(f"redis://127.0.0.1:{port}/0", {})
         with redis.Redis(port=port) as client:
             keys = [key.decode() for key in client.scan_iter(":1:djust_uploads:*")]
         found = cache.get_many([key.removeprefix(":1:") for key in keys]).values()
         records = [value for value in found if isinstance(value, dict) and "checkpoint" in value]
-        return [record for record in records if record["status"] != "consumed"]
+        return [
+            (each["client_name"], each["status"])
+            for each in records
+            if each["status"] != "consumed"
+        ]
 
 
 def sha256(data: bytes) -> str:

@@ -140,7 +140,13 @@ class Lease:
         # The cache may have evicted the token, or the token may be older than ``RESUME_TTL``.
         if not cache.touch(self._names.holder, _ttl()):
             cache.add(self._names.holder, self._token, _ttl())
-        self._check(cache)
+        try:
+            self._check(cache)
+        except UploadLocked:
+            # Whoever has claimed the token may still read the record, until it is the holder.
+            if cache.get(self._names.holder) != self._token:
+                cache.delete(self._names.saved(self._token))
+            raise
 
     async def conclude(self, saved: SavedUpload) -> None:
         """Save the end of the upload, and let no other process take it over meanwhile.
