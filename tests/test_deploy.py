@@ -136,10 +136,11 @@ class Site:
             keys = [key.decode() for key in client.scan_iter(":1:djust_uploads:*")]
         found = cache.get_many([key.removeprefix(":1:") for key in keys]).values()
         records = [value for value in found if isinstance(value, dict) and "checkpoint" in value]
+        # A worker that stops may note a registration of which its client never hears. The client
+        # begins anew. Such a record has no bytes, and expires.
+        over = ("consumed", "registered")
         return [
-            (each["client_name"], each["status"])
-            for each in records
-            if each["status"] != "consumed"
+            (each["client_name"], each["status"]) for each in records if each["status"] not in over
         ]
 
 
