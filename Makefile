@@ -14,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 AT_ONCE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: messages demo install test bench bench-full lint package docs unit unit-wheel test-matrix test-rounds test-mutants libmagic azurite npm browser firefox redis clamd nginx clean
+.PHONY: messages demo install test bench bench-full lint package docs unit unit-wheel test-matrix test-rounds test-mutants libmagic azurite npm browser firefox redis clamd nginx openssl clean
 
 demo: $(VENV)/installed libmagic npm
 	$(BIN)/python examples/demo.py $(PORT)
@@ -39,7 +39,7 @@ docs: $(VENV)/installed
 
 # Most tests wait for servers and browsers, so four files at once are faster than two, on two cores.
 # Tests marked "alone" run afterwards, by themselves.
-unit: $(VENV)/installed libmagic azurite npm browser firefox redis clamd nginx
+unit: $(VENV)/installed libmagic azurite npm browser firefox redis clamd nginx openssl
 	$(BIN)/pytest $(AT_ONCE) -m 'not alone and not matrix'
 	$(BIN)/pytest -m 'alone and not matrix'
 
@@ -104,6 +104,9 @@ clamd:
 
 nginx:
 	sh tests/system-package.sh nginx-light "PATH=$$PATH:/usr/sbin command -v nginx"
+
+openssl:
+	sh tests/system-package.sh openssl "command -v openssl"
 
 clean:
 	rm -rf $(VENV) .venv-wheel .mypy_cache .pytest_cache .ruff_cache build

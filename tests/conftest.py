@@ -40,6 +40,7 @@ hypothesis.settings.load_profile("tests")
 _SLOWEST = (
     "browser/test_reconnecting.py",
     "resuming/test_resume_ends.py",
+    "test_deploy.py",
     "sinks/buckets/test_faults.py",
     "sinks/test_crashes.py",
     "browser/test_examples.py",

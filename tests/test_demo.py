@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +13,7 @@ import psutil
 import pytest
 
 from tests.support import npm
-from tests.support.servers import ROOT
+from tests.support.servers import ROOT, free_ports
 
 SERVERS = {
     "djust": "site_djust",
@@ -24,16 +22,6 @@ SERVERS = {
     "gcs": "gcp-",
     **({"http": "site_http"} if npm.modules() else {}),
 }
-
-
-def free_ports(count: int) -> int:
-    """Return the first of ``count`` free ports in a row."""
-    for first in range(20_000, 30_000, count):
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in range(first, first + count):
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return first
-    raise RuntimeError("no free ports")
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,7 @@ class Lease:
                 before, token = token, cache.get(names.holder)
                 if record or token == before:
                     break
-            return SavedUpload(**record) if record else None
+            return SavedUpload.of_record(record) if record else None
 
         return await _in_cache(find)
 
@@ -121,7 +121,7 @@ class Lease:
             # locked.
             cache.delete(claim)
             return None
-        saved = SavedUpload(**record)
+        saved = SavedUpload.of_record(record)
         saved = replace(saved, generation=saved.generation + 1)
         self._set(cache, saved)
         cache.set(self._names.holder, self._token, _ttl())
@@ -140,7 +140,13 @@ class Lease:
         # The cache may have evicted the token, or the token may be older than ``RESUME_TTL``.
         if not cache.touch(self._names.holder, _ttl()):
             cache.add(self._names.holder, self._token, _ttl())
-        self._check(cache)
+        try:
+            self._check(cache)
+        except UploadLocked:
+            # Whoever has claimed the token may still read the record, until it is the holder.
+            if cache.get(self._names.holder) != self._token:
+                cache.delete(self._names.saved(self._token))
+            raise
 
     async def conclude(self, saved: SavedUpload) -> None:
         """Save the end of the upload, and let no other process take it over meanwhile.

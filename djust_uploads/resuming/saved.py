@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,16 @@ class SavedUpload:
 
     #: When it was saved, in seconds since the epoch. What is saved again without a change is equal.
     saved_at: float = field(default=0.0, compare=False)
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Self:
+        """Return what a record of the cache says.
+
+        While a new release is rolled out, processes of both releases share the cache. The older
+        ones leave out what they do not know.
+        """
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in record.items() if name in known})
 
     @property
     def has_begun(self) -> bool:

@@ -29,7 +29,7 @@ class Validator:
     what they need in attributes of ``self``.
 
     An upload that goes on in another process is checked there when its file is stored: the file is
-    read once more and passed to ``check_chunk`` and ``check_end``.
+    read once more and passed to ``check_content``, ``check_chunk`` and ``check_end``.
     """
 
     def check_registration(self, entry: UploadEntry) -> None:

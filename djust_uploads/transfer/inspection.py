@@ -49,17 +49,17 @@ class Inspection:
     async def check_head(self, head: bytes) -> None:
         """Judge the first bytes, and set ``entry.content_type``."""
         await in_thread(check_content, self._slot, self._entry, head)
-        self._begin(head)
-        for validator in self._validators:
-            await self._ask(validator, validator.check_content, head)
+        await self._begin(head)
 
-    def _begin(self, head: bytes) -> None:
+    async def _begin(self, head: bytes) -> None:
         self._began = True
         for validator in self._slot.validators:
             with mistakes_translated(validator):
                 self._validators.append(validator.for_upload(self._entry))
         self._readers = [validator for validator in self._validators if validator.reads_all()]
         self._guard = xml_guard(self._slot, self._entry, head)
+        for validator in self._validators:
+            await self._ask(validator, validator.check_content, head)
 
     @property
     def reads_all(self) -> bool:
@@ -93,8 +93,12 @@ class Inspection:
             await _in_thread(file.close)
 
     async def _check_stored(self, file: SinkFile) -> None:
-        """Judge the bytes of a file that another process began."""
-        self._begin(await file.aread(HEAD_SIZE))
+        """Judge the bytes of a file that another process began.
+
+        The validators are asked everything once more. What they began at the first bytes, such as a
+        connection, belongs to the other process.
+        """
+        await self._begin(await file.aread(HEAD_SIZE))
         if self.reads_all:
             async for chunk in file.achunks(_READ_SIZE):
                 await self.check_chunk(chunk)

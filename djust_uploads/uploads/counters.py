@@ -134,5 +134,10 @@ def present_span() -> int:
     return int(time.time()) // SPAN
 
 
+def seconds_left() -> float:
+    """Return how long this span lasts from now on."""
+    return SPAN - time.time() % SPAN
+
+
 def _key(name: str, span: int) -> str:
     return f"{name}:uploads:{span}"

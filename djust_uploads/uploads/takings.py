@@ -19,7 +19,7 @@ from django.core.cache import BaseCache, caches
 from ..exceptions import UploadLocked
 from ..settings import upload_settings
 from ..slots.status import Status
-from .counters import SPAN, Places, subtract
+from .counters import SPAN, Places, seconds_left, subtract
 
 if TYPE_CHECKING:
     from ..slots.entry import UploadEntry
@@ -170,7 +170,9 @@ class _Renewal:
         """Renew now and then, on this event loop, unless another one does."""
         if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.get_running_loop()
-            self._loop.call_later(SPAN / 3, self._due)
+            # A process that takes an upload over relies on this: its places are counted in the span
+            # of its last checkpoint and in the next one. So they must be as soon as a span begins.
+            self._loop.call_later(min(SPAN / 3, seconds_left()), self._due)
 
     def _due(self) -> None:
         loop, self._loop = self._loop, None

@@ -1,4 +1,4 @@
-"""The page of docs and the dashboard name what there is."""
+"""The page of docs, the dashboard and the alarms name what there is."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.support.servers import ROOT
 
 DOCS = (ROOT / "docs" / "observability.md").read_text()
 DASHBOARD = (ROOT / "examples" / "observability" / "grafana.json").read_text()
+ALARMS = (ROOT / "examples" / "deploy" / "alerts.yml").read_text()
 #: What a scrape calls the samples of a metric, by its type.
 SUFFIXES = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
 
@@ -44,14 +45,15 @@ def expressions(text):
     return [(name, set(labels.split(", "))) for labels, name in re.findall(by, text)]
 
 
-@pytest.mark.parametrize("text", [DOCS, DASHBOARD], ids=["docs", "dashboard"])
+@pytest.mark.parametrize("text", [DOCS, DASHBOARD, ALARMS], ids=["docs", "dashboard", "alarms"])
 def test_expressions_name_what_is_exported(text, exported):
-    queries = text if text is DASHBOARD else "\n".join(re.findall("`([^`]+[({][^`]+)`", text))
+    queries = "\n".join(re.findall("`([^`]+[({][^`]+)`", text)) if text is DOCS else text
     named = set(re.findall(r"\bdjust_uploads_[a-z_]+", queries))
     assert len(named) > 4
     assert named <= set(exported)
     for name, labels in expressions(queries):
-        assert labels - {"le"} <= exported[name], name
+        # Prometheus adds the instance.
+        assert labels - {"le", "instance"} <= exported[name], name
 
 
 def test_the_table_has_each_metric_and_its_labels(exported):

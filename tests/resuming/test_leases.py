@@ -73,6 +73,32 @@ async def test_of_an_upload_that_has_ended_everybody_is_told_the_same():
     assert [await Lease.supersede("ended") for _ in range(3)] == [None] * 3
 
 
+async def test_a_process_of_an_older_release_goes_on_with_what_a_newer_one_has_saved():
+    saved = a_saved_upload()
+    await Lease.begin("rollout", saved)
+    key = f"djust_uploads:rollout:{cache.get('djust_uploads:rollout')}"
+    cache.set(key, {**cache.get(key), "of_the_next_release": 1})
+    assert await Lease.find("rollout") == saved
+    _lease, found = await Lease.supersede("rollout")
+    assert found == replace(saved, generation=1)
+
+
+async def test_what_a_superseded_process_saves_does_not_stay():
+    saved = a_saved_upload()
+    lease = await Lease.begin("late", saved)
+    key = f"djust_uploads:late:{cache.get('djust_uploads:late')}"
+    # Whoever is about to supersede the token reads the record after it has claimed the token.
+    cache.add(f"{key}:claim", True)
+    with pytest.raises(UploadLocked):
+        await lease.save(saved)
+    assert cache.get(key)
+    cache.delete(f"{key}:claim")
+    await Lease.supersede("late")
+    with pytest.raises(UploadLocked):
+        await lease.save(saved)
+    assert cache.get(key) is None
+
+
 def a_saved_upload(**values):
     known = dict.fromkeys(SavedUpload.__dataclass_fields__, "x")
     numbers = {"client_size": 5, "chunk_size": 2, "generation": 0}

@@ -28,6 +28,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def free_ports(count: int) -> int:
+    """Return the first of ``count`` free ports in a row."""
+    for first in range(20_000, 30_000, count):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+    raise RuntimeError("no free ports")
+
+
 async def wait_until(condition: Callable[[], object], seconds: float = 1.0) -> bool:
     """Whether ``condition()`` comes true within so many seconds."""
     for _ in range(int(seconds / 0.01)):

@@ -186,6 +186,18 @@ def test_places_of_a_killed_process_are_free_in_time(clock):
     assert taken_of(alive, 3) == 2
 
 
+async def test_places_are_counted_anew_as_soon_as_a_span_begins(clock):
+    """Whoever takes an upload over relies on that: what it counts once, it gives back once."""
+    clock.now += counters.SPAN - 0.2
+    async with connect() as page:
+        await page.register(5)
+        clock.now += 0.2
+        spans = takings.places._counted_to
+        assert spans
+        next_one = counters.present_span() + 1
+        assert await wait_until(lambda: set(spans.values()) == {next_one}, 2)
+
+
 def taken_of(places, limit):
     """How many places are free."""
     taken = places.take(cache, "user", limit, limit)

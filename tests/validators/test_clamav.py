@@ -7,12 +7,15 @@ import logging
 
 import pytest
 
-from djust_uploads import MemorySink
+from djust_uploads import MemorySink, TemporaryFileSink
+from djust_uploads.resuming.parking import Parking
 from djust_uploads.testing import RecordingSink
+from djust_uploads.uploads import process
 from djust_uploads.validators import ClamAVValidator
 from djust_uploads.wire import FrameType
 from tests.support.clamd import EICAR, STREAM_MAX, clamd
 from tests.support.connection import Connection
+from tests.support.servers import wait_until
 
 CHUNK = 1000
 
@@ -107,6 +110,33 @@ async def test_clamd_dies_in_the_middle(tmp_path):
                 await page.frame(FrameType.CHUNK, ref, index, b"\n" * CHUNK)
             await page.frame(FrameType.COMPLETE, ref)
             assert (await page.ended(ref))["code"] == "not_scanned"
+
+
+@pytest.mark.parametrize(("end", "code"), [(b"fine", None), (EICAR, "infected")])
+async def test_upload_that_goes_on_in_another_process(
+    running_clamd, tmp_path, monkeypatch, end, code
+):
+    data = b"\n" * 30 * CHUNK + end
+    options = {
+        "sink": TemporaryFileSink(tmp_path),
+        "chunk_size": CHUNK,
+        "validators": [ClamAVValidator(running_clamd.path, max_size=STREAM_MAX)],
+        "resumable": True,
+        "owner": "user:1",
+    }
+    monkeypatch.setattr(process, "parking", Parking())
+    async with Connection(**options) as page:
+        ref = await page.register(len(data), "notes.txt")
+        await page.chunks(ref, data[: 20 * CHUNK])
+        [entry] = page.entries()
+        assert await wait_until(lambda: entry.taken == 20 * CHUNK)
+    monkeypatch.setattr(process, "parking", Parking())
+    async with Connection(**options) as page:
+        ending = await page.go_on(await page.resume(ref), data)
+        assert ending.get("code") == code
+        [entry] = page.entries()
+        assert entry.findings == ({} if code else {"clamav": "clean"})
+        assert len(list(tmp_path.iterdir())) == (0 if code else 1)
 
 
 async def test_cancelled_upload_leaves_no_connection(running_clamd):
