@@ -149,7 +149,8 @@ class BoundedFile(_UploadedFile):
             # What is buffered can't be written now either. The disk gets its room back.
             with contextlib.suppress(OSError):
                 self._spool.close()
-            self.file = self._spool = io.BytesIO()
+            self._spool = io.BytesIO()
+            self.file: IO[Any] | None = self._spool
 
     def check(self) -> None:
         """Raises the :class:`SinkError` for which the file could not be kept."""
