@@ -142,9 +142,15 @@ class _Returns:
 
     async def _give_back(self) -> None:
         pause = COLLECTING_TIME
-        while self._begun:
-            await asyncio.sleep(pause)
-            pause = COLLECTING_TIME if await in_cache(self._flush) else PAUSE
+        try:
+            while self._begun:
+                await asyncio.sleep(pause)
+                pause = COLLECTING_TIME if await in_cache(self._flush) else PAUSE
+        except asyncio.CancelledError:
+            # The event loop ends. What is left is given back with what another one adds.
+            with self._lock:
+                self._begun = False
+            raise
 
     def _flush(self, cache: BaseCache) -> bool:
         while True:

@@ -259,7 +259,8 @@ async def test_a_big_file_passes_through_and_stays_in_nobodys_memory(page, site,
     await page.click("text=Store >> nth=-1")
     await page.wait_for_selector(".sha256")
     assert await page.inner_text(".sha256") == sha256(files / "big.bin")
-    assert site.server.peak_memory() - idle < 40 * MB
+    # Frames have up to 8 MiB, and the first upload of a process loads what all of them need.
+    assert site.server.peak_memory() - idle < 80 * MB
     # The browser read the file by slices, too.
     assert max((await recorded(page))["reads"]) <= 1024 * 1024
 

@@ -252,7 +252,7 @@ async def test_what_was_complete_is_there_after_a_reload(page, site, movie):
     assert await page.inner_text(".upload-progress-name") == "movie.bin"
     assert sum(await bytes_sent(page)) < MB
     assert await stored(page) == sha256(movie)
-    assert await page.evaluate("Object.keys(localStorage)") == []
+    await page.wait_for_function("() => Object.keys(localStorage).length === 0")
 
 
 async def test_the_tab_in_which_the_user_chooses_it_takes_it_over(page, site, movie):

@@ -100,6 +100,23 @@ def held(user):
     return sum(takings.places._held.values()) - 1
 
 
+def test_what_is_given_back_when_an_event_loop_ends_is_given_back_on_the_next_one():
+    names = ["user:1", "user:2"]
+    for name in names:
+        takings.places.take(cache, name, 1, limit=5)
+
+    async def add(name):
+        takings._returns.add([name], {})
+
+    async def add_and_wait(name):
+        await add(name)
+        assert await wait_until(lambda: not takings.places, 5)
+
+    asyncio.run(add(names[0]))
+    assert takings.places
+    asyncio.run(add_and_wait(names[1]))
+
+
 async def test_bytes_a_day(clock):
     with quotas(BYTES_PER_DAY=100):
         async with connect() as page:
