@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import random
 import re
@@ -27,6 +26,7 @@ from websockets.exceptions import WebSocketException
 from djust_uploads.client import Refused, upload
 from djust_uploads.testing import UploadClient, UploadFailed
 from tests.support.clamd import EICAR
+from tests.support.resuming import sha256
 from tests.support.servers import ROOT, free_ports, wait_until
 
 UP = str(ROOT / "examples" / "deploy" / "up.py")
@@ -142,10 +142,6 @@ class Site:
         return [
             (each["client_name"], each["status"]) for each in records if each["status"] not in over
         ]
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 @pytest.fixture(scope="module")

@@ -73,12 +73,3 @@ def public_url(domain: str, key: str) -> str:
     """
     scheme = "" if "://" in domain else "https://"
     return f"{scheme}{domain.rstrip('/')}/{quote(key)}"
-
-
-def name_below(location: str, key: str) -> str:
-    """Return the name that an object has in a storage whose objects are below ``location``.
-
-    An object that is not there keeps its key.
-    """
-    folder = location.strip("/")
-    return key.removeprefix(f"{folder}/") if folder else key

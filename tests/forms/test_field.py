@@ -236,34 +236,26 @@ class TestInPlace:
             store = request.getfixturevalue("gcs_proxy")
             # The storage has no option for it.
             monkeypatch.setenv("STORAGE_EMULATOR_HOST", store.url)
+            backend = "storages.backends.gcloud.GoogleCloudStorage"
+            options = {"project_id": "tests", "credentials": AnonymousCredentials()}
+            sink = GCSSink("media", "films/", **store.options)
+        else:
+            store = request.getfixturevalue("moto_store")
+            empty(store)
+            backend = "storages.backends.s3.S3Storage"
             options = {
-                "bucket_name": "media",
-                "location": "films",
-                "project_id": "tests",
-                "credentials": AnonymousCredentials(),
+                "access_key": KEYS["aws_access_key_id"],
+                "secret_key": KEYS["aws_secret_access_key"],
+                "endpoint_url": store.endpoint_url,
+                "region_name": "us-east-1",
             }
-            backend = {"BACKEND": "storages.backends.gcloud.GoogleCloudStorage", "OPTIONS": options}
-            with override_settings(STORAGES={"default": backend}):
-                sink = GCSSink("media", "films/", **store.options)
-                yield sink
-                bridge.run(sink.aclose)
-            return
-        store = request.getfixturevalue("moto_store")
-        empty(store)
-        options = {
-            "access_key": KEYS["aws_access_key_id"],
-            "secret_key": KEYS["aws_secret_access_key"],
-            "bucket_name": "media",
-            "endpoint_url": store.endpoint_url,
-            "location": "films",
-            "region_name": "us-east-1",
-        }
-        backend = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
-        with override_settings(STORAGES={"default": backend}):
             if request.param == "S3":
                 sink = S3Sink("media", "films/", **store.options)
             else:
                 sink = OBJECT_STORE.make(store, upload_to="films/")
+        place = {"bucket_name": "media", "location": "films"}
+        storage = {"BACKEND": backend, "OPTIONS": {**place, **options}}
+        with override_settings(STORAGES={"default": storage}):
             yield sink
             # The uploads of this process, and so the sink's connections, live on one loop.
             bridge.run(sink.aclose)

@@ -52,6 +52,12 @@ class Upload:
             self.ref = await self.page.register(SLOT, "data.bin", SIZE, resumable=True)
         return status
 
+    async def comes_back(self, told="resumed"):
+        """Come back over another connection, be ``told`` that, and arrive."""
+        await self.page.reconnect()
+        assert await self.resume() == told
+        await self.arrives()
+
     async def arrives(self):
         await self.page.send_chunks(self.ref, self.data)
         await self.page.complete(self.ref)
@@ -95,12 +101,8 @@ async def test_redis_is(tmp_path, how):
                 redis.kill()
                 redis.start()
             await running.arrives()
-            await parked.page.reconnect()
-            assert await parked.resume() == "resumed"
-            await parked.arrives()
-            await orphan.page.reconnect()
-            assert await orphan.resume() == ("resumed" if keeps else "not_found")
-            await orphan.arrives()
+            await parked.comes_back()
+            await orphan.comes_back("resumed" if keeps else "not_found")
         if not keeps:
             await TemporaryFileSink(site.uploads).sweep(datetime.timedelta())
         assert site.temporary_files() == []
@@ -112,9 +114,7 @@ async def test_redis_is_down_for_a_while(tmp_path):
             redis.kill()
             await running.arrives()
             # Its process has it. Nobody else can have taken it meanwhile.
-            await parked.page.reconnect()
-            assert await parked.resume() == "resumed"
-            await parked.arrives()
+            await parked.comes_back()
             await orphan.page.reconnect()
             with pytest.raises(UploadFailed, match="storage_unavailable"):
                 await orphan.resume()
@@ -123,7 +123,5 @@ async def test_redis_is_down_for_a_while(tmp_path):
             late.ref = await late.page.register(SLOT, "late.bin", SIZE, resumable=True)
             await late.arrives()
             redis.start()
-            await orphan.page.reconnect()
-            assert await orphan.resume() == "resumed"
-            await orphan.arrives()
+            await orphan.comes_back()
         assert site.temporary_files() == []

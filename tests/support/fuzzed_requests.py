@@ -8,12 +8,10 @@ import random
 from typing import TYPE_CHECKING
 
 from tests.support.fuzzed_sockets import PATIENCE, SLOTS, reset
+from tests.support.http import OCTETS, TUS
 
 if TYPE_CHECKING:
     from tests.support.fuzzing import Fuzzer
-
-TUS = {"Tus-Resumable": "1.0.0"}
-OCTETS = {"Content-Type": "application/offset+octet-stream"}
 
 VALUES = [
     *("", "0", "-1", "5", "5, 6", "99999", "999999999999999", "9" * 30, "1e3", "?0", "?1"),

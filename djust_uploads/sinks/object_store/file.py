@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ...files import SinkFile
 from ...ranges import RangeReader
-from ..keys import name_below
+from ..django_storages import name_of_key
 from ..s3.copying import is_s3_storage, object_of
 
 if TYPE_CHECKING:
@@ -42,11 +42,10 @@ class ObjectStoreFile(SinkFile):
     def name_in(self, storage: Storage) -> str | None:
         if not is_s3_storage(storage):
             return None
-        location: str = getattr(storage, "location", "")
-        name = name_below(location, self.key)
+        name = name_of_key(storage, self.key)
         # The two may name their service in different ways. The ETag shows that it is one.
-        found = object_of(storage, name, self)
-        if found is None or (found.bucket, found.key) != (self._bucket.name, self.key):
+        found = object_of(storage, name, self) if name is not None else None
+        if found is None or found.bucket != self._bucket.name:
             return None
         return name if found.etag.strip('"') == self._etag.strip('"') else None
 

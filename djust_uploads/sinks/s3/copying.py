@@ -16,7 +16,7 @@ from django.core.files.storage import Storage
 from django.core.files.utils import validate_file_name
 
 from ...files import SinkFile
-from ..keys import name_below
+from ..django_storages import has_own, is_of, key_of, name_of_key
 from ..parts import MIB
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
@@ -32,6 +32,9 @@ COPY_LIMIT = 5_000_000_000
 COPY_PART = 512 * MIB
 
 
+S3_STORAGE = ("storages.backends.s3", "S3Storage")
+
+
 @dataclass(frozen=True)
 class S3Object:
     """An object with a known ETag, and a ``client`` of the SDK that may read it."""
@@ -44,8 +47,7 @@ class S3Object:
 
 def is_s3_storage(storage: Storage) -> bool:
     """Return whether a storage is an ``S3Storage`` of django-storages, or of a subclass."""
-    module = sys.modules.get("storages.backends.s3")
-    return module is not None and isinstance(storage, module.S3Storage)
+    return is_of(storage, *S3_STORAGE)
 
 
 def object_of(storage: Storage, name: str, file: SinkFile) -> S3Object | None:
@@ -54,7 +56,7 @@ def object_of(storage: Storage, name: str, file: SinkFile) -> S3Object | None:
     Returns ``None`` for any other storage, and if the object's bytes are not the content of
     ``file``. Blocks.
     """
-    if not is_s3_storage(storage) or not _has_own(storage, "open", "_open"):
+    if not is_s3_storage(storage) or not has_own(storage, *S3_STORAGE, "open", "_open"):
         return None
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -76,12 +78,11 @@ def name_of(stored: S3Object, storage: Any) -> str | None:
     Returns ``None`` for another bucket or service, for an object outside of the storage's
     ``location``, and for a storage that reads objects in a way of its own.
     """
-    if not _has_own(storage, "open", "_open") or storage.bucket_name != stored.bucket:
+    if not has_own(storage, *S3_STORAGE, "open", "_open") or storage.bucket_name != stored.bucket:
         return None
-    name = name_below(storage.location, stored.key)
-    if not _is_same_service(stored.client, storage) or _place(storage, name)[2] != stored.key:
+    if not _is_same_service(stored.client, storage):
         return None
-    return name
+    return name_of_key(storage, stored.key)
 
 
 def copy_to_s3(source: S3Object, storage: Storage, name: str, file: SinkFile) -> str | None:
@@ -93,7 +94,7 @@ def copy_to_s3(source: S3Object, storage: Storage, name: str, file: SinkFile) ->
     Returns ``None`` if the bytes must be streamed: if the storage belongs to another service or
     changes the bytes that it stores, or if the store refuses the copy.
     """
-    if not is_s3_storage(storage) or not _has_own(storage, "save", "_save"):
+    if not is_s3_storage(storage) or not has_own(storage, *S3_STORAGE, "save", "_save"):
         return None
     # Only the ETag shows whether the storage's credentials lead to the same object.
     if not source.etag or not _is_same_service(source.client, storage):
@@ -157,8 +158,7 @@ def _copy(source: S3Object, storage: Any, name: str, params: dict[str, Any]) -> 
 
 def _place(storage: Any, name: str) -> tuple[Any, str, str]:
     """Return the SDK's client of a storage, its bucket, and the key of a name."""
-    key = storage._normalize_name(sys.modules["storages.utils"].clean_name(name))
-    return storage.bucket.meta.client, storage.bucket_name, key
+    return storage.bucket.meta.client, storage.bucket_name, key_of(storage, name)
 
 
 def _is_same_service(client: Any, storage: Any) -> bool:
@@ -168,13 +168,3 @@ def _is_same_service(client: Any, storage: Any) -> bool:
     """
     ours, theirs = client.meta.endpoint_url, storage.bucket.meta.client.meta.endpoint_url
     return bool(ours.rstrip("/") == theirs.rstrip("/"))
-
-
-def _has_own(storage: Storage, *methods: str) -> bool:
-    """Return whether the storage uses these methods of ``S3Storage`` itself.
-
-    A subclass that overrides them may change the bytes. ``__class__`` is asked because the type of
-    ``default_storage`` is a lazy object.
-    """
-    own = sys.modules["storages.backends.s3"].S3Storage
-    return all(getattr(storage.__class__, name) is getattr(own, name) for name in methods)
