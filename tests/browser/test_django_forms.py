@@ -238,7 +238,7 @@ async def log_in(page, server):
     await page.fill("[name=password]", "admin")
     await page.keyboard.press("Enter")
     await page.wait_for_selector("[name=file]")
-    # Ours have run, and the admin's script that comes last, which takes the focus to the first field.
+    # Our scripts have run, and the admin's last one, which puts the focus on the first field.
     await page.wait_for_load_state("networkidle")
     await page.wait_for_function("document.activeElement != document.body")
 
@@ -270,7 +270,7 @@ async def rules_broken(page):
 
 async def test_the_admin_by_keyboard(script, server, files):
     page = await script.new_page()
-    # Playwright tells the browser now, and not while the key is on its way, that it answers the dialog.
+    # Playwright tells the browser that it answers the dialog: now, not while a key is pressed.
     page.on("filechooser", lambda chooser: None)
     await log_in(page, server)
     async with page.expect_file_chooser() as chooser:
