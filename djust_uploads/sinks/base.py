@@ -216,8 +216,9 @@ class Sink(abc.ABC):
         the file's size, and :meth:`SinkWriter.finish` returns the stored file. In this way the
         application gets a file that was finished long ago and never consumed.
 
-        Raises :class:`~djust_uploads.exceptions.NotResumable` if the bytes are gone, and for a
-        checkpoint of another sink. If it raises any error, it must leave the upload as it was.
+        Raises :class:`~djust_uploads.exceptions.NotResumable` if the bytes are gone, if another
+        process has resumed the upload with a higher ``generation``, and for a checkpoint of another
+        sink. If it raises any error, it must leave the upload as it was.
         """
         raise NotResumable(f"{type(self).__name__} has no checkpoints")
 

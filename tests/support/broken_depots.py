@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import io
 import os
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 from djust_uploads.exceptions import NotResumable, SinkError, SinkMisconfigured, SinkUnavailable
@@ -170,6 +171,19 @@ class KeepsOnce(DepotFile):
         del self.sink.depot.born[self.key]
 
 
+@broken("test_keep", "which is never called: set keeps_files = True")
+class SaysItKeepsNothing(DepotSink):
+    keeps_files = False
+
+
+@broken("opened_on_the_event_loop", "decorate open_stored.. with django.utils.asyncio.async_unsafe")
+class ReadsByASocket(DepotFile):
+    def open_stored(self):
+        with socket.socket() as connection, contextlib.suppress(OSError):
+            connection.connect(("127.0.0.1", 1))
+        return super().open_stored()
+
+
 @broken("what_was_finished", "content_type is '' when it was resumed")
 class ForgetsTheTypeWhenResumed(DepotSink):
     async def resume(self, upload, checkpoint):
@@ -221,6 +235,24 @@ class IgnoresGenerations(ShelfSink):
         if item := self.shelf.get(checkpoint.get("key")):
             item.generation = 0
         return await super().resume(upload, checkpoint)
+
+
+@broken("resumes_late", "raise NotResumable, or return a writer whose write.. fails")
+class MistakesALateOneForAnError(ShelfSink):
+    async def resume(self, upload, checkpoint):
+        item = self.shelf.get(checkpoint.get("key"))
+        if item and upload.generation < item.generation:
+            raise SinkError(f"{upload.key} goes on elsewhere")
+        return await super().resume(upload, checkpoint)
+
+
+@broken("resume_and_abort", "only then does the application begin the upload again")
+class MistakesWhatIsGoneForAnError(DepotSink):
+    async def resume(self, upload, checkpoint):
+        try:
+            return await super().resume(upload, checkpoint)
+        except NotResumable as exc:
+            raise SinkError(str(exc)) from exc
 
 
 @broken("resume_at_every", "start where the stored bytes end")

@@ -8,6 +8,8 @@ import json
 import zipfile
 from typing import Any
 
+import pytest
+from django.core.exceptions import SynchronousOnlyOperation
 from django.core.files.base import File
 
 from ...exceptions import UploadError
@@ -15,7 +17,7 @@ from ...files import SinkFile
 from ...sinks.base import Sink
 from .content import data_of, upload_info
 from .harness import on_loop
-from .steps import SinkTests, in_thread, is_gone, read, read_tail
+from .steps import SinkTests, cause_of, in_thread, is_gone, read, read_tail
 
 _SEEKABLE = (
     "open_stored() must return a new binary stream at 0 that can seek, as zipfile and Pillow do."
@@ -171,6 +173,27 @@ class Reading(SinkTests):
         await asyncio.to_thread(file.close)
         await self._delete(sink, file)
 
+    @on_loop
+    async def test_file_is_opened_on_the_event_loop(self, sink: Sink) -> None:
+        """What an async view does that reads the file as if it were on this machine."""
+        blockbuster = pytest.importorskip("blockbuster")
+        file = await self._store(sink, data_of(self.part_size + 1000))
+        self._doing = "open_stored() on an event loop"
+        with blockbuster.blockbuster_ctx():
+            try:
+                file.open().read(10)
+            except SynchronousOnlyOperation:
+                pass
+            except Exception as exc:
+                blocking = cause_of(exc, blockbuster.BlockingError)
+                # To read a local file takes as long as to ask a thread for it.
+                assert "socket" not in str(blocking), (
+                    f"{blocking} when an async view read the file, and every other socket waited: "
+                    "decorate open_stored() with django.utils.asyncio.async_unsafe()."
+                )
+        await asyncio.to_thread(file.close)
+        await self._delete(sink, file)
+
     # More than one reader
 
     @on_loop
@@ -235,6 +258,10 @@ class Reading(SinkTests):
     async def test_keep(self, sink: Sink) -> None:
         data = data_of(self.part_size + 1)
         file = await self._store(sink, data)
+        assert sink.keeps_files or type(file).akeep is SinkFile.akeep, (
+            f"{type(file).__name__} has an akeep(), which is never called: set keeps_files = True "
+            "in the sink, or leave akeep() out."
+        )
         with self._expect("akeep(), called twice,", "what is kept already is no error."):
             await file.akeep()
             await file.akeep()

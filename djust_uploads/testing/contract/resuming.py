@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ...exceptions import UploadError
+from ...exceptions import NotResumable, UploadError
 from ...files import SinkFile
 from ...sinks.base import Sink, SinkWriter, UploadInfo
 from .content import CHUNK_SIZE, chunks_of, data_of, upload_info
@@ -252,8 +252,14 @@ class Resuming(Reading):
         try:
             lost = await loser.resume(replace(info, generation=1), dict(checkpoint))
             late, start = Replaced(self, lost, data), lost.offset
-        except UploadError:
+        except NotResumable:
             start = 0
+        except Exception as exc:
+            raise AssertionError(
+                f"resume() raised {exc!r} when another process had resumed the upload with a "
+                "higher upload.generation: raise NotResumable, or return a writer whose write() "
+                "fails."
+            ) from exc
         start_of_winner, middle = won.offset, 2 * self.part_size
         mend = (
             "refuse a resume() whose upload.generation is lower than the one that has the upload, "

@@ -12,7 +12,7 @@ import pytest
 from ...sinks.base import Sink
 from .content import chunks_of, data_of, ragged, upload_info
 from .harness import on_loop
-from .steps import SinkTests
+from .steps import SinkTests, cause_of
 
 #: Parts and bytes beside them.
 SIZES = {
@@ -155,9 +155,7 @@ class Storing(SinkTests):
             with blockbuster.blockbuster_ctx():
                 await self._upload_read_delete(sink, data)
         except Exception as exc:
-            cause: BaseException | None = exc
-            while cause and not isinstance(cause, blockbuster.BlockingError):
-                cause = cause.__cause__ or cause.__context__
+            cause = cause_of(exc, blockbuster.BlockingError)
             if not cause:
                 raise AssertionError(f"An upload, its file and a sweep raised {exc!r}.") from exc
             raise AssertionError(
