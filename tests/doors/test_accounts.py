@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import html
 import re
+import time
 
 import httpx
 import pytest
@@ -17,6 +18,8 @@ from tests.support.servers import serve, wait_until
 
 DATA = b"a film" * 50_000
 SLOTS = ("films", "judged")
+#: How many uploads each of the slots of single quotas has room for, and the bytes of one.
+ROOM, SIZE = 3, 1000
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +37,12 @@ def sites(tmp_path_factory):
 
 
 class User:
-    """A user who has logged in: one browser, whose requests go to either process."""
+    """A user with a session: one browser, whose requests go to either process.
 
-    def __init__(self, sites, name):
+    A user with a name has logged in.
+    """
+
+    def __init__(self, sites, name=""):
         self.name, self._sites = name, sites
         self.http = [
             httpx.AsyncClient(base_url=site.http(""), headers={"Origin": site.http("")}, timeout=30)
@@ -44,7 +50,7 @@ class User:
         ]
 
     async def __aenter__(self):
-        self.key = (await self.get("/login/{name}/")).text
+        self.key = (await self.get("/login/{name}/" if self.name else "/session/")).text
         for client in self.http:
             client.cookies.set("sessionid", self.key)
         return self
@@ -66,8 +72,9 @@ class User:
             await page.mounted()
             yield page
 
-    async def create(self, url, site=0):
-        headers = {**TUS, "Upload-Length": str(len(DATA)), **metadata(name="film.txt")}
+    async def create(self, url, site=0, size=None):
+        size = len(DATA) if size is None else size
+        headers = {**TUS, "Upload-Length": str(size), **metadata(name="film.txt")}
         return await self.http[site].post(url, headers=headers)
 
     async def patch(self, url, site=0, data=DATA, offset=0):
@@ -278,6 +285,46 @@ async def test_quotas(users, sites):
             await asyncio.sleep(0.05)
         assert again
         assert await register(other) is None
+
+
+@pytest.mark.parametrize("limit", ["uploads", "bytes_per_day", "registrations_per_minute"])
+@pytest.mark.parametrize("kind", ["user", "session", "address", "slot"])
+async def test_each_quota(sites, kind, limit):
+    """Two users at once, each by a socket to one process and by HTTP to the other one."""
+    slot, names = f"{kind}_{limit}", ("", "") if kind == "session" else ("alice", "bob")
+    # A minute is one of the clock. Another one would have room again.
+    if limit == "registrations_per_minute" and (second := time.time() % 60) > 50:
+        await asyncio.sleep(60 - second)
+    async with contextlib.AsyncExitStack() as stack:
+        users = [await stack.enter_async_context(User(sites, name)) for name in names]
+        pages = [await stack.enter_async_context(user.page()) for user in users]
+
+        async def by_socket(user, page):
+            try:
+                return await page.register(slot, "film.txt", SIZE)
+            except UploadFailed as failed:
+                assert failed.code == "quota_exceeded"
+                return None
+
+        async def by_http(user, page):
+            answer = await user.create(f"/uploads/{slot}/", site=1, size=SIZE)
+            if answer.status_code == 201:
+                return stack.push_async_callback(
+                    user.http[1].delete, answer.headers["location"], headers=TUS
+                )
+            assert (answer.status_code, answer.json()["code"]) == (429, "quota_exceeded")
+            assert int(answer.headers["retry-after"]) > 0
+            return None
+
+        ways = [by_socket, by_http] * ROOM
+        admitted = await asyncio.gather(
+            *(way(*each) for way in ways for each in zip(users, pages, strict=True))
+        )
+    of_first, of_second = (sum(each is not None for each in admitted[n::2]) for n in range(2))
+    if kind in ("user", "session"):
+        assert (of_first, of_second) == (ROOM, ROOM)
+    else:
+        assert of_first + of_second == ROOM
 
 
 def admitted_of(pages):

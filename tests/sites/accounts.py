@@ -27,6 +27,14 @@ from djust_uploads.exceptions import UploadError
 from djust_uploads.forms import FormUploads, UploadField
 
 PERMISSION = "auth.add_group"
+#: What the slots of single quotas, such as ``"user_uploads"``, have room for.
+ROOM, SIZE = 3, 1000
+AMOUNTS = {"UPLOADS": ROOM, "BYTES_PER_DAY": ROOM * SIZE + 1, "REGISTRATIONS_PER_MINUTE": ROOM}
+SINGLE_QUOTAS = {
+    f"{kind}_{limit.lower()}": {kind: {limit: amount}}
+    for kind in ("user", "session", "address", "slot")
+    for limit, amount in AMOUNTS.items()
+}
 QUOTA = {"UPLOADS": 3, "BYTES_PER_DAY": 10_000_000, "REGISTRATIONS_PER_MINUTE": 1000}
 
 
@@ -36,6 +44,8 @@ def allow_uploads(self):
     self.allow_upload("judged", **options)
     self.allow_upload("open", **options)
     self.allow_upload("few", quotas={"user": QUOTA}, **options)
+    for name, quotas in SINGLE_QUOTAS.items():
+        self.allow_upload(name, quotas=quotas, **options)
     self.allow_upload("passing", **{**options, "resumable": False})
 
 
@@ -101,6 +111,13 @@ def consume(request):
     return JsonResponse({"size": entry.file.size})
 
 
+def begin_session(request):
+    """Begin a session of somebody who does not log in."""
+    request.session["began"] = True
+    request.session.save()
+    return HttpResponse(request.session.session_key)
+
+
 def log_in(request, name):
     login(request, User.objects.get(username=name))
     return HttpResponse(request.session.session_key)
@@ -121,6 +138,7 @@ def let(request, name, may):
 
 urlpatterns = [
     path("login/<name>/", log_in),
+    path("session/", begin_session),
     path("logout/", log_out),
     path("let/<name>/<int:may>/", let),
     path("form/", show_form),
