@@ -63,8 +63,8 @@ class Places:
 
     def take(self, cache: BaseCache, name: str, number: int, limit: int) -> int:
         """Take up to ``number`` places of ``limit``, and return how many. Blocks."""
-        span = present_span()
         with self._asking:
+            span = present_span()
             self._renew(cache, name, span)
             total = add(cache, _key(name, span), number, 3 * SPAN)
             taken = max(0, number - max(0, total - limit))
@@ -77,8 +77,8 @@ class Places:
 
     def adopt(self, cache: BaseCache, name: str, since: float) -> None:
         """Hold a place that another process has counted at the time ``since``. Blocks."""
-        span = present_span()
         with self._asking:
+            span = present_span()
             self._renew(cache, name, span)
             # It has counted the place in the span of that time and in the next one.
             for due in range(max(span, int(since) // SPAN + 2), span + 2):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from djust_uploads.flow.window import MAX_WINDOW
 from tests.browser.chromium import choose, drag, open_page, recorded, rows, sha256, until
 from tests.support.link import Link
 from tests.support.matrix import both_hosts
@@ -21,7 +22,7 @@ MB = 1_000_000
 SIZE = 40 * MB
 
 #: Bytes that may have been on their way when the connection was lost, and are sent twice.
-ON_THE_WAY = 12 * MB
+ON_THE_WAY = MAX_WINDOW
 
 
 class Site:

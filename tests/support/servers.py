@@ -38,7 +38,7 @@ def free_ports(count: int) -> int:
     raise RuntimeError("no free ports")
 
 
-async def wait_until(condition: Callable[[], object], seconds: float = 1.0) -> bool:
+async def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
     """Whether ``condition()`` comes true within so many seconds."""
     for _ in range(int(seconds / 0.01)):
         if condition():

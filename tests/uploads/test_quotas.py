@@ -50,6 +50,8 @@ def clock(monkeypatch):
     monkeypatch.setattr(counters, "time", clock)
     monkeypatch.setattr("djust_uploads.uploads.quotas.time", clock)
     monkeypatch.setattr(takings, "places", Places())
+    # What tests before have not given back yet is not of these places.
+    monkeypatch.setattr(takings, "_returns", takings._Returns())
     monkeypatch.setattr(takings._Outage, "until", 0.0)
     cache.clear()
     return clock
