@@ -16,6 +16,7 @@ import pytest_asyncio
 from tests.browser.chromium import sha256
 from tests.support import npm
 from tests.support.link import Link
+from tests.support.matrix import again
 from tests.support.servers import ROOT, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -31,7 +32,7 @@ def firefox() -> str:
     return path
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module", params=["channels", "djust"])
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=["channels", again("djust")])
 async def link(request, tmp_path_factory):
     """A network to the example project of a host."""
     directory = tmp_path_factory.mktemp(request.param)
