@@ -303,9 +303,9 @@ def check_forms(**kwargs: Any) -> list[CheckMessage]:
         messages.append(
             Warning(
                 f"There are upload fields in forms, and FormUploads is not routed at {url!r}.",
-                hint="Route djust_uploads.forms.FormUploads.as_asgi() in ASGI_APPLICATION. Without "
-                "it, files come with the POST of their form, and an interrupted one begins anew. "
-                "Set DJUST_UPLOADS['FORM_UPLOADS_URL'] for another path.",
+                hint="Route djust_uploads.forms.FormUploads.as_asgi() in asgi.py, and name that "
+                "application in ASGI_APPLICATION. Without the route, files come with the POST of "
+                "their form. Set DJUST_UPLOADS['FORM_UPLOADS_URL'] for another path.",
                 id="djust_uploads.W013",
             )
         )

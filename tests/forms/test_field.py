@@ -311,6 +311,7 @@ class TestChecks:
     def test_what_is_missing(self):
         UploadField()
         assert self.found() == ["djust_uploads.W012", "djust_uploads.W013"]
+        assert "ASGI_APPLICATION" in run_checks(tags=["djust_uploads"])[1].hint
         with override_settings(
             MIDDLEWARE=["djust_uploads.forms.UploadMiddleware"],
             ASGI_APPLICATION="tests.forms.test_field.application",
