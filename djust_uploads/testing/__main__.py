@@ -65,7 +65,10 @@ def contract_for(parsed: argparse.Namespace) -> type:
     Raises ``ImportError`` for a path that leads nowhere, and ``ValueError`` or ``TypeError`` for
     options that the sink does not take.
     """
-    import pytest
+    try:
+        import pytest
+    except ImportError as exc:
+        raise ImportError(f"SinkContract needs pytest: pip install pytest ({exc})") from exc
 
     from .contract import SinkContract
 

@@ -65,3 +65,23 @@ def test_wrong_arguments_are_named(arguments, message, capsys):
         main(["check", *arguments])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "module, arguments",
+    [
+        ("pytest", ["djust_uploads.testing", "check", "djust_uploads.sinks.MemorySink"]),
+        ("httpx", ["djust_uploads.testing.tus", "http://localhost/uploads/"]),
+    ],
+)
+def test_a_missing_package_is_named(module, arguments):
+    package, *options = arguments
+    code = f"""
+import runpy, sys
+sys.modules[{module!r}] = None
+sys.argv[1:] = {options!r}
+runpy.run_module({package!r}, run_name="__main__", alter_sys=True)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert f"pip install {module}" in done.stderr

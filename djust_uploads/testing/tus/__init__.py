@@ -19,6 +19,11 @@ rely on although the protocol does not say it. In pytest::
 
 from __future__ import annotations
 
+try:
+    import httpx  # noqa: F401
+except ImportError as _exc:
+    raise ImportError(f"The checklist of tus needs httpx: pip install httpx ({_exc})") from _exc
+
 from .check import Check, Level, Outcome, checks
 from .expect import Violation
 from .server import TusServer, Upload
