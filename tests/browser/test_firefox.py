@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -84,6 +85,6 @@ async def test_a_form_that_comes_back_has_its_file(tmp_path, movie):
     assert told["sent"] > 0, "the file went ahead of the form"
     assert told["sentAgain"] == 0
     pk = int(re.search(r"/documents/(\d+)/", told["url"])[1])
-    with sqlite3.connect(tmp_path / "db.sqlite3") as db:
+    with contextlib.closing(sqlite3.connect(tmp_path / "db.sqlite3")) as db:
         [name] = db.execute("select file from tests_document where id = ?", [pk]).fetchone()
     assert sha256(tmp_path / "media" / name) == sha256(movie)
