@@ -1,4 +1,4 @@
-"""``manage.py sweep_uploads --older-than 24h`` deletes what crashed processes have left behind."""
+"""``manage.py sweep_uploads --older-than 48h`` deletes what crashed processes have left behind."""
 
 from __future__ import annotations
 
