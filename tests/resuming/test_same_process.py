@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from django.test import override_settings
@@ -255,6 +256,24 @@ async def test_memory_is_not_kept_when_nobody_comes(monkeypatch, parking):
     assert sink.calls[-1] == ("abort",)
     async with connect(sink) as page:
         assert (await page.resume(ref))["status"] == "not_found"
+
+
+async def test_client_that_comes_back_at_the_last_moment_is_served(monkeypatch, parking):
+    monkeypatch.setattr(client_side, "PARKED_SECONDS", 0.2)
+    sink = MemorySink()
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    async with connect(sink) as page:
+        await asyncio.sleep(0.05)
+        # The loop is busy while the time runs out. Then the timer comes first, this test second,
+        # and the upload's task, which the timer has woken, third.
+        time.sleep(0.2)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(parking._transfers) == 1
+        answer = await page.resume(ref)
+        assert answer["status"] == "resumed"
+        assert (await page.go_on(answer, DATA))["status"] == "complete"
 
 
 async def test_complete_upload_expires(sink, tmp_path, parking):
