@@ -102,8 +102,19 @@ class Admission:
             if found:
                 answers.append(found)
             if number % _AT_ONCE == _AT_ONCE - 1:
-                await asyncio.sleep(0)
+                await self._pause(judged[number + 1 :])
         return answers
+
+    async def _pause(self, left: Sequence[object]) -> None:
+        """Let the event loop have its turn. If the connection ends meanwhile, the files that are
+        ``left`` give back what they have taken of their quotas."""
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            for candidate in left:
+                if isinstance(candidate, _Candidate):
+                    takings.give_back(candidate.entry)
+            raise
 
     def _judged(self, message: Mapping[str, Any]) -> _Candidate | dict[str, Any] | None:
         """Return a file that its slot would take, or else the answer."""
