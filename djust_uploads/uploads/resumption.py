@@ -186,7 +186,9 @@ class Resumption:
         entry = UploadEntry.saved(saved)
         entry.max_frame_size = self._connection.max_frame_size(entry.chunk_size)
         slot = self._checked_slot(entry)
-        if saved.status != "complete":
+        if saved.status == "complete":
+            takings.forget_places(entry)
+        else:
             await takings.adopt(entry, saved.saved_at)
         transfer = Transfer(entry, slot, self._listener, upload_id, (lease, saved))
         takings.hold(transfer)
