@@ -105,7 +105,7 @@ class UploadMessages:
             message = wire.closing(error)
         with contextlib.suppress(Exception):
             await self.send_upload_message(message)
-        await self.close(code=SESSION_ENDED)  # type: ignore[attr-defined]
+        await self.close(code=SESSION_ENDED)
 
     async def close_uploads(self) -> None:
         """End the uploads of this connection, or park them. May be called again."""

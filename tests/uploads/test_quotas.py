@@ -311,7 +311,7 @@ async def test_a_list_whose_connection_ends_gives_its_places_back():
             refs = [str(uuid.uuid4()) for _ in range(50)]
             files = [{**announced(1)[0], "ref": ref} for ref in refs]
             registering = asyncio.create_task(page.manager.register({"uploads": files}, page.send))
-            while not page.entries():
+            while not page.entries():  # noqa: ASYNC110 (the moment matters)
                 await asyncio.sleep(0)
             registering.cancel()
             await asyncio.wait([registering])
