@@ -7,6 +7,8 @@ from typing import Any
 
 from tests.support.http import OCTETS, TUS
 
+MEDIA_TYPE = {"Content_Type": OCTETS["Content-Type"]}
+
 
 class Asked:
     """One request of tus, which has begun. ``path`` is below ``/uploads/``."""
@@ -61,6 +63,6 @@ def patch(application: Any, path: str, offset: int, size: int, **headers: object
         path,
         Upload_Offset=offset,
         Content_Length=size,
-        **{name.replace("-", "_"): value for name, value in OCTETS.items()},
+        **MEDIA_TYPE,
         **headers,
     )
