@@ -21,6 +21,7 @@ from ..lifecycle.logs import refusal_fields
 from ..resuming.leases import Lease
 from ..slots.acceptance import check_registration
 from ..slots.entry import UploadEntry
+from ..slots.slot import RULES
 from ..transfer.transfer import Listener, Transfer
 from . import process, takings
 
@@ -203,6 +204,7 @@ class Admission:
             self._refused(entry, error)
             raise
         self._authorization.mark(slot, entry)
+        entry.notes[RULES] = slot.rules
         return _Candidate(registration, entry, slot, upload_id if slot.resumable else None)
 
     def _check_still_free(self, candidate: _Candidate, refusal: UploadError | None) -> None:

@@ -78,6 +78,11 @@ class Connection:
         """Let the connection have one upload only, whoever its owner is."""
         self._only, self.owner = upload_id, f"upload:{upload_id}"
 
+    @property
+    def holds_one(self) -> bool:
+        """Whether the connection has one upload only, of which its receipt tells."""
+        return self._only is not None
+
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send a message. Raises an exception if the connection is known to be gone."""
         # What happened before is told before.
