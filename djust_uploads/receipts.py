@@ -57,7 +57,7 @@ from .lifecycle.notifying import notify
 from .lifecycle.observer import Observer
 from .lifecycle.sending import delivered
 from .resuming.leases import Lease
-from .resuming.owners import is_by_secret, owner_of, upload_id_of
+from .resuming.owners import is_by_secret, owner_by_secret, owner_of, upload_id_of
 from .settings import upload_settings
 from .slots.entry import UploadEntry
 from .slots.slot import UploadSlot
@@ -222,12 +222,15 @@ async def claimed(
     :class:`Forbidden` or :class:`Unauthenticated` if the user may not upload there any more.
     """
     requester = await _requester_of(request)
-    receipt = _checked(token, owner_of(requester.scope), slot)
+    owner = owner_of(requester.scope)
+    receipt = _checked(token, owner, slot)
     manager = UploadManager()
     manager.authorization.requester = requester
     manager.authorization.recall(None if isinstance(request, Mapping | Requester) else request)
-    # The upload is found by its id, which the receipt has instead of the owner.
-    manager.connection.hold_only(receipt.upload_id)
+    # The upload is found by its id, which the receipt has instead of the owner. A bearer is one of
+    # those without a user and a session.
+    whose = owner_by_secret("") if receipt.bearer or owner is None else owner
+    manager.connection.hold_only(receipt.upload_id, whose)
     manager.configure(await _slot_of(receipt, sink))
     try:
         transfer = await _taken(manager, receipt)
