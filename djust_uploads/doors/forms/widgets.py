@@ -42,7 +42,7 @@ class Submission:
     clear: bool = False
 
     def __post_init__(self) -> None:
-        # One upload is one file. As two, it would be saved twice, or replaced by itself and deleted.
+        # One upload is one file. As two, it would be saved twice, or replaced by itself.
         self.receipts = list(dict.fromkeys(self.receipts))
 
     def __bool__(self) -> bool:
