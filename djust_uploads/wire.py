@@ -34,8 +34,6 @@ from .exceptions import DigestMismatch, InvalidMessage, UploadError
 _REF = slice(1, 17)
 _INDEX = struct.Struct(">I")
 _SHA256 = re.compile("[0-9a-f]{64}")
-#: The largest number that every JSON parser reads as it was written: RFC 8259, section 6.
-_MAX_SIZE = 2**53 - 1
 _CHECKSUM = struct.Struct(">I")
 #: Bytes of a chunk's frame before the bytes of the file.
 HEADER_SIZE = 21
@@ -176,7 +174,7 @@ class Registration:
         type.
         """
         size = message.get("client_size")
-        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _MAX_SIZE:
+        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
             raise InvalidMessage(f"client_size is not a size: {size!r:.80}")
         return cls(
             upload_name=_text(message, "upload_name"),

@@ -153,9 +153,7 @@ def test_missing_text_is_empty(key):
     assert getattr(Registration.parse(message | {key: None}), key) == ""
 
 
-@pytest.mark.parametrize(
-    "value", [-1, 2**53, 1.0, 1e300, float("nan"), "1", True, False, None, [], {}]
-)
+@pytest.mark.parametrize("value", [-1, 1.0, 1e300, float("nan"), "1", True, False, None, [], {}])
 def test_client_size_that_is_no_size(value):
     with pytest.raises(InvalidMessage, match="client_size is not a size"):
         Registration.parse(REGISTER | {"client_size": value})
