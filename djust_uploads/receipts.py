@@ -62,7 +62,7 @@ from .settings import upload_settings
 from .slots.entry import UploadEntry
 from .slots.slot import UploadSlot
 from .slots.status import Status
-from .uploads import process
+from .uploads import process, takings
 from .uploads.authorization import PERMISSIONS
 from .uploads.manager import UploadManager
 from .uploads.resumption import AlreadyConsumed
@@ -203,7 +203,8 @@ class Claim:
     async def discard(self) -> None:
         """Delete the upload, for good: the user does not want it any more."""
         process.parking.forget(self._transfer)
-        await self._transfer.discard()
+        if await self._transfer.discard():
+            takings.give_back(self._transfer.entry)
         error = UploadCancelled("the user has removed it")
         moves.fail(self._transfer.entry, error)
         self.entry.fail(error)

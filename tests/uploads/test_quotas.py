@@ -14,7 +14,7 @@ import pytest
 from django.core.cache import caches
 from django.test import override_settings
 
-from djust_uploads import TemporaryFileSink, UploadSlot
+from djust_uploads import MemorySink, TemporaryFileSink, UploadSlot, receipts
 from djust_uploads.exceptions import InvalidSlot
 from djust_uploads.resuming.parking import Parking
 from djust_uploads.uploads import counters, process, takings
@@ -145,6 +145,20 @@ async def test_bytes_a_day(clock):
             assert await wait_until(lambda: complete.status == "cancelled", 5)
             assert await room(60)
             clock.now += 12 * 3600
+            assert await refusal(page, 100) is None
+
+
+async def test_bytes_of_a_file_that_is_removed_from_a_form_are_given_back(monkeypatch):
+    monkeypatch.setattr(process, "parking", Parking())
+    scope = {"user": User(1)}
+    with quotas(BYTES_PER_DAY=100):
+        async with connect(sink=MemorySink(), resumable=True) as page:
+            assert (await page.upload(b"x" * 60))["status"] == "complete"
+            receipt = receipts.issue(page.entries()[0], "user:1")
+            assert await refusal(page, 41) == ("No more can be uploaded today", 43200)
+            async with receipts.claimed(receipt, scope) as claim:
+                await claim.discard()
+            assert await wait_until(lambda: not takings._returns._begun, 5)
             assert await refusal(page, 100) is None
 
 
