@@ -219,6 +219,8 @@ class Service:
             else:
                 await self._write(request, append)
         except HARMLESS as error:
+            # A whole file that has another digest than it must have is gone.
+            self._entry.raise_failed()
             return self._protocol.refused(error, await self._settled(address))
         return self._protocol.appended(await self._settled(address))
 
