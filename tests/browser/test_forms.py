@@ -199,3 +199,26 @@ async def test_the_total_size_of_a_slot(page):
         ["90.txt", None, None],
         ["80.txt", "total_too_large", message],
     ]
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+async def test_a_submit_is_not_forgotten_when_the_connection_is_lost(page, resumable):
+    await show(page, "empty", PROGRESS)
+    statuses = await run(
+        page,
+        """
+        const slot = {auto_upload: false, resumable: argument};
+        const before = page.connect(slot);
+        page.uploads.add("files", ["a", "b", "c", "d"].map((name) => textFile(20, name)));
+        document.querySelector("form").requestSubmit();
+        await before.wait("upload_register", 3);
+        before.lose();
+        const after = page.connect(slot);
+        // The server has nothing of those that it knew.
+        for (const upload of page.all) page.resumed(upload, "not_found");
+        await after.wait("upload_register", 3);
+        return page.all.map(({status}) => status);
+        """,
+        resumable,
+    )
+    assert sorted(statuses) == ["queued", "uploading", "uploading", "uploading"]

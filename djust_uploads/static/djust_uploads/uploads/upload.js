@@ -38,6 +38,9 @@ export class Upload {
   /** Whether the server keeps it when the connection is lost, as far as is known. */
   resumable = false;
 
+  /** Whether the form was submitted, where files wait for that. The wait is over for good. */
+  started = false;
+
   /** Whether `file` is what is sent: a picture may have been made smaller. */
   prepared = false;
 

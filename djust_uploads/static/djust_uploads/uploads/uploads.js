@@ -288,7 +288,10 @@ export class Uploads extends EventTarget {
   start(uploadName) {
     const chosen = this.of(uploadName).filter((upload) => upload.status === "chosen");
     if (!chosen.length) return;
-    for (const upload of chosen) upload.status = "queued";
+    for (const upload of chosen) {
+      upload.started = true;
+      upload.status = "queued";
+    }
     this.#startQueued();
     this.#roster.changed();
   }
@@ -335,7 +338,7 @@ export class Uploads extends EventTarget {
     // Not queued: what is before it may take long, and the server may have all of this one.
     else if (upload.resumable) this.#conversation.resume(upload);
     else if (!upload.prepared && isToShrink(upload.file, slot)) this.#prepare(upload, slot);
-    else upload.status = slot.auto_upload === false ? "chosen" : "queued";
+    else upload.status = slot.auto_upload === false && !upload.started ? "chosen" : "queued";
   }
 
   /** Make a picture as small as its slot wants it. */
