@@ -142,8 +142,12 @@ export class Conversation {
     const pause = LOCKED_PAUSES[upload.lockedCount];
     upload.lockedCount += 1;
     if (pause) {
+      upload.resting = true;
       this.#roster.move(upload, "waiting");
-      setTimeout(this.#again, pause);
+      setTimeout(() => {
+        upload.resting = false;
+        this.#again();
+      }, pause);
     } else {
       // It is another window's now, and so is its record.
       this.#roster.fail(upload, "locked", gettext("This upload goes on in another window."));

@@ -325,7 +325,7 @@ export class Uploads extends EventTarget {
   #admitWaiting() {
     const waiting = this.#ready ? this.#roster.in("waiting") : [];
     for (const upload of waiting) {
-      if (upload.measured) this.#admit(upload, this.slots[upload.uploadName]);
+      if (upload.measured && !upload.resting) this.#admit(upload, this.slots[upload.uploadName]);
     }
     this.#startQueued();
     this.#roster.changed();
