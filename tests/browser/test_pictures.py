@@ -146,6 +146,37 @@ async def test_what_is_no_picture_for_the_browser_goes_as_it_is(page, tmp_path):
     assert bytes((await run(page, BYTES))["bytes"]) == b"no picture"
 
 
+async def test_a_picture_that_was_deleted_does_not_hold_up_the_others(page, tmp_path):
+    await show(page, "empty", PROGRESS + '<input type="file" multiple id="own">')
+    await run(page, SENT)
+    paths = [tmp_path / name for name in ("gone.png", "there.png")]
+    for path in paths:
+        Image.new("RGB", (1500, 1000)).save(path)
+    await page.set_input_files("#own", paths)
+    await page.evaluate(
+        """async () => {
+          const {sizeOf} = await import("/static/djust_uploads/uploads/sizes.js");
+          for (const file of document.querySelector("#own").files) sizeOf(file);
+        }"""
+    )
+    paths[0].unlink()
+    told = await run(
+        page,
+        """
+        page.uploads.add("files", document.querySelector("#own").files);
+        const [gone] = await page.socket.wait("upload_register", 2);
+        page.socket.hear({
+          type: "upload_registered", ref: gone.ref, upload_name: "files", offset: 0, limit: 1e6,
+          chunk_size: 1_000_000, resumable: true,
+        });
+        await page.socket.wait("cancel");
+        await drawn();
+        return page.all.map(({code, status}) => code ?? status);
+        """,
+    )
+    assert told == ["unreadable", "uploading"]
+
+
 async def test_an_animation_is_not_lost(page, tmp_path):
     path = tmp_path / "moving.png"
     frames = [Image.new("RGB", (1500, 10), colour) for colour in ("red", "blue")]
