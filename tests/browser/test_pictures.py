@@ -11,7 +11,7 @@ from playwright.async_api import Route
 
 from tests.browser import fake_server
 from tests.browser.fake_server import ORIGIN, run
-from tests.browser.states import PROGRESS, document, show
+from tests.browser.states import GUIDE, PROGRESS, document, show
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -63,6 +63,23 @@ async def test_thumbnails_are_small(page, photo):
     assert await page.evaluate("recorded.urls") == 1
     await run(page, "page.uploads.cancel(page.all[0].ref); await drawn();")
     assert await page.evaluate("recorded.urls") == 0, "and revoked with its card"
+
+
+async def test_a_container_that_is_replaced_lets_go_of_its_pictures(page, photo):
+    await show(page, "empty", GUIDE)
+    await page.set_input_files("[dj-upload]", photo)
+    for _ in range(2):
+        await page.wait_for_selector(".upload-preview-image:not([hidden])")
+        assert await page.evaluate("recorded.urls") == 1
+        await page.evaluate(
+            """() => {
+              const container = document.querySelector("[dj-upload-preview]");
+              container.replaceWith(container.cloneNode(false));
+            }"""
+        )
+    await page.wait_for_selector(".upload-preview-image:not([hidden])")
+    await page.evaluate("document.querySelector('[dj-upload-preview]').remove()")
+    await page.wait_for_function("recorded.urls == 0")
 
 
 async def test_a_video_shows_its_first_frame(page):

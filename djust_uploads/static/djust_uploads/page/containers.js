@@ -35,7 +35,7 @@ const EVERY = 5;
  */
 export class Containers {
   #uploads;
-  #lists = new WeakMap();
+  #lists = new Map();
   #summaries = new WeakMap();
   #thumbnails = new Thumbnails();
   #more = false;
@@ -52,6 +52,7 @@ export class Containers {
   render(roots, notes, patched) {
     this.#more = false;
     this.#patched = patched;
+    this.#forgetGone();
     for (const root of roots) {
       const previewed = new Set();
       for (const container of root.querySelectorAll("[dj-upload-preview]")) {
@@ -65,6 +66,15 @@ export class Containers {
       }
     }
     return this.#more;
+  }
+
+  /** Cards whose container was taken out of the page must let go of their files. */
+  #forgetGone() {
+    for (const [container, list] of this.#lists) {
+      if (container.isConnected) continue;
+      list.clear();
+      this.#lists.delete(container);
+    }
   }
 
   #renderProgress(container, previewed, notes) {
@@ -137,6 +147,12 @@ class List {
     this.more = fresh > IN_A_FRAME;
     // What is not there yet is missing in the next frame, too.
     this.#items = this.more ? [] : items;
+  }
+
+  clear() {
+    this.#seen.disconnect();
+    for (const card of this.#cards.values()) card.remove();
+    this.#cards.clear();
   }
 
   get elements() {
