@@ -336,14 +336,15 @@ async def test_a_warning_before_leaving_what_cannot_resume(page):
     assert told == [False, False, True, False]
 
 
-async def test_the_focus_survives_a_patch_that_makes_the_container_anew(page):
+@pytest.mark.parametrize("patch", ["replaceWith(container.cloneNode(false))", "replaceChildren()"])
+async def test_the_focus_survives_a_patch_of_the_container(page, patch):
     await show(page, "uploading", PROGRESS)
     await page.focus("[aria-label='Pause film.mp4']")
     await page.evaluate(
-        """() => {
+        f"""() => {{
           const container = document.querySelector("[dj-upload-progress]");
-          container.replaceWith(container.cloneNode(false));
-        }"""
+          container.{patch};
+        }}"""
     )
     await run(page, "await drawn(); await drawn();")
     assert await page.evaluate("document.activeElement.ariaLabel") == "Pause film.mp4"

@@ -12,9 +12,13 @@ export class Focus {
     }, true);
   }
 
+  /** Whether the button was taken out of the page. It may come back, but without the focus. */
+  get lost() {
+    return Boolean(this.#last && !this.#last.node.isConnected);
+  }
+
   restore(roots) {
-    const { ref, kind, node } = this.#last ?? {};
-    if (!ref || node.isConnected) return;
+    const { ref, kind } = this.#last;
     this.#last = null;
     if (document.activeElement !== document.body) return;
     const selector = `[data-upload-ref="${ref}"] .${kind}`;
