@@ -203,6 +203,24 @@ async def test_thousands_of_refusals(page):
     assert len(await page.evaluate("recorded.errors")) == 100
 
 
+async def test_a_second_failure_is_said_like_the_first_one(page):
+    await show(page, "empty", PROGRESS)
+    await run(page, "await page.begin(textFile(100));")
+    for error in ("The storage does not answer.", "The storage is full."):
+        await run(
+            page,
+            """
+            const [upload] = page.all;
+            page.uploads.retry(upload.ref);
+            await drawn();
+            page.fail(upload, "storage_unavailable", argument);
+            """,
+            error,
+        )
+        alert = f"[role=alert]:text('notes.txt: {error}')"
+        await page.wait_for_selector(alert, state="attached", timeout=5000)
+
+
 async def test_a_name_keeps_its_direction(page):
     await show(page, "complete", PROGRESS)
     assert await page.eval_on_selector_all(
