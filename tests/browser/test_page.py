@@ -350,6 +350,33 @@ async def test_the_focus_survives_a_patch_of_the_container(page, patch):
     assert await page.evaluate("document.activeElement.ariaLabel") == "Pause film.mp4"
 
 
+async def test_a_patch_that_changes_attributes_only(page):
+    await show(page, "empty", PROGRESS)
+    told = await run(
+        page,
+        """
+        const {SLOT} = await import("/fake_server.js");
+        const slots = ["files", "letters"].map((name) => [name, {...SLOT, name, accept: `.${name}`}]);
+        page.connect({}, Object.fromEntries(slots));
+        await drawn();
+        const input = document.querySelector("input");
+        const say = async () => {
+          await drawn();
+          await drawn();
+          const hint = document.getElementById(input.getAttribute("aria-describedby"));
+          return [input.accept, input.multiple, hint.textContent.split(",")[0]];
+        };
+        for (const name of ["accept", "multiple", "aria-describedby"]) input.removeAttribute(name);
+        const taken = await say();
+        const progress = document.querySelector("[dj-upload-progress]");
+        input.setAttribute("dj-upload", "letters");
+        progress.setAttribute("dj-upload-progress", "letters");
+        return [taken, await say(), document.querySelectorAll(".upload-hint").length];
+        """,
+    )
+    assert told == [[".files", True, "FILES"], [".letters", True, "LETTERS"], 1]
+
+
 async def test_thousands_of_files_are_drawn_as_they_are_seen(page):
     await show(page, "empty", PROGRESS)
     told = await run(

@@ -80,8 +80,9 @@ export class Containers {
   #renderProgress(container, previewed, notes) {
     const name = container.getAttribute("dj-upload-progress");
     const apart = previewed.has(name);
-    if (this.#summaries.get(container)?.apart !== apart) {
-      this.#summaries.get(container)?.remove();
+    const before = this.#summaries.get(container);
+    if (before?.apart !== apart || before.name !== name) {
+      before?.remove();
       this.#summaries.set(container, new Summary(this.#uploads, { name, apart }));
     }
     const summary = this.#summaries.get(container);
