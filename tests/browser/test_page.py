@@ -184,6 +184,48 @@ const paste = (target, files, text) => {
 """
 
 
+ZONES = """
+<div dj-upload-drop="files" id="outer" style="padding: 40px">
+  <div dj-upload-drop="files" id="inner" style="height: 40px"></div>
+</div>
+<p id="beside">Beside</p>
+"""
+
+
+@pytest.mark.parametrize("where", ["page", "shadow"])
+async def test_only_the_zone_that_files_are_over_is_lit(page, letter, where):
+    await open_markup(page, '<div id="host"></div>')
+    await page.evaluate(
+        """([where, markup]) => {
+          const root = where === "page" ? host : host.attachShadow({mode: "open"});
+          root.innerHTML = markup;
+        }""",
+        [where, ZONES],
+    )
+    await run(page, "await drawn();")
+
+    async def lit(kind, selector):
+        # Chromium says that files have left an element when it hears the next time where they are.
+        for each in (kind, "dragOver"):
+            await drag(page, await page.query_selector(selector), each, [letter])
+        found = page.locator(".upload-dragover")
+        return await found.evaluate_all("zones => zones.map(({id}) => id)")
+
+    assert await lit("dragEnter", "#outer") == ["outer"]
+    assert await lit("dragOver", "#inner") == ["inner"]
+    assert await lit("dragOver", "#outer") == ["outer"]
+    assert await lit("dragOver", "#beside") == []
+    # A patch takes away what the files are over.
+    assert await lit("dragOver", "#inner") == ["inner"]
+    await page.eval_on_selector("#inner", "inner => inner.replaceWith(inner.cloneNode(true))")
+    assert await lit("dragOver", "#beside") == []
+    # They leave the window. The protocol has no drag that does so.
+    assert await lit("dragOver", "#inner") == ["inner"]
+    leave = 'new DragEvent("dragleave", {bubbles: true, composed: true})'
+    await page.eval_on_selector("#inner", f"inner => inner.dispatchEvent({leave})")
+    assert await page.locator(".upload-dragover").count() == 0
+
+
 async def test_pasted_files_go_to_the_slot_of_the_page(page):
     markup = GUIDE + '<textarea id="text"></textarea><p id="editor" contenteditable>Text</p>'
     await open_markup(page, markup)

@@ -33,6 +33,8 @@ export class Drops {
 
   #dragged(event) {
     const zone = zoneOf(event);
+    // Nobody is told that files have left an element of a shadow root, or one that was taken away.
+    this.#darken((lit) => lit !== zone);
     if (!zone) return;
     event.preventDefault();
     event.dataTransfer.dropEffect = "copy";
@@ -40,18 +42,19 @@ export class Drops {
   }
 
   #dragLeft(event) {
-    const zone = zoneOf(event);
     // Moving over a child leaves the parent too; relatedTarget tells where to.
-    if (!zone || zone.contains(event.relatedTarget)) return;
-    zone.classList.remove("upload-dragover");
+    this.#darken((lit) => !lit.contains(event.relatedTarget));
+  }
+
+  #darken(isLeft) {
+    for (const lit of this.#roots.queryAll(".upload-dragover").filter(isLeft)) {
+      lit.classList.remove("upload-dragover");
+    }
   }
 
   async #dropped(event) {
     const zone = zoneOf(event);
-    // All of them: a zone may lie in another one.
-    for (const lit of this.#roots.queryAll(".upload-dragover")) {
-      lit.classList.remove("upload-dragover");
-    }
+    this.#darken(() => true);
     if (!zone) return;
     event.preventDefault();
     const name = zone.getAttribute("dj-upload-drop");
