@@ -276,6 +276,35 @@ async def test_litter_is_left_out_of_folders(page):
     assert names == ["a.jpg", ".hidden", ".DS_Store"]
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def drop_folder(page, tmp_path):
+    """A function that drops a folder with two files, as a file manager of Linux does."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("a.txt", "b.txt"):
+        (folder / name).write_text(name)
+
+    async def drop():
+        session = await page.context.new_cdp_session(page)
+        text = {"mimeType": "text/uri-list", "data": folder.as_uri()}
+        data = {"items": [text], "files": [str(folder)], "dragOperationsMask": 1}
+        box = await (await page.query_selector("[dj-upload-drop]")).bounding_box()
+        for kind in ("dragEnter", "dragOver", "drop"):
+            event = {"type": kind, "x": box["x"] + 20, "y": box["y"] + 12, "data": data}
+            await session.send("Input.dispatchDragEvent", event)
+        return folder
+
+    return drop
+
+
+async def test_a_dropped_folder_that_came_with_its_path_as_text(page, drop_folder):
+    await show(page, "empty", GUIDE)
+    await drop_folder()
+    await page.wait_for_selector(":nth-match(.upload-card, 2)")
+    names = await page.locator(".upload-name").all_inner_texts()
+    assert sorted(names) == ["a.txt", "b.txt"]
+
+
 async def test_a_picked_folder(page, tmp_path):
     (tmp_path / "trip" / "day").mkdir(parents=True)
     (tmp_path / "trip" / "day" / "a.txt").write_text("a")

@@ -103,11 +103,13 @@ function zoneOf(event) {
 async function droppedFiles(dataTransfer) {
   const files = Array.from(dataTransfer.files);
   noteHandles(dataTransfer.items, files);
-  const items = Array.from(dataTransfer.items ?? [], (item) => item.webkitGetAsEntry?.());
+  // File managers give the folder's path as a text, too.
+  const items = Array.from(dataTransfer.items ?? []).filter(({ kind }) => kind === "file");
+  const entries = items.map((item) => item.webkitGetAsEntry?.());
   // A synthetic event, and a browser without entries, have files only.
-  if (!items.length || items.some((entry) => !entry)) return files;
-  if (items.every((entry) => entry.isFile)) return files;
-  return (await Promise.all(items.map(filesIn))).flat();
+  if (!entries.length || entries.some((entry) => !entry)) return files;
+  if (entries.every((entry) => entry.isFile)) return files;
+  return (await Promise.all(entries.map(filesIn))).flat();
 }
 
 async function filesIn(entry) {
