@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 import pytest_asyncio
 
@@ -303,6 +305,35 @@ async def test_a_dropped_folder_that_came_with_its_path_as_text(page, drop_folde
     await page.wait_for_selector(":nth-match(.upload-card, 2)")
     names = await page.locator(".upload-name").all_inner_texts()
     assert sorted(names) == ["a.txt", "b.txt"]
+
+
+async def test_a_file_that_is_deleted_while_its_folder_is_read_is_said(page, drop_folder):
+    await show(page, "empty", GUIDE)
+    opened = asyncio.Event()
+    deleted = asyncio.Event()
+
+    async def delete():
+        opened.set()
+        await deleted.wait()
+
+    await page.expose_function("deleteOne", delete)
+    await page.evaluate(
+        """() => addEventListener("drop", ({dataTransfer}) => {
+          const [item] = Array.from(dataTransfer.items).filter(({kind}) => kind === "file");
+          const reader = Object.getPrototypeOf(item.webkitGetAsEntry().createReader());
+          const {readEntries} = reader;
+          reader.readEntries = function (resolve, reject) {
+            readEntries.call(this, (entries) => deleteOne().then(() => resolve(entries)), reject);
+          };
+        }, {capture: true, once: true})"""
+    )
+    folder = await drop_folder()
+    await opened.wait()
+    (folder / "b.txt").unlink()
+    deleted.set()
+    await page.wait_for_selector(":nth-match(.upload-card, 2)")
+    told = await run(page, "return page.all.map(({name, code}) => [name, code])")
+    assert sorted(told) == [["a.txt", None], ["b.txt", "unreadable"]]
 
 
 async def test_a_picked_folder(page, tmp_path):

@@ -112,11 +112,20 @@ async function droppedFiles(dataTransfer) {
   return (await Promise.all(entries.map(filesIn))).flat();
 }
 
+/** One that can't be read is among them, too: it is refused, and the others are not lost with it. */
 async function filesIn(entry) {
+  const relativePath = entry.fullPath.replace(/^\//, "");
+  try {
+    return await readIn(entry, relativePath);
+  } catch {
+    return [Object.assign(new File([], entry.name), { relativePath, isUnreadable: true })];
+  }
+}
+
+async function readIn(entry, relativePath) {
   if (entry.isFile) {
     const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-    file.relativePath = entry.fullPath.replace(/^\//, "");
-    return [file];
+    return [Object.assign(file, { relativePath })];
   }
   const reader = entry.createReader();
   const found = [];
