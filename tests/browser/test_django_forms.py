@@ -293,3 +293,103 @@ async def test_the_admin_by_keyboard(script, server, files):
     names = await page.locator("p.file-upload a").all_inner_texts()
     assert [name.split("/")[0] for name in names] == ["attachments"]
     assert sha256(server.media / names[0]) == sha256(files / "photo1.png")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def held(script, server):
+    """A page of a form whose files arrive when the test says so, by ``arrive(page)``. The form is
+    not sent; ``submits`` has the number of its files for each time that it would have been."""
+    page = await script.new_page()
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.waiting = []
+
+    async def hold(route):
+        arrives = asyncio.Event()
+        page.waiting.append(arrives)
+        await arrives.wait()
+        await route.continue_()
+
+    await page.route(
+        "**/uploads/**",
+        lambda route: hold(route) if route.request.method == "PATCH" else route.continue_(),
+    )
+    await page.goto(server.http("/photos/"))
+    await page.evaluate(
+        """() => {
+          window.submits = [];
+          addEventListener("submit", (event) => {
+            event.preventDefault();
+            const values = new FormData(event.target).getAll("photos");
+            submits.push(values.filter((value) => typeof value === "string").length);
+          });
+        }"""
+    )
+    await page.fill("[name=title]", "a")
+    yield page
+    for arrives in page.waiting:
+        arrives.set()
+    assert complaints == []
+
+
+async def choose(page, path):
+    """Choose a file, and wait until it is on its way."""
+    count = len(page.waiting)
+    await page.set_input_files("[name=photos]", path)
+    await until(lambda: len(page.waiting) > count)
+
+
+async def arrive(page, count=1):
+    """Let the files that are on their way arrive, so that so many are there."""
+    while page.waiting:
+        page.waiting.pop().set()
+    await page.wait_for_selector(f":nth-match([data-state=done], {count})")
+
+
+async def press(page):
+    await page.click("button:text-is('Save')")
+
+
+async def test_a_second_press_while_the_form_waits_is_no_second_submit(held, files):
+    await choose(held, files / "photo0.png")
+    await press(held)
+    await press(held)
+    await arrive(held)
+    await held.wait_for_selector("form:not([aria-busy])")
+    assert await held.evaluate("submits") == [1]
+
+
+async def test_a_file_that_is_added_while_the_form_waits_goes_with_it(held, files):
+    await choose(held, files / "photo0.png")
+    await press(held)
+    first = held.waiting.pop()
+    await choose(held, files / "photo1.png")
+    first.set()
+    await held.wait_for_selector("[data-state=done]")
+    assert await held.evaluate("submits") == []
+    await arrive(held, 2)
+    await held.wait_for_function("submits.length")
+    assert await held.evaluate("submits") == [2]
+
+
+async def test_a_form_that_became_invalid_waits_for_the_next_file_too(held, files):
+    await choose(held, files / "photo0.png")
+    await press(held)
+    await held.fill("[name=title]", "")
+    await arrive(held)
+    await held.wait_for_selector("form:not([aria-busy])")
+    await held.fill("[name=title]", "a")
+    await choose(held, files / "photo1.png")
+    await press(held)
+    assert await held.evaluate("submits") == []
+    await arrive(held, 2)
+    await held.wait_for_function("submits.length")
+    assert await held.evaluate("submits") == [2]
+
+
+async def test_a_button_that_goes_while_the_form_waits(held, files):
+    await choose(held, files / "photo0.png")
+    await press(held)
+    await held.eval_on_selector("button:text-is('Save')", "button => button.remove()")
+    await arrive(held)
+    await held.wait_for_function("submits.length")
