@@ -393,3 +393,32 @@ async def test_a_button_that_goes_while_the_form_waits(held, files):
     await held.eval_on_selector("button:text-is('Save')", "button => button.remove()")
     await arrive(held)
     await held.wait_for_function("submits.length")
+
+
+async def test_a_field_that_was_taken_out_and_put_back_is_the_same_one(held, files):
+    created = []
+    held.on("request", lambda r: created.append(r.url) if r.method == "POST" else None)
+    await choose(held, files / "photo0.png")
+    await arrive(held)
+    await held.evaluate(
+        """async () => {
+          const field = document.querySelector("[data-upload-field]");
+          const before = field.previousSibling;
+          field.remove();
+          await new Promise((resolve) => setTimeout(resolve));
+          before.after(field);
+        }"""
+    )
+    await choose(held, files / "photo1.png")
+    await arrive(held, 2)
+    names = await held.locator(".djust-form-upload-name").all_inner_texts()
+    assert names == ["photo0.png", "photo1.png"]
+    assert len(created) == 2
+
+
+async def test_a_name_with_signs_of_patterns(held, tmp_path):
+    path = tmp_path / "a$&b$'.txt"
+    path.write_text("Dear reader")
+    await held.set_input_files("[name=photos]", path)
+    label = await held.get_attribute("[data-state] button", "aria-label")
+    assert label == "Remove a$&b$'.txt"

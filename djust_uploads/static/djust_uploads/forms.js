@@ -2,7 +2,8 @@
 
 import {UploadField} from "./forms/fields.js";
 
-const fields = new Map();
+// An element may be taken out of the page and put back.
+const fields = new WeakMap();
 
 function enhance(root) {
   for (const element of root.querySelectorAll("[data-upload-field]")) {
@@ -12,9 +13,8 @@ function enhance(root) {
 }
 
 function fieldsOf(form) {
-  return [...fields]
-    .filter(([element, field]) => element.isConnected && field.form === form)
-    .map(([, field]) => field);
+  const elements = [...document.querySelectorAll("[data-upload-field]")];
+  return elements.map((element) => fields.get(element)).filter((field) => field?.form === form);
 }
 
 const waiting = new WeakSet();
@@ -67,5 +67,4 @@ new MutationObserver((changes) => {
       if (node instanceof Element) enhance(node.parentElement ?? node);
     }
   }
-  for (const element of fields.keys()) if (!element.isConnected) fields.delete(element);
 }).observe(document, {childList: true, subtree: true});
