@@ -422,3 +422,17 @@ async def test_a_name_with_signs_of_patterns(held, tmp_path):
     await held.set_input_files("[name=photos]", path)
     label = await held.get_attribute("[data-state] button", "aria-label")
     assert label == "Remove a$&b$'.txt"
+
+
+async def test_a_file_that_is_deleted_before_it_is_sent_fails_at_once(held, tmp_path):
+    paths = [tmp_path / f"{number}.txt" for number in range(4)]
+    for path in paths:
+        path.write_text("Dear reader")
+    # Three are sent at the same time.
+    await held.set_input_files("[name=photos]", paths)
+    await until(lambda: len(held.waiting) == 3)
+    paths[3].unlink()
+    await arrive(held, 3)
+    await held.wait_for_selector("[data-state=failed]", timeout=5000)
+    note = await held.inner_text("[data-state=failed] [role=alert]")
+    assert note == "The file can't be read any more. Please choose it again."
