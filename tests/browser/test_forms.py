@@ -175,6 +175,25 @@ async def test_a_slot_with_min_entries_keeps_the_form(page):
     assert await page.evaluate("submits") == 0
 
 
+async def test_who_takes_a_needed_file_away_while_the_form_waits_is_told(page):
+    await show(page, "empty", PROGRESS)
+    await run(
+        page,
+        """
+        page.connect({min_entries: 2});
+        const one = await page.begin(textFile(100, "a.txt"));
+        const two = await page.begin(textFile(100, "b.txt"));
+        document.querySelector("form").requestSubmit();
+        await drawn();
+        page.uploads.cancel(two.ref);
+        page.progress(one, "complete", 100);
+        await drawn(); await drawn();
+        """,
+    )
+    assert await page.evaluate("submits") == 0
+    assert await note(page) == "Add 1 more file."
+
+
 async def test_a_submit_lets_paused_files_go_on(page):
     await show(page, "paused", PROGRESS)
     await page.click("text=Save")

@@ -46,9 +46,12 @@ export class Forms {
   submitted(event) {
     const form = event.target;
     const names = slotsOf(form);
-    if (!names.length || this.#released.delete(form)) return;
+    if (!names.length) return;
+    const released = this.#released.delete(form);
     const uploads = this.#all(names);
+    // The user may have taken some away while the form waited.
     if (this.#tooFew(names)) stop(event);
+    else if (released) return;
     else if (uploads.some(({ ended }) => !ended)) this.#hold(event, names, uploads);
     else if (!uploads.some(({ live }) => live)) this.#notes.nothing(form, names);
     this.#changed();
@@ -78,9 +81,9 @@ export class Forms {
     this.#waiting.delete(form);
     form.removeAttribute("aria-busy");
     // Where a file failed, its card says why, and the user decides what to do without it.
-    if (!arrived) this.#notes.failed(names);
-    else if (form.isConnected) this.#submit(form, submitter);
     if (arrived) this.#notes.arrived(names);
+    else this.#notes.failed(names);
+    if (arrived && form.isConnected) this.#submit(form, submitter);
   }
 
   #submit(form, submitter) {
