@@ -299,6 +299,28 @@ async def drop_folder(page, tmp_path):
     return drop
 
 
+async def test_an_empty_folder_changes_nothing(page, drop_folder, tmp_path):
+    for path in (tmp_path / "folder").iterdir():
+        path.unlink()
+    await show(page, "failed", GUIDE)
+    await page.evaluate(
+        """async () => {
+          const {Uploads} = await import("/static/djust_uploads/uploads/uploads.js");
+          const {add} = Uploads.prototype;
+          window.added = new Promise((resolve) => {
+            Uploads.prototype.add = function (name, files) {
+              resolve(files.length);
+              return add.call(this, name, files);
+            };
+          });
+        }"""
+    )
+    await drop_folder()
+    assert await page.evaluate("added") == 0
+    await run(page, "await drawn();")
+    assert await page.locator(".upload-card").count() == 3
+
+
 async def test_a_dropped_folder_that_came_with_its_path_as_text(page, drop_folder):
     await show(page, "empty", GUIDE)
     await drop_folder()

@@ -174,7 +174,8 @@ export class Uploads extends EventTarget {
     const slot = this.slots[uploadName];
     const chosen = Array.from(files);
     // What failed before was seen; it would only hide what happens now.
-    for (const upload of this.of(uploadName)) if (upload.error) this.#roster.remove(upload);
+    const seen = this.of(uploadName).filter(({ error }) => error && chosen.length);
+    for (const upload of seen) this.#roster.remove(upload);
     if (slot?.max_entries === 1 && chosen.length && !refusal(chosen[0], slot)) {
       // In a slot for one file, a new choice takes the place of the old one.
       for (const upload of this.of(uploadName)) this.cancel(upload.ref);
