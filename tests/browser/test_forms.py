@@ -194,6 +194,29 @@ async def test_who_takes_a_needed_file_away_while_the_form_waits_is_told(page):
     assert await note(page) == "Add 1 more file."
 
 
+@pytest.mark.parametrize(("handler", "submits"), [("save", 1), ("next_step", 0)])
+async def test_a_form_that_a_patch_makes_anew_is_submitted(page, handler, submits):
+    await show(page, "empty", PROGRESS.replace("<form", '<form dj-submit="save"'))
+    await run(
+        page,
+        """
+        const upload = await page.begin(textFile(100));
+        const form = document.querySelector("form");
+        form.requestSubmit();
+        await drawn();
+        const anew = form.cloneNode(true);
+        anew.removeAttribute("aria-busy");
+        anew.setAttribute("dj-submit", argument);
+        form.replaceWith(anew);
+        await drawn();
+        page.progress(upload, "complete", 100);
+        await drawn(); await drawn();
+        """,
+        handler,
+    )
+    assert await page.evaluate("submits") == submits, "another form is not the one that was pressed"
+
+
 async def test_a_submit_lets_paused_files_go_on(page):
     await show(page, "paused", PROGRESS)
     await page.click("text=Save")

@@ -18,6 +18,7 @@ export class Forms {
   #changed;
   #released = new WeakSet();
   #waiting = new Set();
+  #roots = [];
 
   /** `changed()` is called when the page has something else to say. */
   constructor(uploads, changed) {
@@ -33,6 +34,7 @@ export class Forms {
 
   /** Bring the looks of the forms up to date. */
   update(roots) {
+    this.#roots = roots;
     this.#notes.update();
     for (const form of formsOf(roots)) {
       const names = slotsOf(form);
@@ -83,7 +85,16 @@ export class Forms {
     // Where a file failed, its card says why, and the user decides what to do without it.
     if (arrived) this.#notes.arrived(names);
     else this.#notes.failed(names);
-    if (arrived && form.isConnected) this.#submit(form, submitter);
+    const present = arrived && this.#present(form, names);
+    if (present) this.#submit(present, submitter);
+  }
+
+  /** The form, or the one that a patch of the page has put in its place. */
+  #present(form, names) {
+    if (form.isConnected) return form;
+    const isSame = (other) => isAlike(form, other) && String(slotsOf(other)) === String(names);
+    const others = formsOf(this.#roots).filter(isSame);
+    return others.length === 1 && !this.#waiting.has(others[0]) ? others[0] : null;
   }
 
   #submit(form, submitter) {
@@ -198,6 +209,12 @@ export function slotsOf(form) {
     ...bound.map((input) => input.getAttribute("dj-upload")),
     ...zones.map((zone) => zone.getAttribute("dj-upload-drop")),
   ])];
+}
+
+/** Whether two forms do the same when they are submitted. */
+function isAlike(form, other) {
+  const same = (name) => form.getAttribute(name) === other.getAttribute(name);
+  return ["id", "action", "dj-submit"].every(same);
 }
 
 function formsOf(roots) {
