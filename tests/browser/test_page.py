@@ -544,3 +544,23 @@ async def test_what_the_browser_cannot_show_has_its_icon(page):
     )
     await page.wait_for_selector("img.upload-preview-image", state="detached")
     assert await page.locator(".upload-thumbnail svg").count() == 1
+
+
+async def test_a_click_on_the_document_is_nobodys_press(page):
+    await open_markup(page, '<button dj-click="save">Save</button>')
+    calls = await run(
+        page,
+        """
+        const {Socket} = await import("/static/djust_uploads/doors/socket.js");
+        const calls = [];
+        const connection = Object.assign(new EventTarget(), {
+          start() {},
+          sendEvent: async (name) => calls.push(name),
+        });
+        new Socket(connection).start();
+        document.dispatchEvent(new Event("click"));
+        document.querySelector("button").click();
+        return calls;
+        """,
+    )
+    assert calls == ["save"]
