@@ -474,6 +474,24 @@ async def test_the_focus_survives_a_patch_of_the_container(page, patch):
     assert await page.evaluate("document.activeElement.ariaLabel") == "Pause film.mp4"
 
 
+async def test_a_place_for_previews_that_comes_later_takes_the_cards_over(page):
+    await show(page, "uploading", PROGRESS)
+    await page.focus("[aria-label='Pause film.mp4']")
+    told = await run(
+        page,
+        """
+        const place = document.createElement("div");
+        place.setAttribute("dj-upload-preview", "files");
+        document.querySelector("form").prepend(place);
+        for (let frame = 0; frame < 3; frame += 1) await drawn();
+        const count = (selector) => document.querySelectorAll(selector).length;
+        return [count(".upload-card"), count("[dj-upload-preview] .upload-card")];
+        """,
+    )
+    assert told == [4, 4]
+    assert await page.evaluate("document.activeElement.ariaLabel") == "Pause film.mp4"
+
+
 async def test_a_patch_that_changes_attributes_only(page):
     await show(page, "empty", PROGRESS)
     told = await run(

@@ -5,56 +5,69 @@ from tests.browser.fake_server import run
 from tests.browser.states import GUIDE, PROGRESS, show
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-async def test_image_drag(page, tmp_path):
-    from PIL import Image
-    Image.new("RGB", (300, 200), "red").save(tmp_path / "a.png")
-    await show(page, "empty", GUIDE)
-    await page.set_input_files("[dj-upload]", tmp_path / "a.png")
-    await page.wait_for_selector(".upload-preview-image:not([hidden])")
-    await page.evaluate("""() => { window.log=[]; for (const t of ["dragstart","dragenter","drop","dragend"]) addEventListener(t, e => log.push([t, e.target.nodeName, e.dataTransfer?.types.join(), e.dataTransfer.files.length]), true) }""")
-    box = await (await page.query_selector(".upload-preview-image")).bounding_box()
-    x, y = box["x"] + box["width"]/2, box["y"] + box["height"]/2
-    await page.mouse.move(x, y); await page.mouse.down()
-    await page.mouse.move(x + 40, y - 20, steps=5)
-    z = await (await page.query_selector("[dj-upload-drop] p")).bounding_box()
-    await page.mouse.move(z["x"] + 60, z["y"] + 5, steps=5)
-    lit = await page.evaluate("document.querySelectorAll('.upload-dragover').length")
-    await page.mouse.up()
-    await page.wait_for_timeout(300)
-    assert [lit, await page.evaluate("log"), await run(page, "return page.all.map(u => u.name)")] == 0
+async def test_retry_many(page):
+    # card buttons by keyboard: Enter on 'retry' keeps the focus
+    await show(page, "failed", PROGRESS)
+    await page.focus(".upload-retry")
+    await page.keyboard.press("Enter")
+    await run(page, "await drawn(); await drawn();")
+    assert await page.evaluate("document.activeElement.ariaLabel") == "Pause film.mp4"
 
-async def test_odd_names(page):
-    await show(page, "empty", GUIDE)
+async def test_preview_appears(page):
+    # preview container appears later: focus on a button in progress container's card
+    await show(page, "uploading", PROGRESS)
+    await page.focus("[aria-label='Pause film.mp4']")
     told = await run(page, """
-      const names = ["<b>x</b>.txt", "{name}.txt", "$&.txt", "\\ud800.txt", "a\\u202Egnp.exe", "", ".", "a/b\\\\c.txt", "n".repeat(300) + ".txt"];
-      page.connect({max_entries: 20, early_limit: 100000});
-      page.uploads.add("files", names.map(n => new File(["x"], n)));
+      const p = document.createElement("div"); p.setAttribute("dj-upload-preview", "files");
+      document.querySelector("form").prepend(p);
       await drawn(); await drawn(); await drawn();
-      return [page.all.length, [...document.querySelectorAll(".upload-cancel")].map(b => b.ariaLabel.slice(0, 30)), socket.of("upload_register").length, page.all.map(u=>u.status)];
+      return [document.activeElement.ariaLabel, document.querySelectorAll(".upload-card").length, document.querySelectorAll("[dj-upload-progress] > *").length];
     """)
-    assert told == 0
+    assert told == ["Pause film.mp4", 4, 5]
 
-async def test_two_slots(page):
-    await show(page, "empty", GUIDE + GUIDE.replace('"files"', '"docs"').replace('id="form"', ''))
+async def test_focus_in_total_emptied(page):
+    await show(page, "uploading", PROGRESS)
+    await page.focus(".upload-pause-all")
+    await page.evaluate("""() => document.querySelector("[dj-upload-progress]").replaceChildren()""")
+    await run(page, "await drawn(); await drawn();")
+    assert await page.evaluate("document.activeElement.className") == "upload-button upload-pause-all"
+
+async def test_focus_input(page, tmp_path):
+    await show(page, "uploading", PROGRESS)
     told = await run(page, """
-      const {SLOT} = await import("/fake_server.js");
-      page.connect({}, {files: {...SLOT}, docs: {...SLOT, name: "docs", auto_upload: false}});
-      await drawn();
-      page.uploads.add("files", [textFile(10, "a")]); page.uploads.add("docs", [textFile(10, "b")]);
-      document.querySelectorAll("form")[1].requestSubmit();
-      await drawn(); await drawn();
-      return [[...document.querySelectorAll(".upload-note")].map(n => n.textContent), page.socket.of("upload_register").length];
+      const c = document.querySelector(".upload-cancel"); c.focus();
+      const names = page.all.map(u => u.name);
+      for (const u of page.all) { document.activeElement.click(); await drawn(); await drawn(); }
+      return [document.activeElement.id, page.all.length];
     """)
-    assert told == 0
+    assert told == ["files", 0]
 
-async def test_pause_resume_chosen(page):
+async def test_cancel_mid_read(page):
     await show(page, "empty", PROGRESS)
     told = await run(page, """
-      page.connect({auto_upload: false}); await drawn();
-      page.uploads.add("files", [textFile(10, "a")]);
-      await drawn(); await drawn();
-      page.socket.lose(); await drawn();
-      page.connect({auto_upload: false}); await drawn(); await drawn();
-      return page.all.map(u => u.status);
+      const sent = [];
+      const u = await page.begin(textFile(100, "a"), {limit: 30});
+      page.progress(u, "uploading", 30, {limit: 1000});
+      page.uploads.cancel(u.ref);
+      await drawn(); await drawn(); await new Promise(r => setTimeout(r, 200));
+      return [socket.of("chunk").length, socket.of("cancel").length, socket.of("complete").length, recorded.progress.filter(p => p.status === "cancelled").length, socket.sent.at(-1).type];
     """)
-    assert told == ["chosen"]
+    assert told == [3, 1, 0, 1, "cancel"]
+
+async def test_5gb(page):
+    await show(page, "empty", PROGRESS)
+    told = await run(page, """
+      const file = new File(["x"], "five.bin"); Object.defineProperty(file, "size", {value: 5 * 2 ** 30});
+      file.slice = (a, b) => new Blob([new Uint8Array(b - a)]);
+      page.connect({chunk_size: 65536, max_file_size: 2**40}); 
+      page.uploads.add("files", [file]);
+      const [{ref, client_size}] = await page.socket.wait("upload_register");
+      page.socket.hear({type: "upload_registered", ref, offset: 0, upload_name: "files", limit: 0, chunk_size: 65536, resumable: true});
+      const [u] = page.all;
+      page.socket.lose(); page.connect({chunk_size: 65536, max_file_size: 2**40});
+      page.resumed(u, "resumed", {chunk_size: 65536, bytes_received: 5 * 2**30 - 65536, limit: 5 * 2**30, progress: 99, max_frame_size: 1 << 20});
+      await page.socket.wait("complete");
+      await drawn(); await drawn();
+      return [client_size, await page.socket.of("chunk")[0].index, page.socket.of("chunk").length, document.querySelector(".upload-preview-size").textContent];
+    """)
+    assert told == [5 * 2**30, (5 * 2**30 - 65536) // 65536, 1, "5.4 GB"]

@@ -70,11 +70,14 @@ export class Containers {
 
   /** Cards whose container was taken out of the page must let go of their files. */
   #forgetGone() {
-    for (const [container, list] of this.#lists) {
-      if (container.isConnected) continue;
-      list.clear();
-      this.#lists.delete(container);
+    for (const container of this.#lists.keys()) {
+      if (!container.isConnected) this.#forget(container);
     }
+  }
+
+  #forget(container) {
+    this.#lists.get(container)?.clear();
+    this.#lists.delete(container);
   }
 
   #renderProgress(container, previewed, notes) {
@@ -83,6 +86,8 @@ export class Containers {
     const before = this.#summaries.get(container);
     if (before?.apart !== apart || before.name !== name) {
       before?.remove();
+      // The page has got a place for previews, which has the cards from now on.
+      if (before?.apart === false && apart) this.#forget(container);
       this.#summaries.set(container, new Summary(this.#uploads, { name, apart }));
     }
     const summary = this.#summaries.get(container);
