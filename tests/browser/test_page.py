@@ -461,9 +461,10 @@ async def test_a_warning_before_leaving_what_cannot_resume(page):
 
 
 @pytest.mark.parametrize("patch", ["replaceWith(container.cloneNode(false))", "replaceChildren()"])
-async def test_the_focus_survives_a_patch_of_the_container(page, patch):
+@pytest.mark.parametrize("name", ["Pause film.mp4", "Cancel all"])
+async def test_the_focus_survives_a_patch_of_the_container(page, name, patch):
     await show(page, "uploading", PROGRESS)
-    await page.focus("[aria-label='Pause film.mp4']")
+    await page.get_by_role("button", name=name, exact=True).focus()
     await page.evaluate(
         f"""() => {{
           const container = document.querySelector("[dj-upload-progress]");
@@ -471,7 +472,8 @@ async def test_the_focus_survives_a_patch_of_the_container(page, patch):
         }}"""
     )
     await run(page, "await drawn(); await drawn();")
-    assert await page.evaluate("document.activeElement.ariaLabel") == "Pause film.mp4"
+    focused = page.get_by_role("button", name=name, exact=True)
+    assert await focused.evaluate("button => button === document.activeElement")
 
 
 async def test_a_place_for_previews_that_comes_later_takes_the_cards_over(page):
