@@ -52,11 +52,11 @@ test-matrix: $(VENV)/installed libmagic azurite npm browser
 	FAULT_POINTS=4 $(BIN)/pytest $(AT_ONCE) tests/sinks/s3/test_contract.py tests/sinks/object_store/test_contract.py tests/sinks/gcs/test_contract.py
 
 # Kills the server at a random moment and goes on with the upload, ROUNDS times, lets uploads take
-# thousands of random ways, and runs ten thousand fuzzed sessions.
+# thousands of random ways, and runs fifty thousand fuzzed sessions.
 test-rounds: $(VENV)/installed libmagic redis
 	ROUNDS=$(ROUNDS) $(BIN)/pytest tests/resuming/test_sigkill.py
 	EXAMPLES=1000 $(BIN)/pytest tests/uploads/test_state_machine.py tests/doors/http/test_both_doors.py
-	SESSIONS=10000 $(BIN)/pytest tests/doors/test_fuzzed.py
+	SESSIONS=40000 $(BIN)/pytest tests/doors/test_fuzzed.py
 
 # Goes on where it was interrupted. `python -m tests.mutants --report` shows what survived.
 test-mutants: $(VENV)/installed libmagic

@@ -40,6 +40,7 @@ hypothesis.settings.load_profile("tests")
 #: while the others have nothing left to do.
 _SLOWEST = (
     "browser/test_reconnecting.py",
+    "doors/test_fuzzed.py",
     "resuming/test_resume_ends.py",
     "test_deploy.py",
     "sinks/buckets/test_faults.py",

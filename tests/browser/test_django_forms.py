@@ -4,6 +4,7 @@ it. The rows, the bytes and the errors are the same."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import sqlite3
@@ -54,7 +55,7 @@ def is_complaint(message):
 
 
 def stored(server, table, pk):
-    with sqlite3.connect(server.database) as db:
+    with contextlib.closing(sqlite3.connect(server.database)) as db:
         return db.execute(f"select * from tests_{table} where id = ?", [pk]).fetchone()
 
 
@@ -265,7 +266,11 @@ async def test_axe_finds_nothing_in_the_admin_that_stock_does_not_have(script, s
 
 
 async def rules_broken(page):
-    return {finding.partition(":")[0] for finding in await findings(page)}
+    # What axe calls a missing label depends on whether the input has a description. A row of the
+    # admin has no labels, and Django 6 describes some inputs of it.
+    names = {"label-title-only": "label"}
+    rules = [finding.partition(":")[0] for finding in await findings(page)]
+    return {names.get(rule, rule) for rule in rules}
 
 
 async def test_the_admin_by_keyboard(script, server, files):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest_asyncio
 from tests.browser.chromium import sha256
 from tests.support import npm
 from tests.support.link import Link
+from tests.support.matrix import again
 from tests.support.servers import ROOT, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -31,7 +33,7 @@ def firefox() -> str:
     return path
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module", params=["channels", "djust"])
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=["channels", again("djust")])
 async def link(request, tmp_path_factory):
     """A network to the example project of a host."""
     directory = tmp_path_factory.mktemp(request.param)
@@ -83,6 +85,6 @@ async def test_a_form_that_comes_back_has_its_file(tmp_path, movie):
     assert told["sent"] > 0, "the file went ahead of the form"
     assert told["sentAgain"] == 0
     pk = int(re.search(r"/documents/(\d+)/", told["url"])[1])
-    with sqlite3.connect(tmp_path / "db.sqlite3") as db:
+    with contextlib.closing(sqlite3.connect(tmp_path / "db.sqlite3")) as db:
         [name] = db.execute("select file from tests_document where id = ?", [pk]).fetchone()
     assert sha256(tmp_path / "media" / name) == sha256(movie)

@@ -188,7 +188,6 @@ async def test_chunk_size_is_the_most_that_a_request_carries(endpoint, tmp_path,
     assert patches == [300_000, 300_000, 300_000, MIB - 900_000]
 
 
-@pytest.mark.alone
 async def test_a_large_file_is_never_in_memory_as_a_whole(endpoint, tmp_path, state):
     path = tmp_path / "large.bin"
     with path.open("wb") as file:

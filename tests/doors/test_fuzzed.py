@@ -1,7 +1,7 @@
-"""Thousands of fuzzed sessions by both doors: nothing of them is left, and no exception.
+"""Ten thousand fuzzed sessions by both doors: nothing of them is left, and no exception.
 
-``SESSIONS`` in the environment says how many; ``make test-rounds``: ten thousand. ``SEED`` repeats
-a run that has failed.
+``SESSIONS`` in the environment says how many are counted; ``make test-rounds`` runs fifty thousand.
+``SEED`` repeats a run that has failed.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ import os
 import random
 
 import httpx
-import pytest
 
 from djust_uploads import TemporaryFileSink
 from tests.support.fuzzing import Fuzzer
 from tests.support.servers import serve
 
-SESSIONS = int(os.environ.get("SESSIONS", "1500"))
+SESSIONS = int(os.environ.get("SESSIONS", "8000"))
 
 #: Sessions after which the process has its threads, and its caches are nearly full. The cache of
 #: refs takes 4096 of them.
@@ -44,7 +43,6 @@ SINKS = {"memory": {"BACKEND": "djust_uploads.sinks.MemorySink"}}
 UNHANDLED = ("Traceback", "never retrieved", "never awaited", "Logging error", "Exception in")
 
 
-@pytest.mark.alone
 async def test_fuzzed_sessions_leave_nothing(tmp_path):
     seed = int(os.environ.get("SEED", random.randrange(10**9)))
     print(f"SEED={seed}")
@@ -69,7 +67,7 @@ async def test_fuzzed_sessions_leave_nothing(tmp_path):
     assert not [line for line in log.splitlines() if any(sign in line for sign in UNHANDLED)]
 
 
-async def at_rest(site, expected=None, seconds=20):
+async def at_rest(site, expected=None, seconds=60):
     """What the process holds when that does not change any more, or is what was expected."""
     async with httpx.AsyncClient(timeout=30, headers={"Connection": "close"}) as client:
         last = None

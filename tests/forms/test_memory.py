@@ -16,8 +16,6 @@ from tests.support.servers import serve
 MB = 1_000_000
 SIZE = 300 * MB
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture(scope="module", params=["a temporary file", "S3"])
 def server(request, tmp_path_factory):

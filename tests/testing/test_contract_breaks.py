@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import hypothesis
 import pytest
 
 from tests.support import broken_depots
@@ -36,6 +37,17 @@ def contract(pytester):
         return pytester.runpytest_inprocess(*ONLY_PYTEST, "--exitfirst", "-k", tests)
 
     return run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_shrinking():
+    """That hypothesis finds an order of calls is enough here. The shortest one takes it long."""
+    before = hypothesis.settings.get_current_profile_name()
+    phases = set(hypothesis.Phase) - {hypothesis.Phase.shrink, hypothesis.Phase.explain}
+    hypothesis.settings.register_profile("without shrinking", deadline=None, phases=phases)
+    hypothesis.settings.load_profile("without shrinking")
+    yield
+    hypothesis.settings.load_profile(before)
 
 
 def test_there_are_many_broken_sinks():

@@ -683,7 +683,7 @@ def key_of(path: Path) -> str:
 
 # The suite runs the same ones each time; EXAMPLES=5000 looks for others.
 Uploads.TestCase.settings = settings(
-    max_examples=int(os.environ.get("EXAMPLES", "120")),
+    max_examples=int(os.environ.get("EXAMPLES", "50")),
     derandomize="EXAMPLES" not in os.environ,
     database=None,
     stateful_step_count=40,
