@@ -191,9 +191,7 @@ async def test_a_file_that_was_gone_before_its_size_was_known_is_no_empty_one(fa
     paths[1].write_text("")
     await fake_page.evaluate(
         """() => {
-          const own = Object.assign(document.createElement("input"), {type: "file", multiple: true});
-          own.id = "own";
-          document.body.append(own);
+          document.body.insertAdjacentHTML("beforeend", '<input type="file" multiple id="own">');
         }"""
     )
     await fake_page.set_input_files("#own", paths)

@@ -132,7 +132,7 @@ async def test_a_lock_is_not_asked_after_more_often_because_of_other_files(fake_
         socket.lose();
         const next = page.connect();
         page.resumed(upload, "locked");
-        for (const name of ["b", "c", "d", "e", "f"]) page.uploads.add("files", [textFile(9, name)]);
+        for (const name of "bcdef") page.uploads.add("files", [textFile(9, name)]);
         return [upload.status, ...resumes(next)];
         """,
     )

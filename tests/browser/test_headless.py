@@ -129,8 +129,9 @@ async def test_an_uploader_that_is_closed_keeps_nothing_in_memory(open_example, 
           for (let at = 0; at < 3; at += 1) {
             const uploader = new Uploader("/ws/gallery/");
             await new Promise((resolve) => uploader.addEventListener("mounted", resolve));
-            const [upload] = uploader.add("photos", [new File(["x"], "a.png", {type: "image/png"})]);
-            kept.push(new WeakRef(upload.file));
+            const picture = new File(["x"], "a.png", {type: "image/png"});
+            uploader.add("photos", [picture]);
+            kept.push(new WeakRef(picture));
             const closed = new Promise((resolve) => uploader.addEventListener("lost", resolve));
             uploader.close();
             await closed;

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 import pytest_asyncio
 
@@ -151,27 +149,6 @@ async def test_a_named_input_does_not_post_its_files_again(page, letter):
     assert told == [1, [["title", "Letter"], ["files", "letter.txt"]]]
 
 
-async def test_a_file_dropped_beside_the_zone_is_not_opened(page, letter):
-    await open_markup(page, GUIDE + '<p id="beside">Beside</p>')
-    await run(page, "await drawn();")
-    for kind in ("dragEnter", "dragOver", "drop"):
-        await drag(page, await page.query_selector("#beside"), kind, [letter])
-    told = await run(
-        page,
-        """
-        const drop = new DragEvent("drop", {
-          bubbles: true, cancelable: true, dataTransfer: new DataTransfer(),
-        });
-        drop.dataTransfer.items.add(textFile());
-        document.getElementById("beside").dispatchEvent(drop);
-        return [drop.defaultPrevented, page.all.length];
-        """,
-    )
-    assert told == [True, 0]
-    assert page.url == f"{ORIGIN}/state/"
-    assert len(page.context.pages) == 1
-
-
 PASTE = """
 const paste = (target, files, text) => {
   const data = new DataTransfer();
@@ -184,48 +161,6 @@ const paste = (target, files, text) => {
   return [event.defaultPrevented, page.all.length];
 };
 """
-
-
-ZONES = """
-<div dj-upload-drop="files" id="outer" style="padding: 40px">
-  <div dj-upload-drop="files" id="inner" style="height: 40px"></div>
-</div>
-<p id="beside">Beside</p>
-"""
-
-
-@pytest.mark.parametrize("where", ["page", "shadow"])
-async def test_only_the_zone_that_files_are_over_is_lit(page, letter, where):
-    await open_markup(page, '<div id="host"></div>')
-    await page.evaluate(
-        """([where, markup]) => {
-          const root = where === "page" ? host : host.attachShadow({mode: "open"});
-          root.innerHTML = markup;
-        }""",
-        [where, ZONES],
-    )
-    await run(page, "await drawn();")
-
-    async def lit(kind, selector):
-        # Chromium says that files have left an element when it hears the next time where they are.
-        for each in (kind, "dragOver"):
-            await drag(page, await page.query_selector(selector), each, [letter])
-        found = page.locator(".upload-dragover")
-        return await found.evaluate_all("zones => zones.map(({id}) => id)")
-
-    assert await lit("dragEnter", "#outer") == ["outer"]
-    assert await lit("dragOver", "#inner") == ["inner"]
-    assert await lit("dragOver", "#outer") == ["outer"]
-    assert await lit("dragOver", "#beside") == []
-    # A patch takes away what the files are over.
-    assert await lit("dragOver", "#inner") == ["inner"]
-    await page.eval_on_selector("#inner", "inner => inner.replaceWith(inner.cloneNode(true))")
-    assert await lit("dragOver", "#beside") == []
-    # They leave the window. The protocol has no drag that does so.
-    assert await lit("dragOver", "#inner") == ["inner"]
-    leave = 'new DragEvent("dragleave", {bubbles: true, composed: true})'
-    await page.eval_on_selector("#inner", f"inner => inner.dispatchEvent({leave})")
-    assert await page.locator(".upload-dragover").count() == 0
 
 
 async def test_pasted_files_go_to_the_slot_of_the_page(page):
@@ -276,86 +211,6 @@ async def test_litter_is_left_out_of_folders(page):
         """,
     )
     assert names == ["a.jpg", ".hidden", ".DS_Store"]
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def drop_folder(page, tmp_path):
-    """A function that drops a folder with two files, as a file manager of Linux does."""
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    for name in ("a.txt", "b.txt"):
-        (folder / name).write_text(name)
-
-    async def drop():
-        session = await page.context.new_cdp_session(page)
-        text = {"mimeType": "text/uri-list", "data": folder.as_uri()}
-        data = {"items": [text], "files": [str(folder)], "dragOperationsMask": 1}
-        box = await (await page.query_selector("[dj-upload-drop]")).bounding_box()
-        for kind in ("dragEnter", "dragOver", "drop"):
-            event = {"type": kind, "x": box["x"] + 20, "y": box["y"] + 12, "data": data}
-            await session.send("Input.dispatchDragEvent", event)
-        return folder
-
-    return drop
-
-
-async def test_an_empty_folder_changes_nothing(page, drop_folder, tmp_path):
-    for path in (tmp_path / "folder").iterdir():
-        path.unlink()
-    await show(page, "failed", GUIDE)
-    await page.evaluate(
-        """async () => {
-          const {Uploads} = await import("/static/djust_uploads/uploads/uploads.js");
-          const {add} = Uploads.prototype;
-          window.added = new Promise((resolve) => {
-            Uploads.prototype.add = function (name, files) {
-              resolve(files.length);
-              return add.call(this, name, files);
-            };
-          });
-        }"""
-    )
-    await drop_folder()
-    assert await page.evaluate("added") == 0
-    await run(page, "await drawn();")
-    assert await page.locator(".upload-card").count() == 3
-
-
-async def test_a_dropped_folder_that_came_with_its_path_as_text(page, drop_folder):
-    await show(page, "empty", GUIDE)
-    await drop_folder()
-    await page.wait_for_selector(":nth-match(.upload-card, 2)")
-    names = await page.locator(".upload-name").all_inner_texts()
-    assert sorted(names) == ["a.txt", "b.txt"]
-
-
-async def test_a_file_that_is_deleted_while_its_folder_is_read_is_said(page, drop_folder):
-    await show(page, "empty", GUIDE)
-    opened = asyncio.Event()
-    deleted = asyncio.Event()
-
-    async def delete():
-        opened.set()
-        await deleted.wait()
-
-    await page.expose_function("deleteOne", delete)
-    await page.evaluate(
-        """() => addEventListener("drop", ({dataTransfer}) => {
-          const [item] = Array.from(dataTransfer.items).filter(({kind}) => kind === "file");
-          const reader = Object.getPrototypeOf(item.webkitGetAsEntry().createReader());
-          const {readEntries} = reader;
-          reader.readEntries = function (resolve, reject) {
-            readEntries.call(this, (entries) => deleteOne().then(() => resolve(entries)), reject);
-          };
-        }, {capture: true, once: true})"""
-    )
-    folder = await drop_folder()
-    await opened.wait()
-    (folder / "b.txt").unlink()
-    deleted.set()
-    await page.wait_for_selector(":nth-match(.upload-card, 2)")
-    told = await run(page, "return page.all.map(({name, code}) => [name, code])")
-    assert sorted(told) == [["a.txt", None], ["b.txt", "unreadable"]]
 
 
 async def test_a_picked_folder(page, tmp_path):
@@ -458,67 +313,6 @@ async def test_a_warning_before_leaving_what_cannot_resume(page):
         """,
     )
     assert told == [False, False, True, False]
-
-
-@pytest.mark.parametrize("patch", ["replaceWith(container.cloneNode(false))", "replaceChildren()"])
-@pytest.mark.parametrize("name", ["Pause film.mp4", "Cancel all"])
-async def test_the_focus_survives_a_patch_of_the_container(page, name, patch):
-    await show(page, "uploading", PROGRESS)
-    await page.get_by_role("button", name=name, exact=True).focus()
-    await page.evaluate(
-        f"""() => {{
-          const container = document.querySelector("[dj-upload-progress]");
-          container.{patch};
-        }}"""
-    )
-    await run(page, "await drawn(); await drawn();")
-    focused = page.get_by_role("button", name=name, exact=True)
-    assert await focused.evaluate("button => button === document.activeElement")
-
-
-async def test_a_place_for_previews_that_comes_later_takes_the_cards_over(page):
-    await show(page, "uploading", PROGRESS)
-    await page.focus("[aria-label='Pause film.mp4']")
-    told = await run(
-        page,
-        """
-        const place = document.createElement("div");
-        place.setAttribute("dj-upload-preview", "files");
-        document.querySelector("form").prepend(place);
-        for (let frame = 0; frame < 3; frame += 1) await drawn();
-        const count = (selector) => document.querySelectorAll(selector).length;
-        return [count(".upload-card"), count("[dj-upload-preview] .upload-card")];
-        """,
-    )
-    assert told == [4, 4]
-    assert await page.evaluate("document.activeElement.ariaLabel") == "Pause film.mp4"
-
-
-async def test_a_patch_that_changes_attributes_only(page):
-    await show(page, "empty", PROGRESS)
-    told = await run(
-        page,
-        """
-        const {SLOT} = await import("/fake_server.js");
-        const slots = ["files", "letters"].map((name) => [name, {...SLOT, name, accept: `.${name}`}]);
-        page.connect({}, Object.fromEntries(slots));
-        await drawn();
-        const input = document.querySelector("input");
-        const say = async () => {
-          await drawn();
-          await drawn();
-          const hint = document.getElementById(input.getAttribute("aria-describedby"));
-          return [input.accept, input.multiple, hint.textContent.split(",")[0]];
-        };
-        for (const name of ["accept", "multiple", "aria-describedby"]) input.removeAttribute(name);
-        const taken = await say();
-        const progress = document.querySelector("[dj-upload-progress]");
-        input.setAttribute("dj-upload", "letters");
-        progress.setAttribute("dj-upload-progress", "letters");
-        return [taken, await say(), document.querySelectorAll(".upload-hint").length];
-        """,
-    )
-    assert told == [[".files", True, "FILES"], [".letters", True, "LETTERS"], 1]
 
 
 async def test_thousands_of_files_are_drawn_as_they_are_seen(page):
