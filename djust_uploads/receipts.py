@@ -57,12 +57,12 @@ from .lifecycle.notifying import notify
 from .lifecycle.observer import Observer
 from .lifecycle.sending import delivered
 from .resuming.leases import Lease
-from .resuming.owners import is_by_secret, owner_of, upload_id_of
+from .resuming.owners import is_by_secret, owner_by_secret, owner_of, upload_id_of
 from .settings import upload_settings
 from .slots.entry import UploadEntry
 from .slots.slot import UploadSlot
 from .slots.status import Status
-from .uploads import process
+from .uploads import process, takings
 from .uploads.authorization import PERMISSIONS
 from .uploads.manager import UploadManager
 from .uploads.resumption import AlreadyConsumed
@@ -203,7 +203,8 @@ class Claim:
     async def discard(self) -> None:
         """Delete the upload, for good: the user does not want it any more."""
         process.parking.forget(self._transfer)
-        await self._transfer.discard()
+        if await self._transfer.discard():
+            takings.give_back(self._transfer.entry)
         error = UploadCancelled("the user has removed it")
         moves.fail(self._transfer.entry, error)
         self.entry.fail(error)
@@ -222,12 +223,15 @@ async def claimed(
     :class:`Forbidden` or :class:`Unauthenticated` if the user may not upload there any more.
     """
     requester = await _requester_of(request)
-    receipt = _checked(token, owner_of(requester.scope), slot)
+    owner = owner_of(requester.scope)
+    receipt = _checked(token, owner, slot)
     manager = UploadManager()
     manager.authorization.requester = requester
     manager.authorization.recall(None if isinstance(request, Mapping | Requester) else request)
-    # The upload is found by its id, which the receipt has instead of the owner.
-    manager.connection.hold_only(receipt.upload_id)
+    # The upload is found by its id, which the receipt has instead of the owner. A bearer is one of
+    # those without a user and a session.
+    whose = owner_by_secret("") if receipt.bearer or owner is None else owner
+    manager.connection.hold_only(receipt.upload_id, whose)
     manager.configure(await _slot_of(receipt, sink))
     try:
         transfer = await _taken(manager, receipt)

@@ -44,6 +44,9 @@ class UploadMessages:
     #: The language of the page, once it has said something of uploads.
     _language: str | None = None
 
+    #: Whether the server has closed the socket.
+    _closed = False
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         slows = not reads_ahead(receive)
         self._max_message_size = max_message_size(receive, send)
@@ -51,6 +54,8 @@ class UploadMessages:
         async def receive_others() -> dict[str, Any]:
             while True:
                 message: dict[str, Any] = await receive()
+                if self._closed and message["type"] == "websocket.receive":
+                    continue
                 if not await self._take_frame(message, slows):
                     return message
                 # The budget does not count the bytes of this message any more. It must not stay in
@@ -63,6 +68,15 @@ class UploadMessages:
         finally:
             # If the dispatch loop failed or was cancelled, disconnect() was not called.
             await self.close_uploads()
+
+    async def close(self, *args: Any, **kwargs: Any) -> None:
+        """Close the socket, and drop what the client still sends.
+
+        The client may have sent it before it hears of the end, for example because ``mount()`` has
+        refused it.
+        """
+        self._closed = True
+        await super().close(*args, **kwargs)  # type: ignore[misc]
 
     async def _take_frame(self, message: Mapping[str, Any], slows: bool) -> bool:
         data = message.get("bytes") if message["type"] == "websocket.receive" else None
@@ -91,7 +105,7 @@ class UploadMessages:
             message = wire.closing(error)
         with contextlib.suppress(Exception):
             await self.send_upload_message(message)
-        await self.close(code=SESSION_ENDED)  # type: ignore[attr-defined]
+        await self.close(code=SESSION_ENDED)
 
     async def close_uploads(self) -> None:
         """End the uploads of this connection, or park them. May be called again."""

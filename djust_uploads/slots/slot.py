@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,9 @@ from .validators import Validator
 #: The most bytes of a chunk. A chunk is one WebSocket message. daphne takes messages of at most 1
 #: MiB, including the header.
 MAX_CHUNK_SIZE = 16 * 1024 * 1024
+
+#: The key of ``entry.notes`` that names the rules by which the upload was begun.
+RULES = "rules"
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,19 @@ class UploadSlot:
     def accepted(self) -> Accept:
         return Accept(self.accept)
 
+    @cached_property
+    def rules(self) -> str:
+        """A name for what judges the content of the slot's files, the same in every process.
+
+        Slots of one name may be declared in several places, with other rules.
+        """
+        validators = [
+            (f"{type(each).__module__}.{type(each).__qualname__}", _simple_options(each))
+            for each in self.validators
+        ]
+        rules = repr((self.accept, self.allow_active_content, validators))
+        return hashlib.sha256(rules.encode()).hexdigest()[:16]
+
     def resolve_sink(self, entry: UploadEntry) -> Sink:
         """Return the sink that takes ``entry``.
 
@@ -154,3 +171,9 @@ class UploadSlot:
             "image_max_size": self.image_max_size,
         }
         return {name: value for name, value in options.items() if value}
+
+
+def _simple_options(validator: Validator) -> list[tuple[str, object]]:
+    """Return those options of a validator that look the same in every process."""
+    options = getattr(validator, "__dict__", {}).items()
+    return sorted((n, value) for n, value in options if isinstance(value, bool | int | float | str))

@@ -241,11 +241,13 @@ class ClientSide:
                 with self._deadline.within(TURN_TIMEOUT if in_line else seconds):
                     await self._fed.wait()
             except TimeoutError:
-                if not attached:
-                    raise Abandoned(f"nobody came back for {seconds} s") from None
-                if not in_line:
-                    raise UploadExpired(f"nothing came for {seconds} s") from None
-                window.insist()
+                # If a client has come at the same moment, it was told that the upload goes on.
+                if not self._fed.is_set():
+                    if not attached:
+                        raise Abandoned(f"nobody came back for {seconds} s") from None
+                    if not in_line:
+                        raise UploadExpired(f"nothing came for {seconds} s") from None
+                    window.insist()
             self._fed.clear()
         self.raise_stopped()
         if window.limit > window.told_limit and window.must_tell(self._entry.received):

@@ -19,9 +19,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from ..slots.slot import UploadSlot
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
+
+W = TypeVar("W")
 
 #: Seconds that the end of an upload waits for the receivers of signals: a server that ends would
 #: otherwise not let them finish.
@@ -128,8 +130,23 @@ class Transfer:
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         self.client.close()
+        if self._is_on_its_way:
+            # The event loop shuts down, and the task was cancelled before it began.
+            self._never_began("the server is shutting down")
         if self.ended_hook:
             self.ended_hook(self)
+
+    @property
+    def _is_on_its_way(self) -> bool:
+        return self.entry.status in (Status.UPLOADING, Status.FINALIZING)
+
+    def _never_began(self, reason: str) -> None:
+        self.suspending = self.is_saved
+        if self.suspending:
+            moves.suspend(self.entry, reason)
+        else:
+            moves.fail(self.entry, UploadCancelled(reason))
+        self._ended()
 
     @property
     def _needs_sha256(self) -> bool:
@@ -156,7 +173,8 @@ class Transfer:
     @property
     def is_saved(self) -> bool:
         """Whether another process could go on with the upload."""
-        return self._sink.checkpoints is not None
+        # What was not restored here yet, is saved as the process before us has left it.
+        return self._sink.checkpoints is not None or not self.entry.restored
 
     @property
     def places(self) -> int:
@@ -256,18 +274,27 @@ class Transfer:
                 await self._suspend("the server is shutting down")
             raise
         except Abandoned as abandoned:
-            await self._suspend(str(abandoned))
+            await self._insist(self._suspend, str(abandoned))
         except UploadError as error:
-            await self._endings.fail(error)
+            await self._insist(self._endings.fail, error)
         except Exception as exc:
             unexpected = SinkError(f"{type(exc).__name__}: {exc}")
             unexpected.__cause__ = exc
-            await self._endings.fail(unexpected)
+            await self._insist(self._endings.fail, unexpected)
         finally:
             self._deadline.close()
             self.client.close()
             await self._inspection.close()
             await delivered(self.entry, RECEIVER_TIMEOUT)
+
+    async def _insist(self, end: Callable[[W], Awaitable[None]], why: W) -> None:
+        """Await an ending. If the event loop shuts down before it is reported, begin it again."""
+        try:
+            await end(why)
+        except asyncio.CancelledError:
+            if self._is_on_its_way:
+                await end(why)
+            raise
 
     async def _suspend(self, reason: str) -> None:
         self.suspending = True

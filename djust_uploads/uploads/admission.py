@@ -21,6 +21,7 @@ from ..lifecycle.logs import refusal_fields
 from ..resuming.leases import Lease
 from ..slots.acceptance import check_registration
 from ..slots.entry import UploadEntry
+from ..slots.slot import RULES
 from ..transfer.transfer import Listener, Transfer
 from . import process, takings
 
@@ -102,8 +103,19 @@ class Admission:
             if found:
                 answers.append(found)
             if number % _AT_ONCE == _AT_ONCE - 1:
-                await asyncio.sleep(0)
+                await self._pause(judged[number + 1 :])
         return answers
+
+    async def _pause(self, left: Sequence[object]) -> None:
+        """Let the event loop have its turn. If the connection ends meanwhile, the files that are
+        ``left`` give back what they have taken of their quotas."""
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            for candidate in left:
+                if isinstance(candidate, _Candidate):
+                    takings.give_back(candidate.entry)
+            raise
 
     def _judged(self, message: Mapping[str, Any]) -> _Candidate | dict[str, Any] | None:
         """Return a file that its slot would take, or else the answer."""
@@ -192,6 +204,7 @@ class Admission:
             self._refused(entry, error)
             raise
         self._authorization.mark(slot, entry)
+        entry.notes[RULES] = slot.rules
         return _Candidate(registration, entry, slot, upload_id if slot.resumable else None)
 
     def _check_still_free(self, candidate: _Candidate, refusal: UploadError | None) -> None:

@@ -74,9 +74,17 @@ class Connection:
             return self._only
         return upload_id_of(self.owner, ref) if self.owner else None
 
-    def hold_only(self, upload_id: str) -> None:
-        """Let the connection have one upload only, whoever its owner is."""
-        self._only, self.owner = upload_id, f"upload:{upload_id}"
+    def hold_only(self, upload_id: str, owner: str) -> None:
+        """Let the connection have one upload only.
+
+        ``owner`` is whose uploads it counts among, if it waits on afterwards.
+        """
+        self._only, self.owner = upload_id, owner
+
+    @property
+    def holds_one(self) -> bool:
+        """Whether the connection has one upload only, of which its receipt tells."""
+        return self._only is not None
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send a message. Raises an exception if the connection is known to be gone."""

@@ -6,8 +6,11 @@ of Redis and Memcached are atomic, so of two processes that count at the same ti
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 
 from django.core.cache import BaseCache
 
@@ -56,10 +59,28 @@ class Places:
         self._held: dict[str, int] = {}
         #: The last span in which what is held is counted.
         self._counted_to: dict[str, int] = {}
+        #: In a thread within :meth:`all_or_none`: what it holds more than before.
+        self._block = threading.local()
 
     def __bool__(self) -> bool:
         """Whether something is held."""
         return bool(self._held)
+
+    @contextlib.contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """Hold nothing of what this thread takes within the block if the block raises.
+
+        The cache may fail between two of its answers. It forgets in time what it has counted.
+        """
+        self._block.more = more = Counter[str]()
+        try:
+            yield
+        except BaseException:
+            for name, number in list(more.items()):
+                self.leave(name, number)
+            raise
+        finally:
+            del self._block.more
 
     def take(self, cache: BaseCache, name: str, number: int, limit: int) -> int:
         """Take up to ``number`` places of ``limit``, and return how many. Blocks."""
@@ -89,6 +110,11 @@ class Places:
         with self._lock:
             self._held[name] = self._held.get(name, 0) + number
             self._counted_to.setdefault(name, span + 1)
+        self._note(name, number)
+
+    def _note(self, name: str, number: int) -> None:
+        if (more := getattr(self._block, "more", None)) is not None:
+            more[name] += number
 
     def leave(self, name: str, number: int = 1) -> None:
         """Hold places no longer, and leave them counted: another process has the uploads."""
@@ -99,6 +125,7 @@ class Places:
             else:
                 self._held.pop(name, None)
                 self._counted_to.pop(name, None)
+        self._note(name, -number)
 
     def give_back(self, cache: BaseCache, name: str, number: int) -> None:
         """Give places back. Blocks."""

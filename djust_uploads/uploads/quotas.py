@@ -168,9 +168,10 @@ def _count(cache: BaseCache, groups: Iterable[_Group]) -> dict[int, QuotaExceede
 
 
 def _take(cache: BaseCache, groups: Iterable[_Group]) -> dict[int, Takings | QuotaExceeded]:
-    return {
-        number: got for group in groups for number, got in _take_for_group(cache, group).items()
-    }
+    with takings.places.all_or_none():
+        return {
+            number: got for group in groups for number, got in _take_for_group(cache, group).items()
+        }
 
 
 def _take_for_group(cache: BaseCache, group: _Group) -> dict[int, Takings | QuotaExceeded]:

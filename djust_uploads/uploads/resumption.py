@@ -18,6 +18,7 @@ from ..exceptions import (
 from ..resuming.leases import Lease
 from ..slots.acceptance import check_registration
 from ..slots.entry import UploadEntry
+from ..slots.slot import RULES
 from ..slots.status import Status
 from ..transfer.transfer import Listener, Transfer
 from . import process, takings
@@ -186,7 +187,9 @@ class Resumption:
         entry = UploadEntry.saved(saved)
         entry.max_frame_size = self._connection.max_frame_size(entry.chunk_size)
         slot = self._checked_slot(entry)
-        if saved.status != "complete":
+        if saved.status == "complete":
+            takings.forget_places(entry)
+        else:
             await takings.adopt(entry, saved.saved_at)
         transfer = Transfer(entry, slot, self._listener, upload_id, (lease, saved))
         takings.hold(transfer)
@@ -204,6 +207,9 @@ class Resumption:
             raise NotResumable(f"no resumable slot {entry.upload_name!r}")
         self._roster.check_places(slot, entry.client_size)
         check_registration(slot, entry)
+        if not self._connection.holds_one and entry.notes.get(RULES, slot.rules) != slot.rules:
+            # What has been looked at already is not looked at again.
+            raise NotResumable(f"another slot {entry.upload_name!r} has judged it by other rules")
         return slot
 
 

@@ -99,10 +99,11 @@ class Roster:
             raise TooManyFiles(f"{slot.name!r} is full: {slot.max_entries}")
 
     def _check_total(self, slot: UploadSlot, most: int, size: int) -> None:
-        total = size + sum(entry.client_size for entry in self.live(slot.name))
-        if total > most:
+        others = sum(entry.client_size for entry in self.live(slot.name))
+        if size + others > most:
             raise TotalTooLarge(
-                f"{total} bytes in {slot.name!r}, over {most}",
+                # The sum could have more digits than Python writes. JSON has no such number.
+                f"{size} bytes beside {others} in {slot.name!r}, over {most}",
                 message=format_lazy(
                     _("There is no room for this file: all files together may have {size}."),
                     size=readable_size(most),

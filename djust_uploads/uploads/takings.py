@@ -87,9 +87,19 @@ async def adopt(entry: UploadEntry, since: float) -> None:
 
 
 def _adopt(cache: BaseCache, names: list[str], since: float) -> bool:
-    for name in names:
-        places.adopt(cache, name, since)
+    with places.all_or_none():
+        for name in names:
+            places.adopt(cache, name, since)
     return True
+
+
+def forget_places(entry: UploadEntry) -> None:
+    """Note that a complete upload of another process has given its places back.
+
+    It had saved before that what it had taken.
+    """
+    if QUOTA in entry.notes:
+        _take_out(entry, "places")
 
 
 def _undo_adopt(names: list[str], cache: BaseCache, adopted: bool) -> None:

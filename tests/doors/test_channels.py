@@ -168,6 +168,25 @@ async def test_mount_that_raises_closes(caplog):
     assert "Got: 'nonsense'" in caplog.text
 
 
+class RefusingMount(Base):
+    def mount(self):
+        super().mount()
+        raise PermissionError
+
+
+async def test_page_that_mount_refuses_is_not_heard():
+    """A client can have sent something before it hears that the socket is closed."""
+    ref = "00112233-4455-6677-8899-aabbccddeeff"
+    registration = {"type": "upload_register", "upload_name": "photos", "ref": ref}
+    async with Connected(RefusingMount) as page:
+        await page.socket.send_json_to({"type": "event", "event": "inherited"})
+        await page.socket.send_json_to({**registration, "client_name": "a.png", "client_size": 5})
+        await page.socket.send_to(bytes_data=b"\x02" + bytes(16))
+        assert (await page.socket.receive_json_from())["type"] == "error"
+        assert (await page.socket.receive_output())["code"] == 1011
+        assert await page.socket.receive_nothing()
+
+
 class NoSlots(UploadConsumer):
     """Not combined with the mixin."""
 

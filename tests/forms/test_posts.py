@@ -262,6 +262,12 @@ class TestSeveralFiles:
         assert (site.media / saved[0][1]).read_bytes() == b"b"
         assert left(site) == []
 
+    def test_one_receipt_twice_is_one_file(self, site):
+        html = site.post("/photos/", {"title": "much too long", "photos": file("a.txt", b"a")})
+        [receipt] = receipts(html.content.decode(), "photos")
+        saved = site.post("/photos/", {"title": "a", "photos": [receipt, receipt]}).json()["saved"]
+        assert [name for name, *_ in saved] == ["a.txt"]
+
     def test_one_is_refused_and_the_others_stay(self, site):
         files = [file("a.txt", b"a"), file("b.exe", b"MZ"), file("big.txt", b"x" * 1_500_000)]
         html = site.post("/photos/", {"title": "a", "photos": files}).content.decode()

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from djust_uploads import signals
+from djust_uploads import TemporaryFileSink, signals
 from djust_uploads.exceptions import SinkFull
 from djust_uploads.lifecycle.logs import log_fields
 from djust_uploads.resuming.parking import Parking
@@ -119,8 +119,6 @@ async def test_failures_refusals_and_cancels(heard, caplog):
 
 
 async def test_an_upload_that_goes_on_in_another_process(heard, tmp_path, monkeypatch):
-    from djust_uploads import TemporaryFileSink
-
     monkeypatch.setattr(client_side, "PARKED_SECONDS", 0.05)
     sink = TemporaryFileSink(tmp_path)
     async with connect(sink) as page:
@@ -133,6 +131,39 @@ async def test_an_upload_that_goes_on_in_another_process(heard, tmp_path, monkey
         await told(heard, 7)
     names = ["started", "parked", "suspended", "resumed", "finalizing", "completed", "consumed"]
     assert [name for name, *_ in heard] == names
+
+
+class SlowlyResuming(TemporaryFileSink):
+    hangs = True
+
+    async def resume(self, upload, checkpoint):
+        if self.hangs:
+            self.reached.set()
+            await asyncio.Event().wait()
+        return await super().resume(upload, checkpoint)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_server_that_stops_while_an_upload_is_resumed(heard, tmp_path, monkeypatch, begun):
+    """The upload is not cancelled: it is saved as it was, for the next process."""
+    monkeypatch.setattr(client_side, "PARKED_SECONDS", 0.05)
+    async with connect(sink := SlowlyResuming(tmp_path)) as page:
+        ref = await send_some(page)
+    await told(heard, 3)
+    async with connect(sink) as page:
+        sink.reached = asyncio.Event()
+        await page.manager.resume({"ref": ref}, page.send)
+        if begun:
+            await sink.reached.wait()
+        [transfer] = page.manager.roster.transfers.values()
+        transfer._task.cancel()
+        await transfer.wait_ended()
+    sink.hangs = False
+    async with connect(sink) as page:
+        assert (await page.resume(ref))["bytes_received"] == 10 * CHUNK
+        await told(heard, 5)
+    names = ["started", "parked", "suspended", "suspended", "resumed"]
+    assert [name for name, *_ in heard][:5] == names
 
 
 async def test_mistakes_of_receivers_are_logged(caplog):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from types import SimpleNamespace
 
 import pytest
 from django.test import override_settings
 
-from djust_uploads import MemorySink, TemporaryFileSink
+from djust_uploads import MemorySink, TemporaryFileSink, receipts
 from djust_uploads.sinks.temporary_file import TemporaryFileWriter
 from djust_uploads.testing import RecordingSink
 from djust_uploads.transfer import client_side
@@ -246,6 +248,19 @@ async def test_owner_that_comes_and_goes_has_only_so_many_parked(
     assert len(parking._owners) == 5
 
 
+async def test_what_a_receipt_has_held_counts_among_the_uploads_of_its_owner(monkeypatch, parking):
+    """A client that sends a form with errors again and again has no more uploads waiting."""
+    monkeypatch.setattr("djust_uploads.resuming.parking.PARKED_UPLOADS", 3)
+    sink, scope = MemorySink(), {"user": SimpleNamespace(pk=1, is_authenticated=True)}
+    for _ in range(5):
+        async with connect(sink, max_entries=1) as page:
+            assert (await page.upload(DATA))["status"] == "complete"
+            receipt = receipts.issue(page.entries()[0], ALICE)
+        async with receipts.claimed(receipt, scope) as claim:
+            assert claim.entry.data == DATA
+    assert await wait_until(lambda: len(parking._transfers) == 3)
+
+
 async def test_memory_is_not_kept_when_nobody_comes(monkeypatch, parking):
     monkeypatch.setattr(client_side, "PARKED_SECONDS", 0.05)
     sink = RecordingSink()
@@ -255,6 +270,23 @@ async def test_memory_is_not_kept_when_nobody_comes(monkeypatch, parking):
     assert sink.calls[-1] == ("abort",)
     async with connect(sink) as page:
         assert (await page.resume(ref))["status"] == "not_found"
+
+
+async def test_client_that_comes_back_at_the_last_moment_is_served(monkeypatch, parking):
+    monkeypatch.setattr(client_side, "PARKED_SECONDS", 0.2)
+    sink = MemorySink()
+    async with connect(sink) as page:
+        ref = await send_some(page)
+    async with connect(sink) as page:
+        # The loop is busy while the time runs out. Then the timer comes first, this test second,
+        # and the upload's task, which the timer has woken, third.
+        time.sleep(0.2)  # noqa: ASYNC251
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(parking._transfers) == 1
+        answer = await page.resume(ref)
+        assert answer["status"] == "resumed"
+        assert (await page.go_on(answer, DATA))["status"] == "complete"
 
 
 async def test_complete_upload_expires(sink, tmp_path, parking):

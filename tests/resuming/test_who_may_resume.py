@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from djust_uploads import MemorySink, UploadSlot
+from djust_uploads import MemorySink, UploadSlot, Validator
 from djust_uploads.resuming.leases import Lease
 from djust_uploads.transfer import sink_side
 from djust_uploads.wire import FrameType
@@ -69,6 +69,32 @@ async def test_slot_must_still_take_it(sink, options, parking, other_process):
             answer = await page.resume(ref)
             assert answer.get("status") in ("not_found", "error")
             assert answer.get("code") in (None, "file_too_large", "type_not_accepted")
+
+
+class NoDrafts(Validator):
+    def __init__(self, word="draft"):
+        self.word = word
+
+
+@pytest.mark.parametrize("complete", [False, True])
+async def test_slot_of_the_same_name_must_have_judged_it_by_the_same_rules(
+    sink, parking, other_process, complete
+):
+    """Another view may have a slot of the same name, which takes what this one does not."""
+    async with connect(sink, validators=(NoDrafts("sketch"),)) as page:
+        ref = await send_some(page)
+        if complete:
+            rest = {"ref": ref, "chunk_size": CHUNK, "bytes_received": 10 * CHUNK}
+            assert (await page.go_on(rest, DATA))["status"] == "complete"
+    if not complete:
+        await settled(parking)
+    for move in (lambda: None, other_process):
+        move()
+        for validators in [(), (NoDrafts(),)]:
+            async with connect(sink, validators=validators) as page:
+                assert (await page.resume(ref))["status"] == "not_found"
+    async with connect(sink, validators=(NoDrafts("sketch"),)) as page:
+        assert (await page.resume(ref))["status"] == "resumed"
 
 
 @pytest.mark.parametrize("options", [{"max_file_size": 5}, {"resumable": False}])

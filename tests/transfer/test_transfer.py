@@ -503,6 +503,23 @@ async def test_task_that_is_cancelled_in_on_complete_deletes_the_file(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
+async def test_task_that_is_cancelled_while_the_upload_ends():
+    """The upload is undone all the same, and its end is reported once."""
+    sink = HangingSink("abort")
+    async with Connection(sink=sink) as page:
+        ref = await page.register(len(DATA))
+        await page.chunks(ref, DATA[:CHUNK])
+        transfer = page.manager.roster.transfers[ref]
+        assert await wait_until(lambda: transfer.entry.taken == CHUNK)
+        await page.frame(FrameType.CANCEL, ref)
+        await sink.reached.wait()
+        sink.released.set()
+        transfer._task.cancel()
+        assert (await page.ended(ref))["status"] == "cancelled"
+        assert sink.done[-1] == "abort"
+        assert page.manager.roster.transfers == {}
+
+
 async def test_nothing_is_consumed_before_on_complete_returned():
     """Its file would be gone while it reads it."""
     reached, go = asyncio.Event(), asyncio.Event()

@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import uuid
 
 import pytest
 from django.core.cache import caches
 from django.test import override_settings
 
-from djust_uploads import UploadSlot
+from djust_uploads import MemorySink, TemporaryFileSink, UploadSlot, receipts
 from djust_uploads.exceptions import InvalidSlot
-from djust_uploads.uploads import counters, takings
+from djust_uploads.resuming.parking import Parking
+from djust_uploads.uploads import counters, process, takings
 from djust_uploads.uploads.clients import client_address
 from djust_uploads.uploads.counters import Places
 from djust_uploads.uploads.sessions import Requester
@@ -146,6 +148,20 @@ async def test_bytes_a_day(clock):
             assert await refusal(page, 100) is None
 
 
+async def test_bytes_of_a_file_that_is_removed_from_a_form_are_given_back(monkeypatch):
+    monkeypatch.setattr(process, "parking", Parking())
+    scope = {"user": User(1)}
+    with quotas(BYTES_PER_DAY=100):
+        async with connect(sink=MemorySink(), resumable=True) as page:
+            assert (await page.upload(b"x" * 60))["status"] == "complete"
+            receipt = receipts.issue(page.entries()[0], "user:1")
+            assert await refusal(page, 41) == ("No more can be uploaded today", 43200)
+            async with receipts.claimed(receipt, scope) as claim:
+                await claim.discard()
+            assert await wait_until(lambda: not takings._returns._begun, 5)
+            assert await refusal(page, 100) is None
+
+
 async def test_registrations_a_minute(clock):
     """In a list, as many are admitted as may be. What was cancelled is not given back here."""
     with quotas(REGISTRATIONS_PER_MINUTE=3):
@@ -263,6 +279,58 @@ async def test_what_was_counted_while_the_event_loop_stood_still_is_given_back(m
     assert await wait_until(lambda: undone, 2)
     await asyncio.sleep(0.3)
     assert undone == ["taken"]
+
+
+async def test_a_complete_upload_that_another_process_has_had_gives_nothing_back(
+    monkeypatch, tmp_path
+):
+    """That process has given its place back when it was complete, and this one holds another."""
+    options = {"sink": TemporaryFileSink(tmp_path), "resumable": True}
+    with quotas(UPLOADS=1):
+        async with connect(**options) as page:
+            ref = await page.register(5)
+            await page.chunks(ref, b"12345")
+            await page.frame(FrameType.COMPLETE, ref)
+            assert (await page.ended(ref))["status"] == "complete"
+            assert await wait_until(lambda: not takings.places, 5)
+        monkeypatch.setattr(process, "parking", Parking())
+        async with connect(**options) as page:
+            assert await refusal(page) is None
+            answer = await page.resume(ref)
+            assert (await page.go_on(answer, b"12345"))["status"] == "complete"
+            assert not takings._returns._places
+            assert await refusal(page) == ("Too many uploads at once", 10)
+
+
+async def test_a_cache_that_fails_between_two_answers_costs_no_place(monkeypatch):
+    """An upload takes a place of its user and one of its address, each in two spans."""
+    answers = iter(range(1, 100))
+
+    def fails(cache, key, *args):
+        if ":uploads:" in key and next(answers) == 3:
+            raise ConnectionError("no cache")
+        return add(cache, key, *args)
+
+    add = counters.add
+    monkeypatch.setattr(counters, "add", fails)
+    with override_settings(DJUST_UPLOADS={"QUOTAS": {}}):
+        async with connect() as page:
+            assert (await page.upload(b"12345"))["status"] == "complete"
+            assert not takings.places
+
+
+async def test_a_list_whose_connection_ends_gives_its_places_back():
+    with quotas(UPLOADS=100):
+        async with connect(max_entries=50) as page:
+            refs = [str(uuid.uuid4()) for _ in range(50)]
+            files = [{**announced(1)[0], "ref": ref} for ref in refs]
+            registering = asyncio.create_task(page.manager.register({"uploads": files}, page.send))
+            while not page.entries():  # noqa: ASYNC110 (the moment matters)
+                await asyncio.sleep(0)
+            registering.cancel()
+            await asyncio.wait([registering])
+            assert len(page.entries()) < 50
+        assert await wait_until(lambda: not takings.places, 5)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from djust_uploads.exceptions import TooFewFiles
@@ -27,6 +29,13 @@ async def test_what_has_no_room_beside_the_others_is_refused():
         page.manager.cancel(first)
         assert (await page.upload(bytes(600)))["status"] == "complete"
         assert len(refusals(page)) == 1
+
+
+async def test_a_size_of_as_many_digits_as_json_may_have_is_refused_as_any_other():
+    async with Connection(max_total_size=1000) as page:
+        await page.upload(bytes(600))
+        await page.register(10 ** sys.get_int_max_str_digits() - 1)
+        assert [message["code"] for message in refusals(page)] == ["total_too_large"]
 
 
 async def test_the_largest_that_has_room_is_taken():

@@ -42,6 +42,10 @@ class Submission:
     #: Whether "clear" is checked.
     clear: bool = False
 
+    def __post_init__(self) -> None:
+        # One upload is one file. As two, it would be saved twice, or replaced by itself.
+        self.receipts = list(dict.fromkeys(self.receipts))
+
     def __bool__(self) -> bool:
         """Whether the POST changes anything."""
         return bool(self.files or self.cleared or self.clear or set(self.receipts) - self.removed)

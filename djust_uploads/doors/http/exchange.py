@@ -143,6 +143,9 @@ class Exchange:
 
     async def feed(self, block: bytes | memoryview) -> None:
         """Store the next bytes. Waits while the sink has more than it can take."""
+        # While the request has waited for them, a newer one may have taken the upload. What follows
+        # is that one's, though nobody has ended this one yet.
+        await self.check()
         client = self.transfer.client
         client.append(block)
         if client.overstepped:

@@ -24,7 +24,7 @@ from .exchange import Exchange
 from .intents import Append, Creation, Limits, Protocol, Standing
 from .interim import Interim
 from .problems import BodyTooLarge, Gone, InconsistentLength, MethodNotAllowed, RequestTimeout
-from .request import Disconnected, Request
+from .request import Request
 from .response import Response
 from .stored import stored_response
 
@@ -83,7 +83,7 @@ class Service:
         try:
             if append:
                 await self._write(request, append)
-        except (Disconnected, *HARMLESS):
+        except Exception:
             # Without an interim response, the client does not know the upload's address.
             if not (creation.resumable and self._interim.announced):
                 await self._exchange.discard()
@@ -103,7 +103,7 @@ class Service:
                     async for block in blocks:
                         await self._exchange.feed(block)
                 await self._complete()
-            except UploadError:
+            except Exception:
                 await self._exchange.discard()
                 raise
             await parts.discard()
@@ -219,6 +219,8 @@ class Service:
             else:
                 await self._write(request, append)
         except HARMLESS as error:
+            # A whole file that has another digest than it must have is gone.
+            self._entry.raise_failed()
             return self._protocol.refused(error, await self._settled(address))
         return self._protocol.appended(await self._settled(address))
 

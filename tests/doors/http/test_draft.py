@@ -192,6 +192,8 @@ async def test_repr_digest_of_an_upload_in_pieces(anonymous):
         content=DATA[70_001:] + b"!",
     )
     assert (answer.status_code, answer.json()["code"]) == (400, "digest_mismatch")
+    # There is nothing left with which the client could go on.
+    assert "upload-offset" not in answer.headers
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
