@@ -172,6 +172,23 @@ async def test_many_refusals_for_one_reason_are_one(page):
     assert await page.locator(".upload-card").count() == 2
 
 
+async def test_a_second_choice_that_is_refused_like_the_first_one_has_its_own_names(page):
+    await show(page, "empty", PROGRESS)
+    await run(page, "page.connect({accept: '.png'});")
+    for name in ("first", "second"):
+        await run(
+            page,
+            """
+            const names = [0, 1, 2, 3].map((at) => `${argument}${at}.bin`);
+            page.uploads.add("files", names.map((name) => textFile(10, name)));
+            await drawn();
+            """,
+            name,
+        )
+        names = await page.locator(".upload-names li").all_text_contents()
+        assert names == [f"{name}{at}.bin" for at in range(4)]
+
+
 async def test_thousands_of_refusals(page):
     await show(page, "empty", PROGRESS)
     await run(
@@ -184,6 +201,24 @@ async def test_thousands_of_refusals(page):
     )
     assert await texts(page, ".upload-name") == ["20,000 files not accepted: .bin"]
     assert len(await page.evaluate("recorded.errors")) == 100
+
+
+async def test_a_second_failure_is_said_like_the_first_one(page):
+    await show(page, "empty", PROGRESS)
+    await run(page, "await page.begin(textFile(100));")
+    for error in ("The storage does not answer.", "The storage is full."):
+        await run(
+            page,
+            """
+            const [upload] = page.all;
+            page.uploads.retry(upload.ref);
+            await drawn();
+            page.fail(upload, "storage_unavailable", argument);
+            """,
+            error,
+        )
+        alert = f"[role=alert]:text('notes.txt: {error}')"
+        await page.wait_for_selector(alert, state="attached", timeout=5000)
 
 
 async def test_a_name_keeps_its_direction(page):

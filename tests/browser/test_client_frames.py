@@ -185,6 +185,38 @@ async def test_a_file_that_is_gone_ends_only_itself(fake_page):
     assert told == ["error", "unreadable", 1, 1]
 
 
+async def test_a_file_that_was_gone_before_its_size_was_known_is_no_empty_one(fake_page, tmp_path):
+    paths = [tmp_path / name for name in ("gone.txt", "empty.txt")]
+    paths[0].write_text("Dear reader")
+    paths[1].write_text("")
+    await fake_page.evaluate(
+        """() => {
+          document.body.insertAdjacentHTML("beforeend", '<input type="file" multiple id="own">');
+        }"""
+    )
+    await fake_page.set_input_files("#own", paths)
+    paths[0].unlink()
+    told = await run(
+        fake_page,
+        """
+        const uploads = page.uploads.add("files", document.querySelector("#own").files);
+        await socket.wait("upload_register", 2);
+        for (const {ref} of uploads) {
+          socket.hear({
+            type: "upload_registered", ref, upload_name: "files", offset: 0, limit: 100,
+            chunk_size: 10, resumable: true,
+          });
+        }
+        await socket.wait("cancel");
+        await socket.wait("complete");
+        const complete = socket.of("complete").map(({ref}) => page.uploads.of("files")
+          .find((upload) => upload.ref === ref).name);
+        return [uploads.map(({code}) => code), complete];
+        """,
+    )
+    assert told == [["unreadable", None], ["empty.txt"]]
+
+
 #: A slot of a server that takes lists and early bytes.
 LISTS = "page.connect({resumable: false, early_limit: 25}); const second = page.socket;"
 

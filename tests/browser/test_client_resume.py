@@ -124,6 +124,21 @@ async def test_a_lock_is_waited_for(fake_page):
     assert told == ["uploading", 2]
 
 
+async def test_a_lock_is_not_asked_after_more_often_because_of_other_files(fake_page):
+    told = await run(
+        fake_page,
+        """
+        const upload = await page.begin(textFile(100), {limit: 60});
+        socket.lose();
+        const next = page.connect();
+        page.resumed(upload, "locked");
+        for (const name of "bcdef") page.uploads.add("files", [textFile(9, name)]);
+        return [upload.status, ...resumes(next)];
+        """,
+    )
+    assert told == ["waiting", 1]
+
+
 async def test_a_lock_that_lasts_ends_it_and_it_is_not_resumed_again(fake_page):
     await fake_page.clock.install()
     await run(

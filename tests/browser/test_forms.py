@@ -175,6 +175,48 @@ async def test_a_slot_with_min_entries_keeps_the_form(page):
     assert await page.evaluate("submits") == 0
 
 
+async def test_who_takes_a_needed_file_away_while_the_form_waits_is_told(page):
+    await show(page, "empty", PROGRESS)
+    await run(
+        page,
+        """
+        page.connect({min_entries: 2});
+        const one = await page.begin(textFile(100, "a.txt"));
+        const two = await page.begin(textFile(100, "b.txt"));
+        document.querySelector("form").requestSubmit();
+        await drawn();
+        page.uploads.cancel(two.ref);
+        page.progress(one, "complete", 100);
+        await drawn(); await drawn();
+        """,
+    )
+    assert await page.evaluate("submits") == 0
+    assert await note(page) == "Add 1 more file."
+
+
+@pytest.mark.parametrize(("handler", "submits"), [("save", 1), ("next_step", 0)])
+async def test_a_form_that_a_patch_makes_anew_is_submitted(page, handler, submits):
+    await show(page, "empty", PROGRESS.replace("<form", '<form dj-submit="save"'))
+    await run(
+        page,
+        """
+        const upload = await page.begin(textFile(100));
+        const form = document.querySelector("form");
+        form.requestSubmit();
+        await drawn();
+        const anew = form.cloneNode(true);
+        anew.removeAttribute("aria-busy");
+        anew.setAttribute("dj-submit", argument);
+        form.replaceWith(anew);
+        await drawn();
+        page.progress(upload, "complete", 100);
+        await drawn(); await drawn();
+        """,
+        handler,
+    )
+    assert await page.evaluate("submits") == submits, "another form is not the one that was pressed"
+
+
 async def test_a_submit_lets_paused_files_go_on(page):
     await show(page, "paused", PROGRESS)
     await page.click("text=Save")
@@ -199,3 +241,26 @@ async def test_the_total_size_of_a_slot(page):
         ["90.txt", None, None],
         ["80.txt", "total_too_large", message],
     ]
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+async def test_a_submit_is_not_forgotten_when_the_connection_is_lost(page, resumable):
+    await show(page, "empty", PROGRESS)
+    statuses = await run(
+        page,
+        """
+        const slot = {auto_upload: false, resumable: argument};
+        const before = page.connect(slot);
+        page.uploads.add("files", ["a", "b", "c", "d"].map((name) => textFile(20, name)));
+        document.querySelector("form").requestSubmit();
+        await before.wait("upload_register", 3);
+        before.lose();
+        const after = page.connect(slot);
+        // The server has nothing of those that it knew.
+        for (const upload of page.all) page.resumed(upload, "not_found");
+        await after.wait("upload_register", 3);
+        return page.all.map(({status}) => status);
+        """,
+        resumable,
+    )
+    assert sorted(statuses) == ["queued", "uploading", "uploading", "uploading"]

@@ -115,3 +115,31 @@ async def test_a_chunk_that_was_damaged_on_its_way(browser, files, tmp_path):
             )
             assert page.complaints == []
     await context.close()
+
+
+async def test_an_uploader_that_is_closed_keeps_nothing_in_memory(open_example, files):
+    """A page of many views makes one after the other."""
+    page = await open_example("plain")
+    await page.set_input_files("#files", files / "photo0.png")
+    await page.wait_for_selector("li:has-text('photo0.png: complete 100%')")
+    await page.evaluate(
+        """async () => {
+          const {Uploader} = await import("/static/djust_uploads/uploader.js");
+          window.kept = [];
+          for (let at = 0; at < 3; at += 1) {
+            const uploader = new Uploader("/ws/gallery/");
+            await new Promise((resolve) => uploader.addEventListener("mounted", resolve));
+            const picture = new File(["x"], "a.png", {type: "image/png"});
+            uploader.add("photos", [picture]);
+            kept.push(new WeakRef(picture));
+            const closed = new Promise((resolve) => uploader.addEventListener("lost", resolve));
+            uploader.close();
+            await closed;
+          }
+          sockets.length = 0; // which the test itself keeps
+        }"""
+    )
+    session = await page.context.new_cdp_session(page)
+    await session.send("HeapProfiler.collectGarbage")
+    kept = await page.evaluate("kept.map((file) => file.deref()?.name ?? null)")
+    assert kept == [None, None, None]

@@ -149,27 +149,6 @@ async def test_a_named_input_does_not_post_its_files_again(page, letter):
     assert told == [1, [["title", "Letter"], ["files", "letter.txt"]]]
 
 
-async def test_a_file_dropped_beside_the_zone_is_not_opened(page, letter):
-    await open_markup(page, GUIDE + '<p id="beside">Beside</p>')
-    await run(page, "await drawn();")
-    for kind in ("dragEnter", "dragOver", "drop"):
-        await drag(page, await page.query_selector("#beside"), kind, [letter])
-    told = await run(
-        page,
-        """
-        const drop = new DragEvent("drop", {
-          bubbles: true, cancelable: true, dataTransfer: new DataTransfer(),
-        });
-        drop.dataTransfer.items.add(textFile());
-        document.getElementById("beside").dispatchEvent(drop);
-        return [drop.defaultPrevented, page.all.length];
-        """,
-    )
-    assert told == [True, 0]
-    assert page.url == f"{ORIGIN}/state/"
-    assert len(page.context.pages) == 1
-
-
 PASTE = """
 const paste = (target, files, text) => {
   const data = new DataTransfer();
@@ -336,19 +315,6 @@ async def test_a_warning_before_leaving_what_cannot_resume(page):
     assert told == [False, False, True, False]
 
 
-async def test_the_focus_survives_a_patch_that_makes_the_container_anew(page):
-    await show(page, "uploading", PROGRESS)
-    await page.focus("[aria-label='Pause film.mp4']")
-    await page.evaluate(
-        """() => {
-          const container = document.querySelector("[dj-upload-progress]");
-          container.replaceWith(container.cloneNode(false));
-        }"""
-    )
-    await run(page, "await drawn(); await drawn();")
-    assert await page.evaluate("document.activeElement.ariaLabel") == "Pause film.mp4"
-
-
 async def test_thousands_of_files_are_drawn_as_they_are_seen(page):
     await show(page, "empty", PROGRESS)
     told = await run(
@@ -392,3 +358,23 @@ async def test_what_the_browser_cannot_show_has_its_icon(page):
     )
     await page.wait_for_selector("img.upload-preview-image", state="detached")
     assert await page.locator(".upload-thumbnail svg").count() == 1
+
+
+async def test_a_click_on_the_document_is_nobodys_press(page):
+    await open_markup(page, '<button dj-click="save">Save</button>')
+    calls = await run(
+        page,
+        """
+        const {Socket} = await import("/static/djust_uploads/doors/socket.js");
+        const calls = [];
+        const connection = Object.assign(new EventTarget(), {
+          start() {},
+          sendEvent: async (name) => calls.push(name),
+        });
+        new Socket(connection).start();
+        document.dispatchEvent(new Event("click"));
+        document.querySelector("button").click();
+        return calls;
+        """,
+    )
+    assert calls == ["save"]

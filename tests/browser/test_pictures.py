@@ -11,7 +11,7 @@ from playwright.async_api import Route
 
 from tests.browser import fake_server
 from tests.browser.fake_server import ORIGIN, run
-from tests.browser.states import PROGRESS, document, show
+from tests.browser.states import GUIDE, PROGRESS, document, show
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -63,6 +63,23 @@ async def test_thumbnails_are_small(page, photo):
     assert await page.evaluate("recorded.urls") == 1
     await run(page, "page.uploads.cancel(page.all[0].ref); await drawn();")
     assert await page.evaluate("recorded.urls") == 0, "and revoked with its card"
+
+
+async def test_a_container_that_is_replaced_lets_go_of_its_pictures(page, photo):
+    await show(page, "empty", GUIDE)
+    await page.set_input_files("[dj-upload]", photo)
+    for _ in range(2):
+        await page.wait_for_selector(".upload-preview-image:not([hidden])")
+        assert await page.evaluate("recorded.urls") == 1
+        await page.evaluate(
+            """() => {
+              const container = document.querySelector("[dj-upload-preview]");
+              container.replaceWith(container.cloneNode(false));
+            }"""
+        )
+    await page.wait_for_selector(".upload-preview-image:not([hidden])")
+    await page.evaluate("document.querySelector('form').remove()")
+    await page.wait_for_function("recorded.urls == 0")
 
 
 async def test_a_video_shows_its_first_frame(page):
@@ -144,6 +161,37 @@ async def test_what_is_no_picture_for_the_browser_goes_as_it_is(page, tmp_path):
     await run(page, SENT)
     await page.set_input_files("#files", path)
     assert bytes((await run(page, BYTES))["bytes"]) == b"no picture"
+
+
+async def test_a_picture_that_was_deleted_does_not_hold_up_the_others(page, tmp_path):
+    await show(page, "empty", PROGRESS + '<input type="file" multiple id="own">')
+    await run(page, SENT)
+    paths = [tmp_path / name for name in ("gone.png", "there.png")]
+    for path in paths:
+        Image.new("RGB", (1500, 1000)).save(path)
+    await page.set_input_files("#own", paths)
+    await page.evaluate(
+        """async () => {
+          const {sizeOf} = await import("/static/djust_uploads/uploads/sizes.js");
+          for (const file of document.querySelector("#own").files) sizeOf(file);
+        }"""
+    )
+    paths[0].unlink()
+    told = await run(
+        page,
+        """
+        page.uploads.add("files", document.querySelector("#own").files);
+        const [gone] = await page.socket.wait("upload_register", 2);
+        page.socket.hear({
+          type: "upload_registered", ref: gone.ref, upload_name: "files", offset: 0, limit: 1e6,
+          chunk_size: 1_000_000, resumable: true,
+        });
+        await page.socket.wait("cancel");
+        await drawn();
+        return page.all.map(({code, status}) => code ?? status);
+        """,
+    )
+    assert told == ["unreadable", "uploading"]
 
 
 async def test_an_animation_is_not_lost(page, tmp_path):

@@ -24,6 +24,7 @@ TEXTS: dict[str, Any] = {
     "uploading": _("{name}: uploading"),
     "done": _("{name}: uploaded"),
     "failed": _("The upload failed. Please try again."),
+    "unreadable": _("The file can't be read any more. Please choose it again."),
 }
 
 

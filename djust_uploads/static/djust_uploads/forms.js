@@ -2,7 +2,8 @@
 
 import {UploadField} from "./forms/fields.js";
 
-const fields = new Map();
+// An element may be taken out of the page and put back.
+const fields = new WeakMap();
 
 function enhance(root) {
   for (const element of root.querySelectorAll("[data-upload-field]")) {
@@ -12,36 +13,52 @@ function enhance(root) {
 }
 
 function fieldsOf(form) {
-  return [...fields]
-    .filter(([element, field]) => element.isConnected && field.form === form)
-    .map(([, field]) => field);
+  const elements = [...document.querySelectorAll("[data-upload-field]")];
+  return elements.map((element) => fields.get(element)).filter((field) => field?.form === form);
 }
 
+const waiting = new WeakSet();
 const passing = new WeakSet();
 
 // Capturing comes before any other handler of the form's own.
 addEventListener(
   "submit",
-  async (event) => {
+  (event) => {
     const form = event.target;
-    const own = fieldsOf(form);
-    if (passing.delete(form) || !own.some((field) => field.isBusy || field.hasFailed)) return;
+    if (passing.has(form)) return;
+    if (!fieldsOf(form).some((field) => field.isBusy || field.hasFailed)) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    const {submitter} = event;
-    form.setAttribute("aria-busy", "true");
-    await Promise.all(own.map((field) => field.settled()));
-    form.removeAttribute("aria-busy");
-    const failed = own.find((field) => field.hasFailed);
-    if (failed) {
-      failed.focusFailed();
-      return;
-    }
-    passing.add(form);
-    form.requestSubmit(submitter);
+    if (!waiting.has(form)) submitLater(form, event.submitter);
   },
   {capture: true},
 );
+
+async function submitLater(form, submitter) {
+  waiting.add(form);
+  form.setAttribute("aria-busy", "true");
+  await settled(form);
+  form.removeAttribute("aria-busy");
+  waiting.delete(form);
+  const failed = fieldsOf(form).find((field) => field.hasFailed);
+  if (failed) failed.focusFailed();
+  else submit(form, submitter);
+}
+
+/** Resolves when no file is on its way, those that are added meanwhile included. */
+async function settled(form) {
+  while (fieldsOf(form).some((field) => field.isBusy)) {
+    await Promise.all(fieldsOf(form).map((field) => field.settled()));
+  }
+}
+
+function submit(form, submitter) {
+  passing.add(form);
+  // The page may have taken the button away.
+  form.requestSubmit(submitter?.form === form ? submitter : null);
+  // Where the form is not valid, there was no submit event.
+  passing.delete(form);
+}
 
 enhance(document);
 new MutationObserver((changes) => {
@@ -50,5 +67,4 @@ new MutationObserver((changes) => {
       if (node instanceof Element) enhance(node.parentElement ?? node);
     }
   }
-  for (const element of fields.keys()) if (!element.isConnected) fields.delete(element);
 }).observe(document, {childList: true, subtree: true});

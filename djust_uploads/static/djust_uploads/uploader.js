@@ -7,6 +7,7 @@ import { Connection } from "./wire/connection.js";
 export class Uploader extends EventTarget {
   #uploads = new Uploads();
   #connection;
+  #open = new AbortController();
 
   /**
    * Connects to a consumer.
@@ -18,7 +19,8 @@ export class Uploader extends EventTarget {
     this.#connection = new Connection(url, this.#uploads);
     for (const type of ["change", "progress", "error"]) this.#passOn(this.#uploads, type);
     for (const type of ["mounted", "lost", "push"]) this.#passOn(this.#connection, type);
-    globalThis.addEventListener?.("pagehide", () => this.#uploads.leave());
+    const { signal } = this.#open;
+    globalThis.addEventListener?.("pagehide", () => this.#uploads.leave(), { signal });
     this.#connection.start();
   }
 
@@ -122,6 +124,9 @@ export class Uploader extends EventTarget {
 
   /** End the connection for good. What is on its way is dropped, unless it can be resumed. */
   close() {
+    // A page that makes one after the other must not keep them, and their files, in memory.
+    this.#open.abort();
+    this.#uploads.leave();
     this.#connection.close();
   }
 }

@@ -35,7 +35,8 @@ export class Socket {
   }
 
   #clicked(event) {
-    const element = event.target.closest("[dj-click]");
+    // A script may dispatch one on the document.
+    const element = event.target.closest?.("[dj-click]");
     if (!element) return;
     event.preventDefault();
     this.#callOrHold(element, element.getAttribute("dj-click"), values(element));

@@ -1,7 +1,7 @@
 // An upload field of a form: its input, its list of files, and the receipts that the form carries.
 
 import {FileRow} from "./rows.js";
-import {Cancelled, Sending, Unreachable} from "./tus.js";
+import {Cancelled, Sending, Unreachable, Unreadable} from "./tus.js";
 import {recordOf} from "./records.js";
 
 // How many files of a page are sent at the same time.
@@ -94,6 +94,7 @@ export class UploadField {
     } catch (error) {
       if (error instanceof Cancelled) row.stop();
       else if (error instanceof Unreachable) this.#postPlainly(row, file);
+      else if (error instanceof Unreadable) row.fail(this.say("unreadable"));
       else row.fail(error.message || this.say("failed"));
     }
     this.#changed();

@@ -50,7 +50,8 @@ export class FileRow {
   }
 
   #say(key) {
-    return this.#field.say(key).replace("{name}", this.#name);
+    // A function, because "$&" in a name would stand for something else.
+    return this.#field.say(key).replace("{name}", () => this.#name);
   }
 
   #start() {

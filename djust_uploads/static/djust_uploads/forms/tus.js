@@ -12,6 +12,9 @@ const PIECE = 8 * 1024 * 1024;
 /** The server refuses the file. `message` is a sentence for the user. */
 export class Refused extends Error {}
 
+/** The file was deleted or changed after it was chosen. */
+export class Unreadable extends Error {}
+
 /** There is no endpoint at the URL, so the file must be posted with its form. */
 export class Unreachable extends Error {}
 
@@ -34,7 +37,7 @@ export class Sending {
     this.#record = record;
   }
 
-  /** Send the file, and return its receipt. Throws `Refused` and `Unreachable`. */
+  /** Send the file, and return its receipt. Throws `Refused`, `Unreadable` and `Unreachable`. */
   async run() {
     this.#location = this.#record?.get() ?? null;
     let receipt = this.#location ? await this.#tried(() => this.#goOn()) : null;
@@ -92,6 +95,8 @@ export class Sending {
       "Upload-Offset": String(this.#offset),
     };
     const body = this.#file.slice(this.#offset, end);
+    await readable(body);
+    if (this.#cancelled) throw new Cancelled();
     const answer = await this.#ask("PATCH", this.#location, headers, body);
     if (answer.status === 413 && this.#piece > PIECE) {
       this.#piece = PIECE;
@@ -170,6 +175,15 @@ class Answer {
     } catch {
       return new Refused();
     }
+  }
+}
+
+/** Resolves if a part of a file can be read. To a request, the network would seem to be lost. */
+async function readable(part) {
+  try {
+    await part.slice(0, 1).arrayBuffer();
+  } catch {
+    throw new Unreadable();
   }
 }
 

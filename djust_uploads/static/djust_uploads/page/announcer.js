@@ -41,8 +41,10 @@ export class Announcer {
   }
 
   #fresh(uploads) {
-    const fresh = uploads.filter((upload) => this.#told.get(upload) !== upload.status);
-    for (const upload of fresh) this.#told.set(upload, upload.status);
+    // What is sent again has another ref, and its ending is news.
+    const ending = ({ status, ref }) => `${status} ${ref}`;
+    const fresh = uploads.filter((upload) => this.#told.get(upload) !== ending(upload));
+    for (const upload of fresh) this.#told.set(upload, ending(upload));
     return fresh;
   }
 

@@ -35,7 +35,7 @@ const EVERY = 5;
  */
 export class Containers {
   #uploads;
-  #lists = new WeakMap();
+  #lists = new Map();
   #summaries = new WeakMap();
   #thumbnails = new Thumbnails();
   #more = false;
@@ -52,6 +52,7 @@ export class Containers {
   render(roots, notes, patched) {
     this.#more = false;
     this.#patched = patched;
+    this.#forgetGone();
     for (const root of roots) {
       const previewed = new Set();
       for (const container of root.querySelectorAll("[dj-upload-preview]")) {
@@ -67,11 +68,26 @@ export class Containers {
     return this.#more;
   }
 
+  /** Cards whose container was taken out of the page must let go of their files. */
+  #forgetGone() {
+    for (const container of this.#lists.keys()) {
+      if (!container.isConnected) this.#forget(container);
+    }
+  }
+
+  #forget(container) {
+    this.#lists.get(container)?.clear();
+    this.#lists.delete(container);
+  }
+
   #renderProgress(container, previewed, notes) {
     const name = container.getAttribute("dj-upload-progress");
     const apart = previewed.has(name);
-    if (this.#summaries.get(container)?.apart !== apart) {
-      this.#summaries.get(container)?.remove();
+    const before = this.#summaries.get(container);
+    if (before?.apart !== apart || before.name !== name) {
+      before?.remove();
+      // The page has got a place for previews, which has the cards from now on.
+      if (before?.apart === false && apart) this.#forget(container);
       this.#summaries.set(container, new Summary(this.#uploads, { name, apart }));
     }
     const summary = this.#summaries.get(container);
@@ -137,6 +153,12 @@ class List {
     this.more = fresh > IN_A_FRAME;
     // What is not there yet is missing in the next frame, too.
     this.#items = this.more ? [] : items;
+  }
+
+  clear() {
+    this.#seen.disconnect();
+    for (const card of this.#cards.values()) card.remove();
+    this.#cards.clear();
   }
 
   get elements() {

@@ -86,11 +86,12 @@ export class Directives {
     this.#renderedAt = performance.now();
     const inputs = this.#roots.queryAll("input[dj-upload]");
     const roots = this.#roots.all();
+    const { lost } = this.#focus;
     this.#forms.update(roots);
     if (this.#containers.render(roots, this.#forms, this.#patched)) this.schedule();
     this.#patched = false;
     for (const input of inputs) updateInput(input, this.#uploads);
-    this.#focus.restore(roots);
+    if (lost) this.#focus.restore(roots);
   }
 
   #changed(event) {

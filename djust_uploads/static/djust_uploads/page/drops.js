@@ -33,6 +33,8 @@ export class Drops {
 
   #dragged(event) {
     const zone = zoneOf(event);
+    // Nobody is told that files have left an element of a shadow root, or one that was taken away.
+    this.#darken((lit) => lit !== zone);
     if (!zone) return;
     event.preventDefault();
     event.dataTransfer.dropEffect = "copy";
@@ -40,18 +42,19 @@ export class Drops {
   }
 
   #dragLeft(event) {
-    const zone = zoneOf(event);
     // Moving over a child leaves the parent too; relatedTarget tells where to.
-    if (!zone || zone.contains(event.relatedTarget)) return;
-    zone.classList.remove("upload-dragover");
+    this.#darken((lit) => !lit.contains(event.relatedTarget));
+  }
+
+  #darken(isLeft) {
+    for (const lit of this.#roots.queryAll(".upload-dragover").filter(isLeft)) {
+      lit.classList.remove("upload-dragover");
+    }
   }
 
   async #dropped(event) {
     const zone = zoneOf(event);
-    // All of them: a zone may lie in another one.
-    for (const lit of this.#roots.queryAll(".upload-dragover")) {
-      lit.classList.remove("upload-dragover");
-    }
+    this.#darken(() => true);
     if (!zone) return;
     event.preventDefault();
     const name = zone.getAttribute("dj-upload-drop");
@@ -100,18 +103,29 @@ function zoneOf(event) {
 async function droppedFiles(dataTransfer) {
   const files = Array.from(dataTransfer.files);
   noteHandles(dataTransfer.items, files);
-  const items = Array.from(dataTransfer.items ?? [], (item) => item.webkitGetAsEntry?.());
+  // File managers give the folder's path as a text, too.
+  const items = Array.from(dataTransfer.items ?? []).filter(({ kind }) => kind === "file");
+  const entries = items.map((item) => item.webkitGetAsEntry?.());
   // A synthetic event, and a browser without entries, have files only.
-  if (!items.length || items.some((entry) => !entry)) return files;
-  if (items.every((entry) => entry.isFile)) return files;
-  return (await Promise.all(items.map(filesIn))).flat();
+  if (!entries.length || entries.some((entry) => !entry)) return files;
+  if (entries.every((entry) => entry.isFile)) return files;
+  return (await Promise.all(entries.map(filesIn))).flat();
 }
 
+/** One that can't be read is among them, too: it is refused, and the others are not lost with it. */
 async function filesIn(entry) {
+  const relativePath = entry.fullPath.replace(/^\//, "");
+  try {
+    return await readIn(entry, relativePath);
+  } catch {
+    return [Object.assign(new File([], entry.name), { relativePath, isUnreadable: true })];
+  }
+}
+
+async function readIn(entry, relativePath) {
   if (entry.isFile) {
     const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-    file.relativePath = entry.fullPath.replace(/^\//, "");
-    return [file];
+    return [Object.assign(file, { relativePath })];
   }
   const reader = entry.createReader();
   const found = [];

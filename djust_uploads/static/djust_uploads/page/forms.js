@@ -18,6 +18,7 @@ export class Forms {
   #changed;
   #released = new WeakSet();
   #waiting = new Set();
+  #roots = [];
 
   /** `changed()` is called when the page has something else to say. */
   constructor(uploads, changed) {
@@ -33,6 +34,7 @@ export class Forms {
 
   /** Bring the looks of the forms up to date. */
   update(roots) {
+    this.#roots = roots;
     this.#notes.update();
     for (const form of formsOf(roots)) {
       const names = slotsOf(form);
@@ -46,9 +48,12 @@ export class Forms {
   submitted(event) {
     const form = event.target;
     const names = slotsOf(form);
-    if (!names.length || this.#released.delete(form)) return;
+    if (!names.length) return;
+    const released = this.#released.delete(form);
     const uploads = this.#all(names);
+    // The user may have taken some away while the form waited.
     if (this.#tooFew(names)) stop(event);
+    else if (released) return;
     else if (uploads.some(({ ended }) => !ended)) this.#hold(event, names, uploads);
     else if (!uploads.some(({ live }) => live)) this.#notes.nothing(form, names);
     this.#changed();
@@ -78,9 +83,18 @@ export class Forms {
     this.#waiting.delete(form);
     form.removeAttribute("aria-busy");
     // Where a file failed, its card says why, and the user decides what to do without it.
-    if (!arrived) this.#notes.failed(names);
-    else if (form.isConnected) this.#submit(form, submitter);
     if (arrived) this.#notes.arrived(names);
+    else this.#notes.failed(names);
+    const present = arrived && this.#present(form, names);
+    if (present) this.#submit(present, submitter);
+  }
+
+  /** The form, or the one that a patch of the page has put in its place. */
+  #present(form, names) {
+    if (form.isConnected) return form;
+    const isSame = (other) => isAlike(form, other) && String(slotsOf(other)) === String(names);
+    const others = formsOf(this.#roots).filter(isSame);
+    return others.length === 1 && !this.#waiting.has(others[0]) ? others[0] : null;
   }
 
   #submit(form, submitter) {
@@ -195,6 +209,12 @@ export function slotsOf(form) {
     ...bound.map((input) => input.getAttribute("dj-upload")),
     ...zones.map((zone) => zone.getAttribute("dj-upload-drop")),
   ])];
+}
+
+/** Whether two forms do the same when they are submitted. */
+function isAlike(form, other) {
+  const same = (name) => form.getAttribute(name) === other.getAttribute(name);
+  return ["id", "action", "dj-submit"].every(same);
 }
 
 function formsOf(roots) {

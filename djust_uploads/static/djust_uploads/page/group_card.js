@@ -10,6 +10,7 @@ const MOST_NAMES = 100;
 export class GroupCard {
   #uploads;
   #group;
+  #drawn = null;
   #title = element("div", "upload-name");
   #error = element("div", "upload-error");
   #names = element("ul", "upload-names");
@@ -30,9 +31,12 @@ export class GroupCard {
   }
 
   update(group) {
+    const isSame = group.members.at(-1) === this.#drawn;
     this.#group = group;
+    this.#drawn = group.members.at(-1);
     const title = titleOf(group);
-    if (this.#title.textContent === title) return;
+    // Others may have come in place of those that went.
+    if (isSame && this.#title.textContent === title) return;
     setText(this.#title, title);
     setText(this.#error, group.error);
     setAttribute(this.element, "aria-label", title);

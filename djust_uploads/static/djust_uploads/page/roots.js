@@ -1,5 +1,10 @@
 // The document and the shadow roots in it: where a page may have uploads.
 
+// A patch may give an element to another slot, and takes away what the server did not write.
+const ATTRIBUTES = [
+  "dj-upload", "dj-upload-preview", "dj-upload-progress", "accept", "multiple", "aria-describedby",
+];
+
 const OURS = ".upload-card, .upload-total, .upload-hint, .upload-note, .upload-announcement";
 
 export class Roots {
@@ -55,7 +60,9 @@ export class Roots {
   }
 
   #observe(node) {
-    this.#observer.observe(node, { childList: true, subtree: true });
+    this.#observer.observe(node, {
+      childList: true, subtree: true, attributeFilter: ATTRIBUTES,
+    });
   }
 }
 

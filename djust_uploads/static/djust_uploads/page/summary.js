@@ -10,7 +10,6 @@ let count = 0;
 /** `before` and `after` are elements around the files' cards. */
 export class Summary {
   #uploads;
-  #name;
   #total;
   #announcer = new Announcer();
   #hint = element("div", "upload-hint");
@@ -19,7 +18,7 @@ export class Summary {
   /** `apart` says that the cards are in another container. */
   constructor(uploads, { name, apart }) {
     this.#uploads = uploads;
-    this.#name = name;
+    this.name = name;
     this.apart = apart;
     this.#total = new Total(uploads, { withBars: apart });
     this.#hint.id = `djust-upload-hint-${++count}`;
@@ -29,8 +28,8 @@ export class Summary {
 
   /** `note` is what the slot's form has to say. */
   update(note) {
-    const uploads = this.#uploads.of(this.#name);
-    const slot = this.#uploads.slots[this.#name];
+    const uploads = this.#uploads.of(this.name);
+    const slot = this.#uploads.slots[this.name];
     if (slot) setText(this.#hint, hintOf(slot));
     this.#total.update(uploads);
     this.#announcer.update(uploads);

@@ -53,6 +53,12 @@ export function tooLarge(uploads, slot, bytes) {
   return refused;
 }
 
+/** Why a file fails that was deleted, or changed, or locked away, after it was chosen. */
+export function unreadable() {
+  const message = gettext("The file can't be read any more. Please choose it again.");
+  return { code: "unreadable", message };
+}
+
 export function together(uploads) {
   return uploads.reduce((sum, { size }) => sum + size, 0);
 }
@@ -89,6 +95,7 @@ function tooMany({ max_entries: places }, count) {
 
 /** Why `file` can't go into the slot, as {code, message}, or null. `ready` says that it is sent so. */
 export function refusal(file, slot, ready = !isToShrink(file, slot)) {
+  if (file.isUnreadable) return unreadable();
   if (ready && sizeOf(file) > slot.max_file_size) {
     const sentence = gettext("The file is too large: at most {size} are accepted.");
     const message = fill(sentence, { size: readableSize(slot.max_file_size) });

@@ -1,5 +1,6 @@
 // What is said and heard about uploads over one connection.
 
+import { unreadable } from "./accept.js";
 import { Registrations } from "./registrations.js";
 import { gettext } from "../texts/catalogue.js";
 import { Transfer } from "./transfer.js";
@@ -142,8 +143,12 @@ export class Conversation {
     const pause = LOCKED_PAUSES[upload.lockedCount];
     upload.lockedCount += 1;
     if (pause) {
+      upload.resting = true;
       this.#roster.move(upload, "waiting");
-      setTimeout(this.#again, pause);
+      setTimeout(() => {
+        upload.resting = false;
+        this.#again();
+      }, pause);
     } else {
       // It is another window's now, and so is its record.
       this.#roster.fail(upload, "locked", gettext("This upload goes on in another window."));
@@ -168,12 +173,10 @@ export class Conversation {
       await transfer.send();
     } catch (error) {
       if (upload.transfer !== transfer) return;
-      // The file was deleted, changed or became unreadable after it was chosen.
       this.#wire.cancel(upload.ref);
       this.#records.forget(upload.ref);
-      this.#roster.fail(
-        upload, "unreadable", gettext("The file can't be read any more. Please choose it again."),
-      );
+      const { code, message } = unreadable();
+      this.#roster.fail(upload, code, message);
       console.error("djust_uploads:", error);
     }
   }

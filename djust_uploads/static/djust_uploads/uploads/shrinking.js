@@ -11,8 +11,8 @@ const HEAD_SIZE = 4096;
 
 /** The smaller picture as a Blob, or `null` if it can't be made, or would lose its animation. */
 export async function shrink(file, longest) {
-  if (await isAnimated(file)) return null;
   try {
+    if (await isAnimated(file)) return null;
     const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
     const scale = Math.min(1, longest / Math.max(bitmap.width, bitmap.height));
     const canvas = new OffscreenCanvas(
@@ -24,7 +24,7 @@ export async function shrink(file, longest) {
     bitmap.close();
     return await canvas.convertToBlob({ type: file.type, quality: QUALITY });
   } catch {
-    return null; // it is no picture, or one that this browser does not know
+    return null; // it is gone, or no picture, or one that this browser does not know
   }
 }
 

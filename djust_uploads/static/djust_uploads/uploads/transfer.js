@@ -77,6 +77,8 @@ export class Transfer {
 
   /** Resolves when all is sent or stop() was called; rejects when the file can't be read. */
   async send() {
+    // A file that was deleted before its size was known looks like an empty one.
+    if (!this.#size && !this.#position) await this.#file.arrayBuffer();
     while (this.#position < this.#size && await this.#mayGoOn()) {
       const data = await this.#read(this.#frameSize());
       // Meanwhile the user may have paused or cancelled it.

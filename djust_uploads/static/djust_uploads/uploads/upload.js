@@ -38,6 +38,9 @@ export class Upload {
   /** Whether the server keeps it when the connection is lost, as far as is known. */
   resumable = false;
 
+  /** Whether the form was submitted, where files wait for that. The wait is over for good. */
+  started = false;
+
   /** Whether `file` is what is sent: a picture may have been made smaller. */
   prepared = false;
 
@@ -51,6 +54,9 @@ export class Upload {
 
   /** How often the server said that somebody else has it, since it last went on. */
   lockedCount = 0;
+
+  /** Whether it is too early to ask the server again, because somebody else has it. */
+  resting = false;
 
   /** Whether `file` has only the name: the page was loaded again after its bytes were sent. */
   standIn = false;
@@ -163,6 +169,7 @@ export class Upload {
     this.resumable = false;
     this.progress = this.loaded = 0;
     this.error = this.code = null;
+    this.lockedCount = 0;
     this.#speed.reset();
   }
 

@@ -174,7 +174,8 @@ export class Uploads extends EventTarget {
     const slot = this.slots[uploadName];
     const chosen = Array.from(files);
     // What failed before was seen; it would only hide what happens now.
-    for (const upload of this.of(uploadName)) if (upload.error) this.#roster.remove(upload);
+    const seen = this.of(uploadName).filter(({ error }) => error && chosen.length);
+    for (const upload of seen) this.#roster.remove(upload);
     if (slot?.max_entries === 1 && chosen.length && !refusal(chosen[0], slot)) {
       // In a slot for one file, a new choice takes the place of the old one.
       for (const upload of this.of(uploadName)) this.cancel(upload.ref);
@@ -288,7 +289,10 @@ export class Uploads extends EventTarget {
   start(uploadName) {
     const chosen = this.of(uploadName).filter((upload) => upload.status === "chosen");
     if (!chosen.length) return;
-    for (const upload of chosen) upload.status = "queued";
+    for (const upload of chosen) {
+      upload.started = true;
+      upload.status = "queued";
+    }
     this.#startQueued();
     this.#roster.changed();
   }
@@ -322,7 +326,7 @@ export class Uploads extends EventTarget {
   #admitWaiting() {
     const waiting = this.#ready ? this.#roster.in("waiting") : [];
     for (const upload of waiting) {
-      if (upload.measured) this.#admit(upload, this.slots[upload.uploadName]);
+      if (upload.measured && !upload.resting) this.#admit(upload, this.slots[upload.uploadName]);
     }
     this.#startQueued();
     this.#roster.changed();
@@ -335,7 +339,7 @@ export class Uploads extends EventTarget {
     // Not queued: what is before it may take long, and the server may have all of this one.
     else if (upload.resumable) this.#conversation.resume(upload);
     else if (!upload.prepared && isToShrink(upload.file, slot)) this.#prepare(upload, slot);
-    else upload.status = slot.auto_upload === false ? "chosen" : "queued";
+    else upload.status = slot.auto_upload === false && !upload.started ? "chosen" : "queued";
   }
 
   /** Make a picture as small as its slot wants it. */
