@@ -72,8 +72,8 @@ async def test_a_bar_that_moves_is_drawn_ten_times_a_second(page):
           page.progress(page.all[0], "uploading", progress);
           await new Promise((resolve) => setTimeout(resolve, 10));
         }
-        const seconds = (performance.now() - started) / 1000;
         await new Promise((resolve) => setTimeout(resolve, 200));
+        const seconds = (performance.now() - started) / 1000;
         const width = bar.style.width;
         page.progress(page.all[0], "complete", 100);
         await drawn();

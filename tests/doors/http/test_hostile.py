@@ -234,8 +234,10 @@ async def test_a_slow_body(tmp_path):
             path = await client.create(100_000)
             async with begun_patch(site, path, 0, 100_000, b"") as request:
                 dripping = asyncio.create_task(drip(request))
-                assert status(await request.answer()) == 408
+                # Only the head: the server closes the connection while more drips in, which resets it.
+                answer, _ = await request.interim()
                 dripping.cancel()
+                assert answer.startswith(b"HTTP/1.1 408")
             # The first 16 KiB, which were not here in time, are not asked for again one by one.
             assert await client.offset(path) == 0
 
