@@ -234,7 +234,7 @@ async def test_a_slow_body(tmp_path):
             path = await client.create(100_000)
             async with begun_patch(site, path, 0, 100_000, b"") as request:
                 dripping = asyncio.create_task(drip(request))
-                # Only the head: the server closes the connection while more drips in, which resets it.
+                # The server closes while more drips in, which resets the connection: read no more.
                 answer, _ = await request.interim()
                 dripping.cancel()
                 assert answer.startswith(b"HTTP/1.1 408")
