@@ -3,7 +3,7 @@
 # make test: runs everything that CI checks. Its parts are make lint, package, docs, unit and unit-wheel.
 # make test-matrix: runs what make test leaves out: each rule in each host, on each store, by each protocol.
 # make test-rounds: runs tests many times that make test runs a few times. ROUNDS=200 says how often one kills a server.
-# make test-mutants: changes sinks in small ways, and counts how many of the changes SinkContract finds. It takes half an hour.
+# make test-mutants: changes sinks in small ways, and counts how many of the changes SinkContract finds. It takes an hour.
 # make bench: measures for two minutes, and writes into docs/performance.md. make bench-full measures everything.
 # make clean: deletes what the other commands made.
 

@@ -152,7 +152,7 @@ class TestVaultSink(OnServer):
 
 class TestHttpSink(OnServer):
     #: The store fails in more ways than one.
-    outages = itertools.cycle([503, 429, 408])
+    outages = itertools.cycle([503, 429, 500, 408])
 
     def make_server(self):
         from store import Store
