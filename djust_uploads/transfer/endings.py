@@ -95,7 +95,7 @@ class Endings:
         except Exception:
             # The checkpoint before this one is still good.
             logger.exception("%r: its last checkpoint could not be taken", entry)
-        if self._sink.checkpoints or not entry.restored:
+        if self._sink.is_saved:
             await self._sink.release()
             moves.suspend(entry, reason)
         else:

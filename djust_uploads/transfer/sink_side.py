@@ -122,6 +122,12 @@ class SinkSide:
         return sink
 
     @property
+    def is_saved(self) -> bool:
+        """Whether another process could go on with the upload."""
+        # What was not restored here yet, is saved as the process before us has left it.
+        return self.checkpoints is not None or not self._entry.restored
+
+    @property
     def is_known_complete(self) -> bool:
         """Whether ``on_complete`` has returned, in this process or in another one before."""
         return self._saved_status == "complete"

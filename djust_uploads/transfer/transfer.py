@@ -173,8 +173,7 @@ class Transfer:
     @property
     def is_saved(self) -> bool:
         """Whether another process could go on with the upload."""
-        # What was not restored here yet, is saved as the process before us has left it.
-        return self._sink.checkpoints is not None or not self.entry.restored
+        return self._sink.is_saved
 
     @property
     def places(self) -> int:
