@@ -31,14 +31,26 @@ async def fake_context(browser):
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def fake_page(fake_context):
-    """A page whose server is the test."""
+async def empty_page(fake_context):
+    """A page whose server is the test. It must not raise an error."""
     page = await fake_context.new_page()
     complaints = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    await page.goto(f"{fake_server.ORIGIN}/form/")
     yield page
     assert complaints == []
+
+
+@pytest.fixture
+def page(empty_page):
+    """The page of a test that fills it with markup. Files with a server have one of their own."""
+    return empty_page
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def fake_page(empty_page):
+    """A page whose server is the test, with our script."""
+    await empty_page.goto(f"{fake_server.ORIGIN}/form/")
+    return empty_page
 
 
 @pytest.fixture(scope="module")

@@ -7,23 +7,12 @@ import asyncio
 import pytest
 import pytest_asyncio
 
-from tests.browser import fake_server
 from tests.browser.chromium import drag
 from tests.browser.fake_server import ORIGIN, run
 from tests.browser.states import GUIDE, show
 from tests.browser.test_page import open_markup
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(browser):
-    async with fake_server.new_context(browser) as context:
-        page = await context.new_page()
-        complaints = []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        yield page
-        assert complaints == []
 
 
 @pytest.fixture

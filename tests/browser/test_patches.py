@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 import pytest
-import pytest_asyncio
 
-from tests.browser import fake_server
 from tests.browser.fake_server import run
 from tests.browser.states import PROGRESS, show
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(browser):
-    async with fake_server.new_context(browser) as context:
-        page = await context.new_page()
-        complaints = []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        yield page
-        assert complaints == []
 
 
 @pytest.mark.parametrize("patch", ["replaceWith(container.cloneNode(false))", "replaceChildren()"])
