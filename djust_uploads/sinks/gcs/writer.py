@@ -279,16 +279,18 @@ class GCSWriter(BucketWriter[GCSFile]):
         )
 
     async def _verify(self, stored: Mapping[str, Any], last: Part) -> None:
-        """Compare the object's size and CRC32C with ours, and delete the object if it is wrong."""
+        """Compare the object's size and CRC32C with ours.
+
+        A wrong object is deleted by :meth:`abort` only. It may be the file of a process that has
+        taken the upload over from this one.
+        """
         crc = await self._call(self._crc_until, last, self._upload.size)
         if (int(stored["size"]), stored["crc32c"]) == (self._upload.size, encoded(crc)):
             self._crc, self.offset = crc, self._upload.size
             return
-        api = self._bucket.api
-        await self._bucket.call(api.delete, self.key, str(stored["generation"]))
         raise SinkError(
             f"{self.key} was stored as {stored['size']} bytes with CRC32C {stored['crc32c']}, "
-            f"instead of {self._upload.size} with {encoded(crc)}; it was deleted"
+            f"instead of {self._upload.size} with {encoded(crc)}"
         )
 
     async def _ours(self) -> dict[str, Any] | None:

@@ -268,6 +268,7 @@ async def test_the_object_is_compared_with_what_is_known_of_it(broken):
         resumed = await sink.resume(info(SMALL), checkpoint)
         with pytest.raises(SinkError, match="instead of"):
             await resumed.finish()
+        await resumed.abort()
     assert broken.keys() == []
 
 
