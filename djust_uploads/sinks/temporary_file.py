@@ -65,7 +65,7 @@ _remaining: set[str] = set()
 def _remove_remaining() -> None:
     for path in _remaining:
         with contextlib.suppress(OSError):
-            Path(path).unlink(missing_ok=True)
+            Path(path).unlink()
 
 
 if hasattr(os, "register_at_fork"):
@@ -223,7 +223,7 @@ class TemporaryFileWriter(SinkWriter):
         return self._file
 
     async def release(self) -> None:
-        self._chunks, self._gathered = [], 0
+        self._chunks.clear()
 
     async def abort(self) -> None:
         await self.release()

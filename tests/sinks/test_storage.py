@@ -198,10 +198,10 @@ async def test_permissions_are_the_storages(tmp_path):
 async def test_a_storage_that_loses_what_is_written_is_found_out_once():
     sink = StorageSink(DictStorage())
     assert await (await store(sink)).aread() == b"cat"
-    assert sink._place._spools is True
+    assert sink._place.spools is True
     remote = StorageSink(RemoteStorage())
     assert await (await store(remote)).aread() == b"cat"
-    assert remote._place._spools is False
+    assert remote._place.spools is False
     await sink.aclose()
     await remote.aclose()
 

@@ -49,7 +49,7 @@ class Place:
         self._threads = threads
         self._executor: ThreadPoolExecutor | None = None
         #: Whether uploads must be spooled. ``None`` means that nobody has found out yet.
-        self._spools: bool | None = spool or None
+        self.spools: bool | None = spool or None
         self._trying = threading.Lock()
 
     @property
@@ -101,21 +101,15 @@ class Place:
             name = storage.get_alternative_name(root, extension)
         return name
 
-    @property
-    def spools(self) -> bool:
-        """Whether the storage is known to lose what is written with ``open(name, "wb")``."""
-        return bool(self._spools)
+    def find_out(self, name: str) -> None:
+        """Find out whether uploads must be spooled, by writing a file ``name`` and deleting it.
 
-    def must_spool(self, name: str) -> bool:
-        """Return whether uploads must be spooled.
-
-        The first call finds that out by writing a file ``name`` and deleting it. Some storages
-        refuse the mode ``"wb"``, and some return a file whose bytes they do not store.
+        Some storages refuse the mode ``"wb"``, and some return a file whose bytes they do not
+        store.
         """
         with self._trying:
-            if self._spools is None:
-                self._spools = not _takes_open_for_writing(self.storage, name)
-            return self._spools
+            if self.spools is None:
+                self.spools = not _takes_open_for_writing(self.storage, name)
 
 
 def _takes_open_for_writing(storage: Storage, name: str) -> bool:

@@ -36,7 +36,7 @@ class StoredObject:
         self._spool: IO[bytes] | None = None
         #: Whether the last write has failed. It may have written a part of its bytes.
         self._torn = False
-        self._finished = self._deleted = False
+        self._deleted = False
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -50,22 +50,23 @@ class StoredObject:
         """Choose a name and create the file, or begin to spool."""
         with self._alone():
             self._key = self._place.key_for(self.upload)
-            if not (self._place.spools or self._must_spool()):
-                self._take_name()
-                self._reserve()
-                self._target = cast("IO[bytes]", self._storage.open(self.name, "wb"))
-            else:
+            if self._place.spools is None:
+                self._find_out()
+            if self._place.spools:
                 # A SpooledTemporaryFile loses what it holds in memory if the disk is full when it
                 # moves to the disk, so the file is on the disk from the beginning.
                 directory = settings.FILE_UPLOAD_TEMP_DIR
                 self._spool = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115
+            else:
+                self._take_name()
+                self._reserve()
+                self._target = cast("IO[bytes]", self._storage.open(self.name, "wb"))
 
-    def _must_spool(self) -> bool:
+    def _find_out(self) -> None:
         self._take_name()
-        must = self._place.must_spool(self.name)
+        self._place.find_out(self.name)
         self._mark.clear()
         self.name = ""
-        return must
 
     def _take_name(self) -> None:
         """Choose a free name, and point the mark to it.
@@ -106,13 +107,10 @@ class StoredObject:
     def finish(self) -> None:
         """Close the file, or save the spooled bytes. May be called again."""
         with self._alone():
-            if self._finished:
-                return
             if self._target:
                 self._close_target(self._target)
-            else:
-                self._save_spool()
-            self._finished = True
+            elif self._spool:
+                self._save_spool(self._spool)
 
     def _close_target(self, target: IO[bytes]) -> None:
         target.close()
@@ -120,11 +118,10 @@ class StoredObject:
         if size != self.upload.size:
             raise SinkError(f"{self.name} has {size} bytes instead of {self.upload.size}")
 
-    def _save_spool(self) -> None:
-        assert self._spool
+    def _save_spool(self, spool: IO[bytes]) -> None:
         self._take_name()
-        self._spool.seek(0)
-        content = File(self._spool, self.name)
+        spool.seek(0)
+        content = File(spool, self.name)
         # django-storages reads this attribute.
         content.content_type = self.upload.content_type  # type: ignore[attr-defined]
         try:
@@ -135,7 +132,8 @@ class StoredObject:
             with contextlib.suppress(Exception):
                 self._remove()
             raise
-        self._spool.close()
+        spool.close()
+        self._spool = None
 
     def keep(self) -> None:
         """Delete the mark, because the application has consumed the file."""
