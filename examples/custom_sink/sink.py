@@ -7,7 +7,7 @@ import httpx
 from django.utils.asyncio import async_unsafe
 
 from djust_uploads import Sink, SinkFile, SinkWriter
-from djust_uploads.exceptions import NotResumable, SinkError, SinkUnavailable
+from djust_uploads.exceptions import NotResumable, SinkError, SinkMisconfigured, SinkUnavailable
 
 PART = 256 * 1024  # bytes to send in one request
 TLS = httpx.create_ssl_context()  # loading certificates takes longer than a request
@@ -31,6 +31,8 @@ class VaultSink(Sink):
         if answer.status_code in (410, 423) or writer.key != upload.key:
             raise NotResumable(f"the vault has no draft for {checkpoint}")
         writer.offset = int(answer.headers.get("Offset", 0))
+        if not checkpoint.get("offset", 0) <= writer.offset <= upload.size:
+            raise NotResumable(f"{writer.key} has {writer.offset} bytes after {checkpoint}")
         return writer
 
     async def sweep(self, older_than, *, dry_run=False):
@@ -53,7 +55,13 @@ class VaultSink(Sink):
             raise SinkUnavailable(f"{method} {path}: {exc!r}") from exc
         if answer.status_code in ok:
             return answer
-        raise (SinkUnavailable if answer.is_server_error else SinkError)(f"{path}: {answer}")
+        raise error_for(answer)(f"{method} {path}: {answer}")
+
+
+def error_for(answer):
+    if answer.is_server_error:
+        return SinkUnavailable
+    return SinkMisconfigured if answer.status_code in (401, 403) else SinkError
 
 
 class VaultWriter(SinkWriter):
@@ -81,13 +89,17 @@ class VaultWriter(SinkWriter):
         if not self.offset:
             await self.send()
         await self.flush()
+        # Somebody may have deleted the draft, for example a sweep.
+        stored = int((await self.sink.request("HEAD", self.path)).headers["Offset"])
+        if stored != self.upload.size:
+            raise SinkError(f"{self.key} has {stored} bytes, not {self.upload.size}")
         return VaultFile(self.sink, self.upload, self.path)
 
     async def abort(self):
         await self.sink.request("DELETE", self.path)
 
     async def checkpoint(self):
-        return {"key": self.key}
+        return {"key": self.key, "offset": self.offset}
 
     async def flush(self):
         while self.buffer:

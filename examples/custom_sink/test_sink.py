@@ -46,6 +46,10 @@ class TestVaultSink(SinkContract):
     def refusing_store(self, sink):
         return self.failing_store(sink, status=403)
 
+    def damage_store(self, sink, by):
+        for blob in self.vault.blobs.values():
+            blob[:] = blob[:by] if by < 0 else blob + b"?"
+
     def store_something_else(self, sink):
         self.vault.blobs["a report"] = bytearray(b"stored by another program")
 

@@ -26,6 +26,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Vault(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 100  # connections at once; the default is 5, and others wait for a second
 
     def __init__(self, port=0):
         super().__init__(("127.0.0.1", port), Handler)
@@ -46,6 +47,7 @@ class Vault(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer is sent at once, not its head and then its body
 
     def handle_request(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -92,8 +92,8 @@ class HttpWriter(SinkWriter):
     async def finish(self):
         if self.file is None:
             await self.flush()
-            names = [name for name, size in self.parts]
-            await self.sink.request("POST", self.path, json=names)
+            seal = {"parts": [name for name, size in self.parts], "size": self.upload.size}
+            await self.sink.request("POST", self.path, json=seal)
             self.file = HttpFile(self.sink, self.upload)
         return self.file
 

@@ -3,7 +3,8 @@
 =========================  ==================================================================
 ``PUT /<id>/<part>``       store a part under a name; again, if the answer was lost
 ``GET /<id>``              JSON: ``parts`` with their sizes, and whether it is ``sealed``
-``POST /<id>``             JSON, names of parts: they become the file, in this order
+``POST /<id>``             JSON, ``parts`` and ``size``: the parts of these names become the
+                           file, in this order; 409 if they have another size. A file stays
 ``POST /<id>/kept``        the file is no upload any more
 ``GET /<id>/content``      the file
 ``DELETE /<id>``           for good: the id can't be used again, and answers 410
@@ -20,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Store(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 100  # connections at once; the default is 5, and others wait for a second
 
     def __init__(self, port=0):
         super().__init__(("127.0.0.1", port), Handler)
@@ -38,11 +40,12 @@ class Store(ThreadingHTTPServer):
             case "POST", "kept":
                 self.born.pop(key, None)
             case "POST", "" if key not in self.files:
-                names, parts = json.loads(body), self.parts.setdefault(key, {})
-                if not parts.keys() >= set(names):
+                seal, parts = json.loads(body), self.parts.setdefault(key, {})
+                content = b"".join(parts.get(name, b"") for name in seal["parts"])
+                if len(content) != seal["size"]:
                     return 409, b""
                 self.born.setdefault(key, time.time())
-                self.files[key] = b"".join(parts[name] for name in names)
+                self.files[key] = content
             case "GET", "" if key.startswith("?after="):
                 waiting = sorted(each for each in self.born if each > key.removeprefix("?after="))
                 ages = {each: time.time() - self.born[each] for each in waiting[:10]}
@@ -61,6 +64,7 @@ class Store(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer is sent at once, not its head and then its body
 
     def handle_request(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -41,7 +41,8 @@ class TestHttpSink(SinkContract):
         return [*self.store.parts, *self.store.files]
 
     #: A store fails in more ways than one.
-    outages = itertools.cycle([503, 429, 408])
+    outages = itertools.cycle([503, 429, 500, 408])
+    refusals = itertools.cycle([403, 401])
 
     @contextlib.contextmanager
     def failing_store(self, sink, status=None):
@@ -50,7 +51,12 @@ class TestHttpSink(SinkContract):
         self.store.broken = None
 
     def refusing_store(self, sink):
-        return self.failing_store(sink, status=403)
+        return self.failing_store(sink, next(self.refusals))
+
+    def damage_store(self, sink, by):
+        for parts in self.store.parts.values():
+            for name, part in parts.items():
+                parts[name] = part[:by] if by < 0 else part + b"?"
 
     def store_something_else(self, sink):
         self.store.files["a report"] = b"stored by another program"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import os
 import resource
 import subprocess
 import sys
@@ -66,6 +67,10 @@ class TestTemporaryFileSink(SinkContract):
 
     def failing_store(self, sink):
         return no_room_for_files()
+
+    def damage_store(self, sink, by):
+        for path in self.directory.iterdir():
+            os.truncate(path, max(0, path.stat().st_size + by))
 
     def another_process(self, sink):
         return TemporaryFileSink(self.directory)

@@ -64,6 +64,8 @@ class SealsNoEmptyFile(DepotWriter):
 
 @broken("one_chunk_of_many", "Store each chunk once, in order")
 class SendsOnePartOfEachChunk(DepotWriter):
+    checks_size = False
+
     async def write(self, chunk):
         self.buffer += chunk
         if len(self.buffer) >= PART:
@@ -301,7 +303,76 @@ class ResumesTwiceAtMost(DepotSink):
         return await super().resume(upload, checkpoint)
 
 
+@broken("what_was_finished and after", "leave what is finished where it is")
+class MovesWhatIsFinished(DepotSink):
+    async def resume(self, upload, checkpoint):
+        writer = await super().resume(upload, checkpoint)
+        if writer.file:
+            writer.file.key = f"{upload.key}-resumed"
+            for things in (self.depot.parts, self.depot.files, self.depot.born):
+                things[writer.file.key] = things.pop(upload.key)
+        return writer
+
+
+@broken("finishes_first", "refuse that one's finish.., or take its file")
+class RefusesTheFileOfAnother(DepotWriter):
+    async def finish(self):
+        if self.file is None and self.key in self.depot.files:
+            raise SinkError("409: it is sealed already")
+        return await super().finish()
+
+
+@broken("finishes_last", "change no file that is finished")
+class SealsAgain(DepotWriter):
+    async def finish(self):
+        if self.file is None:
+            self.depot.files.pop(self.key, None)
+        return await super().finish()
+
+
+# Damage
+
+
+@broken("found_by_the_writer", "become shorter in the store: compare what the store has")
+class TrustsItsOffset(DepotWriter):
+    checks_size = False
+
+
+@broken("found_by_resume", "NotResumable, as it has become shorter in the store")
+class TrustsItsCheckpoint(DepotSink):
+    async def resume(self, upload, checkpoint):
+        for name, size in checkpoint.get("parts", []):
+            parts = self.depot.parts.get(upload.key, {})
+            if name in parts:
+                parts[name] = parts[name].ljust(size)
+        return await super().resume(upload, checkpoint)
+
+
+@broken("found_by_resume", "NotResumable, as it has become longer in the store")
+class ResumesWhatIsTooLong(ShelfSink):
+    async def resume(self, upload, checkpoint):
+        if item := self.shelf.get(checkpoint.get("key")):
+            item.content = item.content[: upload.size]
+            item.content = item.content[:-1] + item.content[-1:].upper()
+        return await super().resume(upload, checkpoint)
+
+
 # Sweeps
+
+
+@broken("was_swept", "when it was swept before its finish..: ask the store")
+class FinishesWhatIsGone(DepotWriter):
+    async def finish(self):
+        await self.flush()
+        if self.key in self.depot.deleted:
+            return self.sink.file_class(self.sink, self.upload)
+        return await super().finish()
+
+
+@broken("sweep_takes", "older_than.*it takes older_than and dry_run by their names")
+class HasOtherNames(DepotSink):
+    async def sweep(self, age, *, dry_run=False):
+        return await super().sweep(age, dry_run=dry_run)
 
 
 @broken("more_than_a_page", "the store's next page")
@@ -385,7 +456,7 @@ class SweepsWhatIsOnItsWay(_Sweeps):
         return super().wanted(key, older_than) or key not in self.depot.files
 
 
-@broken("two_sweeps", "what is gone meanwhile is no error")
+@broken("two_sweeps", "what is gone is no error")
 class CollidesWithOtherSweeps(_Sweeps):
     async def sweep(self, older_than, *, dry_run=False):
         names = await super().sweep(older_than, dry_run=True)
@@ -447,7 +518,7 @@ class SaysNothingInAbort(DepotWriter):
             await super().abort()
 
 
-@broken("store_fails and adelete", "only one of them is 'retryable'")
+@broken("the_same_failure", "adelete.. raised .*only one of them is 'retryable'")
 class MistakesAnOutage(DepotFile):
     async def adelete(self):
         try:
@@ -476,6 +547,33 @@ class HidesTheCause(DepotSink):
             raise hidden
         except DepotDown:
             raise SinkUnavailable("down") from None
+
+
+@broken("refuses and sweep", "sweep.. raised SinkUnavailable.* when the store refused it")
+class SweepsLaterWhenRefused(DepotSink):
+    async def sweep(self, older_than, *, dry_run=False):
+        try:
+            return await super().sweep(older_than, dry_run=dry_run)
+        except SinkMisconfigured as exc:
+            raise SinkUnavailable("refused") from exc
+
+
+@broken("refuses and resume", "resume.. raised NotResumable.* when the store refused it")
+class ForgetsUploadsWhenRefused(DepotSink):
+    async def resume(self, upload, checkpoint):
+        try:
+            return await super().resume(upload, checkpoint)
+        except SinkMisconfigured as exc:
+            raise NotResumable("refused") from exc
+
+
+@broken("refuses and adelete", "adelete.. raised SinkError.* when the store refused it")
+class SaysLittleWhenRefused(DepotFile):
+    async def adelete(self):
+        try:
+            await super().adelete()
+        except SinkMisconfigured as exc:
+            raise SinkError("it did not work") from exc
 
 
 class _Raw(DepotSink):

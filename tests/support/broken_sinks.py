@@ -225,6 +225,8 @@ class FlushingWriter(ShelfWriter):
 
 @broken("store_fails and flush", "flush.. met a store that failed.*offset is .* after finish")
 class DropsWhatItCannotFlush(FlushingWriter):
+    checks_size = False
+
     async def flush(self):
         kept, self.kept = self.kept, None
         if kept:
@@ -310,6 +312,8 @@ class PassesOnForeignErrors(ShelfSink):
 
 @broken("takes_nothing", "said nothing though the store failed")
 class SwallowsErrors(ShelfWriter):
+    checks_size = False
+
     async def write(self, chunk):
         self.sink.down, down = False, self.sink.down
         await super().write(chunk)
@@ -358,12 +362,14 @@ class NamesFilesByTheirClientName(ShelfSink):
     async def open(self, upload):
         object.__setattr__(upload, "key", upload.client_name)
         writer = await super().open(upload)
-        writer.check = lambda item: None
+        writer.check, writer.checks_size = lambda item: None, False
         return writer
 
 
 @broken("one_is_aborted", "when another writer was aborted meanwhile")
 class AbortsItsNeighbours(ShelfWriter):
+    checks_size = False
+
     async def abort(self):
         self.sink.shelf.clear()
 
@@ -455,6 +461,7 @@ class ResumesWithoutTheBytes(ShelfSink):
     async def resume(self, upload, checkpoint):
         writer = await super().resume(upload, checkpoint)
         self.shelf[upload.key] = Item(writer=writer)
+        writer.checks_size = False
         return writer
 
 

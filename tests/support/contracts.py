@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from djust_uploads import Sink
 from djust_uploads.testing import SinkContract
 from tests.support.right_sinks import PART, DepotSink
+from tests.support.shelf import ShelfSink
+
+
+def resized(content: bytes, by: int) -> bytes:
+    return content[:by] if by < 0 else content + b"?"
 
 
 class OnDepot(SinkContract):
@@ -36,12 +42,16 @@ class OnDepot(SinkContract):
     def refusing_store(self, sink):
         return sink.depot.failing("closed")
 
+    def damage_store(self, sink, by):
+        for parts in sink.depot.parts.values():
+            parts.update({name: resized(part, by) for name, part in parts.items()})
+
     def store_something_else(self, sink):
         sink.depot.files["a report"] = b"stored by another program"
 
 
-class OnShelf(SinkContract):
-    """For sinks of ``shelf``, and those that keep files in memory."""
+class InMemory(SinkContract):
+    """For sinks that keep files in memory."""
 
     sink_class: type
 
@@ -49,15 +59,24 @@ class OnShelf(SinkContract):
     def sink(self):
         return self.sink_class()
 
+
+class OnShelf(InMemory):
+    """For sinks of ``shelf``."""
+
     def leftovers(self, sink):
-        return list(sink.shelf) if hasattr(sink, "shelf") else super().leftovers(sink)
+        return list(sink.shelf)
 
     def failing_store(self, sink):
-        return sink.failing() if hasattr(sink, "shelf") else None
+        return sink.failing()
+
+    def damage_store(self, sink, by):
+        for item in sink.shelf.values():
+            item.content = resized(item.content, by)
 
 
 def contract_of(sink_class):
     """Return the contract of a sink, as a class that pytest collects."""
-    base = OnDepot if issubclass(sink_class, DepotSink) else OnShelf
+    contracts = {DepotSink: OnDepot, ShelfSink: OnShelf, Sink: InMemory}
+    base = next(each for kind, each in contracts.items() if issubclass(sink_class, kind))
     limit = getattr(sink_class, "time_limit", base.time_limit)
     return type("TestTheSink", (base,), {"sink_class": sink_class, "time_limit": limit})

@@ -28,6 +28,23 @@ class Gone(Exception):
     pass
 
 
+class Incomplete(Exception):
+    pass
+
+
+@contextlib.contextmanager
+def translated():
+    """Raise the depot's errors as ours."""
+    try:
+        yield
+    except DepotDown as exc:
+        raise SinkUnavailable(f"the depot: {exc}") from exc
+    except Refused as exc:
+        raise SinkMisconfigured(f"the depot: {exc}") from exc
+    except (Gone, Incomplete) as exc:
+        raise SinkError(f"the depot: {exc!r}") from exc
+
+
 class Depot:
     """A store that takes parts under names, and makes a file of those that a seal names."""
 
@@ -61,12 +78,15 @@ class Depot:
             self.born.setdefault(key, time.time())
             self.parts.setdefault(key, {})[name] = part
 
-    def seal(self, key, names):
+    def seal(self, key, names, size):
         with self.asked():
             self.check(key)
-            self.born.setdefault(key, time.time())
             parts = self.parts.setdefault(key, {})
-            self.files.setdefault(key, b"".join(parts[name] for name in names))
+            content = b"".join(parts[name] for name in names)
+            if size not in (len(content), None):
+                raise Incomplete(key)
+            self.born.setdefault(key, time.time())
+            self.files.setdefault(key, content)
 
     def check(self, key):
         if key in self.deleted:
@@ -111,14 +131,8 @@ class DepotSink(Sink):
 
     async def ask(self, function, *arguments):
         await asyncio.sleep(0)
-        try:
+        with translated():
             answer = function(*arguments)
-        except DepotDown as exc:
-            raise SinkUnavailable(f"the depot: {exc}") from exc
-        except Refused as exc:
-            raise SinkMisconfigured(f"the depot: {exc}") from exc
-        except Gone as exc:
-            raise SinkError(f"{exc} was deleted") from exc
         await asyncio.sleep(0)
         return answer
 
@@ -156,6 +170,9 @@ class DepotSink(Sink):
 class DepotWriter(SinkWriter):
     """Sends each part before it takes more."""
 
+    #: Whether it has the depot compare sizes.
+    checks_size = True
+
     def __init__(self, sink, upload):
         self.sink, self.upload = sink, upload
         self.depot, self.key, self.word = sink.depot, upload.key, secrets.token_hex(4)
@@ -180,7 +197,9 @@ class DepotWriter(SinkWriter):
     async def finish(self):
         if self.file is None:
             await self.flush()
-            await self.sink.ask(self.depot.seal, self.key, [name for name, _ in self.parts])
+            names = [name for name, _ in self.parts]
+            size = self.upload.size if self.checks_size else None
+            await self.sink.ask(self.depot.seal, self.key, names, size)
             self.file = self.sink.file_class(self.sink, self.upload)
         return self.file
 
@@ -224,14 +243,8 @@ DepotWriter.sink_class = DepotSink
 
 class ThreadSink(DepotSink):
     async def ask(self, function, *arguments):
-        try:
+        with translated():
             return await asyncio.to_thread(function, *arguments)
-        except DepotDown as exc:
-            raise SinkUnavailable(f"the depot: {exc}") from exc
-        except Refused as exc:
-            raise SinkMisconfigured(f"the depot: {exc}") from exc
-        except Gone as exc:
-            raise SinkError(f"{exc} was deleted") from exc
 
 
 # By a worker

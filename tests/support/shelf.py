@@ -51,6 +51,8 @@ class ShelfSink(MemorySink):
         item = self.shelf[checkpoint["key"]]
         if upload.generation < item.generation:
             raise NotResumable(f"{upload.key} goes on elsewhere")
+        if not checkpoint.get("offset", 0) <= len(item.content) <= upload.size:
+            raise NotResumable(f"{upload.key} has {len(item.content)} bytes after {checkpoint}")
         writer = await self.open(upload)
         item.writer, item.generation = writer, upload.generation
         writer.offset = len(item.content)
@@ -65,6 +67,9 @@ class ShelfSink(MemorySink):
 
 
 class ShelfWriter(SinkWriter):
+    #: Whether finish() looks for what somebody else has taken away.
+    checks_size = True
+
     def __init__(self, sink, upload):
         self.sink, self.upload = sink, upload
         self.file = None
@@ -85,7 +90,11 @@ class ShelfWriter(SinkWriter):
     async def finish(self):
         if self.file is None:
             await self.sink.reach()
-            self.sink.shelf.setdefault(self.upload.key, Item())
+            if not self.upload.size:
+                self.sink.shelf.setdefault(self.upload.key, Item())
+            item = self.sink.shelf.get(self.upload.key)
+            if self.checks_size and (item is None or len(item.content) != self.upload.size):
+                raise SinkError(f"the shelf has not all bytes of {self.upload.key}")
             self.file = ShelfFile(self.sink, self.upload)
         return self.file
 
@@ -96,7 +105,7 @@ class ShelfWriter(SinkWriter):
     async def checkpoint(self):
         if not self.offset:
             await self.write(b"")
-        return {"key": self.upload.key}
+        return {"key": self.upload.key, "offset": self.offset}
 
 
 class ShelfFile(SinkFile):

@@ -72,6 +72,12 @@ def test_a_sink_that_should_be_resumable_is_caught(contract):
     result.stdout.fnmatch_lines(["*checkpoint() returned None, though the test says 'resumable'*"])
 
 
+def test_a_look_into_the_store_that_sees_nothing_is_caught(contract):
+    blind = "TestTheSink.leftovers = lambda self, sink: []"
+    result = contract("ShelfSink", blind, tests="test_delete")
+    result.stdout.fnmatch_lines(["*leftovers() named nothing when a file was stored*"])
+
+
 def test_the_fixture_is_asked_for(pytester):
     pytester.makepyfile(
         """

@@ -19,12 +19,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from .damage import Damage
 from .ends import Ends
 from .faults import Faults
 from .orders import Orders
 from .reading import Reading
+from .replacing import Replacing
 from .resources import Resources
-from .resuming import Resuming
 from .storing import Storing
 from .sweeping import Sweeping
 
@@ -32,7 +33,7 @@ __all__ = ["SinkContract"]
 
 
 # pytest runs the tests of the last base class first: the simplest fault is reported first.
-class SinkContract(Orders, Resources, Faults, Resuming, Sweeping, Ends, Reading, Storing):
+class SinkContract(Orders, Resources, Damage, Faults, Replacing, Sweeping, Ends, Reading, Storing):
     """The tests that every sink must pass.
 
     Subclass it, give the subclass a name that begins with ``Test``, and define the fixture
@@ -62,10 +63,15 @@ def _without_hook(contract: type[SinkContract]) -> Iterator[str]:
     if not fails:
         yield "test_the_store_fails_during"
         yield "test_a_store_that_fails_takes_nothing"
+        yield "test_each_call_tells_of_the_same_failure"
     if not fails and contract.losing_answers is SinkContract.losing_answers:
         yield "test_an_answer_is_lost_during"
     if contract.refusing_store is SinkContract.refusing_store:
         yield "test_a_refusal_is_no_outage"
+        yield "test_the_store_refuses_during"
+    if contract.damage_store is SinkContract.damage_store:
+        yield "test_damage_is_found_by_the_writer"
+        yield "test_damage_is_found_by_resume"
     if contract.store_something_else is SinkContract.store_something_else:
         yield "test_sweep_spares_what_others_stored"
     if not contract.sweeps_unconsumed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -47,12 +48,26 @@ class Faults(SinkTests):
     @on_loop
     async def test_the_store_fails_during(self, sink: Sink, call: str) -> None:
         counted = await self._count(sink, call)
-        await self._same_kind_of_error(sink, call)
         kinds: tuple[type[Disturbance], ...] = (Failure, ShortFailure, Outage)
         for kind in kinds:
             points = range(counted.points + 1)
             await self._disturb(sink, call, kind, points, store=self._failing)
         await self._still_works(sink, f"{call}() failed")
+
+    @on_loop
+    async def test_each_call_tells_of_the_same_failure(self, sink: Sink) -> None:
+        """The failure that may be tried again in ``finish()`` may be in each call."""
+        reference = await self._error_of(sink, "finish")
+        if reference is None:
+            return
+        for call in SCENES:
+            with contextlib.suppress(EndOfTest):
+                error = await self._error_of(sink, call)
+                assert error is None or error.retryable == reference.retryable, (
+                    f"{call}() raised {error!r}, where write() and finish() raised {reference!r}, "
+                    "and only one of them is 'retryable': the store failed in the same way, so "
+                    "raise the same error."
+                )
 
     @CALLS
     @on_loop
@@ -88,6 +103,13 @@ class Faults(SinkTests):
         await self._abort(sink, writer, "write() failed")
         await self._still_works(sink, "write() failed")
 
+    @CALLS
+    @on_loop
+    async def test_the_store_refuses_during(self, sink: Sink, call: str) -> None:
+        error = await self._error_of(sink, call, refused=True)
+        if error:
+            await self._still_works(sink, f"{call}() was refused")
+
     @on_loop
     async def test_a_refusal_is_no_outage(self, sink: Sink) -> None:
         """A wrong password is the same the next time: nothing is to be tried again."""
@@ -98,13 +120,8 @@ class Faults(SinkTests):
             try:
                 await writer.write(data)
                 await writer.finish()
-            except UploadError as exc:
-                assert not exc.retryable, (
-                    f"write() raised {exc!r} when the store refused it: raise SinkMisconfigured, "
-                    "which is not tried again."
-                )
             except Exception as exc:
-                self._is_ours(exc, "write()")
+                self._is_refusal(exc, "write()")
             else:
                 raise AssertionError("write() and finish() said nothing though the store refused.")
         await self._abort(sink, writer, "write() was refused")
@@ -126,11 +143,9 @@ class Faults(SinkTests):
     async def _prepared(self, sink: Sink, call: str) -> Scene:
         scene = SCENES[call](self, sink)
         await scene.prepare()
-        if scene.name == "resume" and scene.checkpoint is None:
-            await scene.writer.abort()
-            raise EndOfTest
-        if scene.name == "sweep" and not await self._sweeps(sink):
-            await scene.writer.abort()
+        can_resume = scene.name != "resume" or scene.checkpoint is not None
+        if not can_resume or (scene.name == "sweep" and not await self._sweeps(sink)):
+            await scene.give_up()
             raise EndOfTest
         self._doing = f"{scene.name}()"
         return scene
@@ -212,21 +227,15 @@ class Faults(SinkTests):
         assert context is not None, "refusing_store() returned None: return a context manager."
         return context
 
-    async def _same_kind_of_error(self, sink: Sink, call: str) -> None:
-        """The failure that may be tried again in ``write()`` may be in each call."""
-        error = await self._error_of(sink, call)
-        reference = await self._error_of(sink, "finish")
-        if reference and error:
-            assert error.retryable == reference.retryable, (
-                f"{call}() raised {error!r}, where write() and finish() raised {reference!r}, and "
-                "only one of them is 'retryable': the store failed in the same way, so raise the "
-                "same error."
-            )
-
-    async def _error_of(self, sink: Sink, call: str) -> UploadError | None:
-        """What the call raises if the store fails all the time."""
+    async def _error_of(
+        self, sink: Sink, call: str, *, refused: bool = False
+    ) -> UploadError | None:
+        """What the call raises if the store fails, or refuses, all the time. After it, the store is
+        well again, and the call must do what it is for."""
         scene = await self._prepared(sink, call)
         failure = Failure(0, store=self._failing)
+        if refused:
+            failure, scene.judge = Failure(0, store=self._refusing), self._is_refusal
         failure.sink = scene.sink
         outcome = await self._driver.run(scene.call(), failure)
         if outcome.error is None:

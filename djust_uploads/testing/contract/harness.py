@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pytest
 
-from ...exceptions import NotResumable, SinkError, UploadError
+from ...exceptions import NotResumable, SinkError, SinkMisconfigured, UploadError
 from ...sinks.base import Sink
 from .driving import Driver, Fault
 from .limits import GRACE, Stuck, interrupted_after
@@ -61,6 +61,8 @@ class Harness:
     page_size: int = 10
     #: The error that the sink must raise in ``failing_store()``.
     store_error: type[UploadError] = SinkError
+    #: The error that the sink must raise in ``refusing_store()``.
+    refusal_error: type[UploadError] = SinkMisconfigured
     #: Seconds that a test may take.
     time_limit: float = 60.0
     #: How often at most each call is disturbed by one kind of fault, at different points and with
@@ -103,6 +105,12 @@ class Harness:
     def refusing_store(self, sink: Sink) -> Fault | None:
         """A context in which the store refuses every call for good, as one with a wrong password
         does. With the default, ``None``, that is not tested."""
+        return None
+
+    def damage_store(self, sink: Sink, by: int) -> Awaitable[None] | None:
+        """Make each thing that is stored of uploads one byte shorter (``by`` is -1) or longer (1),
+        as a disk that lost power or another program may do; may be async. With the default, that is
+        not tested."""
         return None
 
     def another_process(self, sink: Sink) -> Sink:
@@ -255,6 +263,15 @@ class Harness:
         assert isinstance(exc, self.store_error), (
             f"{call} raised {exc!r} when the store failed, and the test says that "
             f"{self.store_error.__name__} is right ('store_error')."
+        )
+
+    def _is_refusal(self, exc: Exception, call: str) -> None:
+        """Check an error that the store's refusal caused."""
+        self._is_ours(exc, call)
+        right = self.refusal_error
+        assert isinstance(exc, right) and not exc.retryable, (
+            f"{call} raised {exc!r} when the store refused it: raise {right.__name__}, which is "
+            "not tried again."
         )
 
     @property

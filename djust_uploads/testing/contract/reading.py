@@ -242,6 +242,11 @@ class Reading(SinkTests):
     async def test_delete(self, sink: Sink) -> None:
         data = data_of(self.part_size + 1)
         file = await self._store(sink, data)
+        if type(self).leftovers is not SinkTests.leftovers:
+            assert await self._in_store(sink), (
+                "leftovers() named nothing when a file was stored, so it can't tell what is left: "
+                "return the names of everything in the sink's store."
+            )
         await self._delete(sink, file)
         assert await is_gone(file), (
             "The file can be read after adelete(): delete the stored bytes in it."

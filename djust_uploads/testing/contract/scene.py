@@ -7,7 +7,7 @@ returned, has failed, or was cancelled.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -42,6 +42,8 @@ class Scene:
         self.written: int = 0
         self.durable: int = 0
         self.checkpoint: dict[str, Any] | None = None
+        #: Checks an error that the store caused, given the call that raised it.
+        self.judge: Callable[[Exception, str], None] = test._is_outage
 
     # Up to the call
 
@@ -56,6 +58,10 @@ class Scene:
         await self.test._write(self.writer, chunks, self.written)
         self.written = end
 
+    async def give_up(self) -> None:
+        """Delete what :meth:`prepare` has stored, as the call can't be asked of this sink."""
+        await self.writer.abort()
+
     def call(self) -> Awaitable[Any]:
         """Make the call."""
         raise NotImplementedError
@@ -67,8 +73,8 @@ class Scene:
         raise NotImplementedError
 
     def failed(self, error: Exception) -> None:
-        """The call has raised an error, because the store failed."""
-        self.test._is_outage(error, f"{self.name}()")
+        """The call has raised an error, because the store failed, or refused it."""
+        self.judge(error, f"{self.name}()")
 
     async def returned(self, result: Any) -> None:
         """The call has returned although it was disturbed."""
@@ -86,7 +92,7 @@ class Scene:
         try:
             await call
         except Exception as exc:
-            self.test._is_outage(exc, name)
+            self.judge(exc, name)
 
     async def again(self) -> None:
         """Make the call once more."""
@@ -105,7 +111,7 @@ class Scene:
             for chunk in chunks_of(self.data[self.written :], CHUNK_SIZE):
                 await self.writer.write(chunk)
         except Exception as exc:
-            self.test._is_outage(exc, f"write() after {self.name}()")
+            self.judge(exc, f"write() after {self.name}()")
             await self.abort()
             return
         # The first finish() may tell of an error before it; the second one goes on from there.

@@ -42,7 +42,7 @@ class Opening(Scene):
         try:
             writer = await self.sink.open(self.info)
         except Exception as exc:
-            self.test._is_outage(exc, "open()")
+            self.judge(exc, "open()")
         else:
             await self._may_fail(writer.abort(), "abort()")
 
@@ -262,6 +262,10 @@ class Sweeping(Scene):
         self.kept: SinkFile = await self.test._store(self.sink, self.data)
         await self.test._keep(self.kept)
         self.sink: Sink = self.test._other(self.sink)
+
+    async def give_up(self) -> None:
+        await super().give_up()
+        await self.test._remove(self.kept)
 
     def call(self) -> Awaitable[Any]:
         return self.sink.sweep(EVERYTHING)

@@ -129,8 +129,9 @@ class SinkTests(Harness):
     async def _sweep(
         self, sink: Sink, older_than: timedelta = EVERYTHING, *, dry_run: bool = False
     ) -> list[str]:
-        with self._expect("sweep()", "what is gone meanwhile is no error."):
-            names = await sink.sweep(older_than, dry_run=dry_run)
+        mend = "it takes older_than and dry_run by their names; what is gone is no error."
+        with self._expect("sweep()", mend):
+            names = await sink.sweep(older_than=older_than, dry_run=dry_run)
         assert isinstance(names, list), f"sweep() must return a list of names. Got: {names!r}"
         return names
 

@@ -125,6 +125,29 @@ class Sweeping(SinkTests):
         await self._nothing_left(sink, "adelete()", "delete all that finish() stored.")
 
     @on_loop
+    async def test_finish_of_what_was_swept(self, sink: Sink) -> None:
+        """An upload took longer than the age of what is swept."""
+        data = data_of(2 * self.part_size + 1)
+        writer = await self._open(sink, len(data))
+        await self._write(writer, [data])
+        await self._flush(writer, len(data))
+        await self._sweep(self._other(sink))
+        self._doing = "finish()"
+        try:
+            file = await writer.finish()
+        except Exception as exc:
+            self._is_ours(exc, "finish() of an upload that was swept")
+            await self._abort(sink, writer, "a finish() that failed")
+        else:
+            await self._has(
+                file,
+                data,
+                "when it was swept before its finish(): ask the store in finish() whether it has "
+                "all bytes, and raise SinkError if not",
+            )
+            await self._delete(sink, file)
+
+    @on_loop
     async def test_sweep_spares_what_others_stored(self, sink: Sink) -> None:
         stored = self.store_something_else(sink)
         if inspect.isawaitable(stored):

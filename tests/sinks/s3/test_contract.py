@@ -7,7 +7,7 @@ import gc
 import warnings
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.sinks import S3Sink
@@ -42,11 +42,19 @@ class TestS3Sink(SinkContract):
     def leftovers(self, sink):
         return self.store.object_keys() + self.store.uploads()
 
-    @contextlib.contextmanager
     def failing_store(self, sink):
-        async def unreachable():
-            raise EndpointConnectionError(endpoint_url="https://store")
+        return raising(sink, EndpointConnectionError(endpoint_url="https://store"))
 
-        get, sink._bucket._clients.get = sink._bucket._clients.get, unreachable
-        yield
-        sink._bucket._clients.get = get
+    def refusing_store(self, sink):
+        answer = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        return raising(sink, ClientError(answer, "Any"))
+
+
+@contextlib.contextmanager
+def raising(sink, error):
+    async def broken():
+        raise error
+
+    get, sink._bucket._clients.get = sink._bucket._clients.get, broken
+    yield
+    sink._bucket._clients.get = get
