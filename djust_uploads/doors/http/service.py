@@ -30,6 +30,9 @@ from .stored import stored_response
 
 logger: logging.Logger = logging.getLogger("djust_uploads")
 
+#: The methods of requests to the address of an upload.
+_METHODS = ("HEAD", "PATCH", "DELETE", "GET")
+
 #: Errors of one request, after which the client may go on with the upload.
 HARMLESS = (WrongOffset, InconsistentLength, BodyTooLarge, DigestMismatch, RequestTimeout)
 
@@ -167,6 +170,10 @@ class Service:
     async def serve(self, request: Request, address: Address) -> Response:
         """Serve a request to the address of an upload."""
         self._manager.connection.owner = address.owner or self._owner
+        # What the protocol does not allow must not take the upload from the request that sends it.
+        if request.method not in _METHODS:
+            raise MethodNotAllowed(request.method)
+        append = self._protocol.append() if request.method == "PATCH" else None
         if request.method == "GET":
             # Who looks at an upload must not end the request that sends it.
             await self._manager.check_complete(address.ref)
@@ -174,19 +181,16 @@ class Service:
             await self._exchange.take_over(address.ref)
         except AlreadyConsumed as consumed:
             return self._of_consumed(request, address, UploadEntry.saved(consumed.saved))
-        match request.method:
-            case "HEAD":
-                return await self._find(address)
-            case "PATCH":
-                return await self._append(request, address)
-            case "DELETE":
-                await self._exchange.discard()
-                return self._protocol.cancelled()
-            case "GET":
-                if self._entry.all_received:
-                    await self._exchange.finish()
-                return await stored_response(self._entry)
-        raise MethodNotAllowed(request.method)
+        if append:
+            return await self._append(request, append, address)
+        if request.method == "HEAD":
+            return await self._find(address)
+        if request.method == "DELETE":
+            await self._exchange.discard()
+            return self._protocol.cancelled()
+        if self._entry.all_received:
+            await self._exchange.finish()
+        return await stored_response(self._entry)
 
     def _of_consumed(self, request: Request, address: Address, entry: UploadEntry) -> Response:
         """Answer a request to an upload whose file the application has.
@@ -208,11 +212,10 @@ class Service:
             await self._complete()
         return self._protocol.found(await self._settled(address))
 
-    async def _append(self, request: Request, address: Address) -> Response:
+    async def _append(self, request: Request, append: Append, address: Address) -> Response:
         if "final" in self._entry.notes:
             # https://tus.io/protocols/resumable-upload#concatenation, "Upload-Concat"
             raise Forbidden("a final upload takes no bytes")
-        append = self._protocol.append()
         try:
             if self._entry.all_received:
                 await self._append_again(request, append)

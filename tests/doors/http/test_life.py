@@ -156,6 +156,27 @@ async def test_a_request_in_another_process_takes_over(tmp_path, cache):
             assert await here.content(path) == DATA
 
 
+@pytest.mark.parametrize(
+    "method, headers, status",
+    [
+        ("PATCH", {"Content-Type": "text/plain", "Upload-Offset": "0"}, 415),
+        ("PATCH", {"Content-Type": "application/offset+octet-stream"}, 400),
+        ("PUT", {}, 405),
+    ],
+)
+async def test_a_request_that_is_not_allowed_takes_nothing(uvicorn_site, method, headers, status):
+    async with Client(uvicorn_site) as client:
+        path = await client.create(len(DATA))
+        async with begun_patch(uvicorn_site, path, 0, len(DATA), DATA[:500_000]) as earlier:
+            await asyncio.sleep(0.1)
+            headers = {"Tus-Resumable": "1.0.0", **headers}
+            answer = await client.http.request(method, path, headers=headers, content=b"x")
+            assert answer.status_code == status
+            await earlier.send(DATA[500_000:])
+            assert b"HTTP/1.1 204" in await earlier.answer()
+        assert await client.content(path) == DATA
+
+
 async def test_killed_in_the_middle(tmp_path, cache, destination):
     rng = random.Random(5)
     with http_site(tmp_path, **cache, **destination.environ) as site:
