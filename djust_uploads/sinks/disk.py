@@ -15,9 +15,25 @@ from ..exceptions import SinkError, SinkFull, SinkMisconfigured, SinkUnavailable
 #: has to search for free memory.
 WRITE_SIZE = 1024 * 1024
 
+#: Only Windows has O_BINARY, and Windows has no O_NOFOLLOW.
+_FLAGS = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
 #: The most buffers that one pwritev() takes:
 #: https://pubs.opengroup.org/onlinepubs/9699919799/basedefs/limits.h.html
 _IOV_MAX = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 16
+
+
+def create(path: os.PathLike[str]) -> None:
+    """Create an empty file that only this user can read.
+
+    Raises ``FileExistsError`` if there is anything of that name, also a link.
+    """
+    os.close(os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def open_for_writing(path: os.PathLike[str]) -> int:
+    """Open a file that is there, and return its descriptor. A link is not followed."""
+    return os.open(path, _FLAGS)
 
 
 def _write_and_seek(fd: int, buffers: Sequence[memoryview], offset: int) -> int:
@@ -29,7 +45,7 @@ def _write_and_seek(fd: int, buffers: Sequence[memoryview], offset: int) -> int:
 _pwritev = getattr(os, "pwritev", _write_and_seek)
 
 
-def write_at(fd: int, chunks: Sequence[bytes], offset: int) -> None:
+def write_at(fd: int, chunks: Sequence[bytes | memoryview], offset: int) -> None:
     """Write all chunks at the byte ``offset``.
 
     A disk that is nearly full may take only a part of a write, so the rest is written again.

@@ -5,9 +5,35 @@ from __future__ import annotations
 import ctypes
 import sys
 
+from .disk import WRITE_SIZE
+
+#: The most bytes of room to reserve on the disk at once.
+RESERVE = 16 * 1024 * 1024
+
 #: FALLOC_FL_KEEP_SIZE leaves the file's size as it is:
 #: https://man7.org/linux/man-pages/man2/fallocate.2.html
 _KEEP_SIZE = 0x01
+
+
+class Room:
+    """The room on the disk for a file that will have ``size`` bytes, and has ``offset`` now."""
+
+    def __init__(self, size: int, offset: int) -> None:
+        self._size = size
+        self._end = offset
+
+    def to_reserve(self, offset: int, length: int) -> int:
+        """Return how many bytes to reserve from ``offset`` on for a write of ``length`` bytes.
+
+        At most as many bytes are reserved as the file already has. A client that only declares a
+        large size gets no room for it. Nothing is reserved for a small write, or for a write whose
+        room is reserved already.
+        """
+        end = offset + length
+        if length < WRITE_SIZE or end <= self._end:
+            return 0
+        self._end = max(end, min(offset + min(offset, RESERVE), self._size))
+        return self._end - offset
 
 
 def reserve(fd: int, offset: int, size: int) -> None:

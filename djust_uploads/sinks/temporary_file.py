@@ -22,11 +22,11 @@ from django.core.checks import CheckMessage, Error
 from ..content.names import extension_of
 from ..exceptions import NotResumable, SinkError
 from ..files import LocalFile
-from ..flow.budget import gather_size
+from ..flow.gathering import GATHER, Gathering
 from ..flow.threads import in_thread
 from .base import Sink, SinkWriter, UploadInfo
-from .disk import WRITE_SIZE, translated, write_at
-from .reserving import reserve
+from .disk import create, open_for_writing, translated, write_at
+from .reserving import Room, reserve
 
 try:
     import fcntl
@@ -39,21 +39,10 @@ PREFIX = "djust-upload-"
 #: The name of a file that was resumed contains its key, its generation, and random digits.
 _GENERATION = re.compile(rf"{PREFIX}[0-9a-f]+-(\d+)-")
 
-#: Bytes to gather before a thread writes them. A call in a thread costs more than to write one
-#: chunk. If many uploads share the budget, each gathers fewer bytes.
-GATHER = 4 * 1024 * 1024
-
-#: The most bytes of room to reserve on the disk at once.
-RESERVE = 16 * 1024 * 1024
-
 #: When a chunk has been gathered for this many seconds, the next chunk causes both to be written,
 #: however few bytes they are. So if the process crashes, a slow upload loses only what it sent in
 #: about this time.
 GATHER_TIME = 1.0
-
-#: Only Windows has O_BINARY, and Windows has no O_NOFOLLOW.
-_FLAGS = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-
 
 #: Paths of this process's files of which no checkpoint was taken, so that no other process can go
 #: on with them. They are deleted when the process exits. A task that is cancelled deletes its file
@@ -168,43 +157,24 @@ class TemporaryFileWriter(SinkWriter):
         self._finished = finished
         self._path = path
         self._upload = upload
-        self._chunks: list[bytes] = []
-        self._gathered = 0
-        self._gathered_since = 0.0
-        self._reserved = offset
+        self._gathering = Gathering(GATHER, GATHER_TIME)
+        self._room = Room(upload.size, offset)
         self._file: TemporaryFile | None = None
 
     async def write(self, chunk: bytes) -> None:
-        now = time.monotonic()
-        if not self._chunks:
-            self._gathered_since = now
-        self._gathered += len(chunk)
-        self._chunks.append(chunk)
-        waited = now - self._gathered_since
-        if self._gathered >= gather_size(GATHER) or waited >= GATHER_TIME:
+        if self._gathering.add(chunk):
             await self.flush()
 
     async def flush(self) -> None:
         """Write the gathered bytes at ``offset``. After an error, the next call does so again."""
-        if not self._chunks:
+        gathered = self._gathering
+        if not gathered.chunks:
             return
+        room = self._room.to_reserve(self.offset, gathered.size)
         with translated(str(self._path)):
-            await in_thread(_append, self._path, self._chunks, self.offset, self._room())
-        self.offset += self._gathered
-        self._chunks, self._gathered = [], 0
-
-    def _room(self) -> int:
-        """Return how many bytes to reserve on the disk from ``offset`` on.
-
-        At most as many bytes are reserved as the file already has. A client that only declares a
-        large size gets no room for it. Nothing is reserved for a small write, or for a write whose
-        room is reserved already.
-        """
-        end = self.offset + self._gathered
-        if self._gathered < WRITE_SIZE or end <= self._reserved:
-            return 0
-        self._reserved = max(end, min(self.offset + min(self.offset, RESERVE), self._upload.size))
-        return self._reserved - self.offset
+            await in_thread(_append, self._path, gathered.chunks, self.offset, room)
+        self.offset += gathered.size
+        gathered.take()
 
     async def finish(self) -> TemporaryFile:
         if self._file is None:
@@ -223,7 +193,7 @@ class TemporaryFileWriter(SinkWriter):
         return self._file
 
     async def release(self) -> None:
-        self._chunks.clear()
+        self._gathering.take()
 
     async def abort(self) -> None:
         await self.release()
@@ -249,8 +219,7 @@ def _name_for(upload: UploadInfo, suffix: str = "") -> str:
 
 
 def _create(path: Path, permissions: int | None) -> None:
-    # Nobody can guess the key and put a link in the file's place. O_EXCL makes sure of that.
-    os.close(os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600))
+    create(path)
     if permissions is not None:
         try:
             path.chmod(permissions)
@@ -325,7 +294,7 @@ def _alone(path: Path) -> Iterator[int]:
 
     Yields the file descriptor. Raises ``FileNotFoundError`` if the file has another name by now.
     """
-    fd = os.open(path, _FLAGS)
+    fd = open_for_writing(path)
     try:
         # Some network file systems have no locks. Windows has no flock(), but it does not rename a
         # file that is open.
@@ -348,7 +317,7 @@ def _still_there(path: Path) -> Iterator[None]:
         raise SinkError(f"{path} was swept, or taken over by another process") from exc
 
 
-def _append(path: Path, chunks: Sequence[bytes], offset: int, room: int) -> None:
+def _append(path: Path, chunks: Sequence[bytes | memoryview], offset: int, room: int) -> None:
     with _still_there(path), _alone(path) as fd:
         size = os.fstat(fd).st_size
         if size < offset:

@@ -6,15 +6,11 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
-from ..flow.budget import gather_size
+from ..flow.gathering import GATHER, Gathering
 from ..flow.threads import in_thread
 
 if TYPE_CHECKING:
     from ..files import SinkFile
-
-#: Bytes to hash in one call. hashlib lets other threads run meanwhile, and calls of this size are
-#: worth the way to a thread and back.
-_BATCH = 4 * 1024 * 1024
 
 
 class RunningHash:
@@ -25,15 +21,12 @@ class RunningHash:
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
-        self._chunks: list[bytes | memoryview] = []
-        self._gathered = 0
+        self._gathering = Gathering()
         self._running: asyncio.Task[None] | None = None
 
     async def update(self, chunk: bytes | memoryview) -> None:
         """Take the next chunk. Waits while the batch before this one is hashed."""
-        self._chunks.append(chunk)
-        self._gathered += len(chunk)
-        if self._gathered >= gather_size(_BATCH):
+        if self._gathering.add(chunk):
             await self._hash()
 
     async def hexdigest(self) -> str:
@@ -45,8 +38,7 @@ class RunningHash:
     async def _hash(self) -> None:
         # The order of batches matters, so each begins when the one before it is done.
         await self._done()
-        chunks, self._chunks, self._gathered = self._chunks, [], 0
-        self._running = asyncio.create_task(in_thread(self._update, chunks))
+        self._running = asyncio.create_task(in_thread(self._update, self._gathering.take()))
 
     async def _done(self) -> None:
         if self._running:
@@ -60,7 +52,7 @@ class RunningHash:
 async def sha256_of(file: SinkFile) -> str:
     """Read a stored file and return its digest in hexadecimal digits."""
     digest = hashlib.sha256()
-    async for chunk in file.achunks(_BATCH):
+    async for chunk in file.achunks(GATHER):
         await in_thread(digest.update, chunk)
     await asyncio.to_thread(file.close)
     return digest.hexdigest()

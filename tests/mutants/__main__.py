@@ -59,31 +59,12 @@ NOT_ASKED = {
     "takes_views = True": "a copy of each chunk more",
     "if size < MAPPED_FROM:": "another kind of memory for the same bytes",
     'if hasattr(mmap, "MADV_HUGEPAGE"):': "pages of another size",
-    "end = self.offset + self._gathered": "room on the disk",
-    "if self._gathered < WRITE_SIZE or end <= self._reserved:": "room on the disk",
-    "self._reserved = max(end, min(self.offset + min(self.offset, RESERVE), self._upload.size))": (
-        "room on the disk"
-    ),
-    "return self._reserved - self.offset": "room on the disk",
     "if room:": "room on the disk",
-    "if self._gathered >= gather_size(GATHER):": "earlier, or later",
-    "if self._gathered >= gather_size(GATHER) or waited >= GATHER_TIME:": "earlier, or later",
-    "waited = now - self._gathered_since": "earlier, or later",
-    "self._gathered_since = 0.0": "a value that is set before it is read",
-    "batch.append(view[: WRITE_SIZE - size])": "writes of other lengths",
-    "if size == WRITE_SIZE:": "writes of other lengths",
-    '_FLAGS = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)': (
-        "flags against other users' links, and of other systems"
-    ),
-    "os.close(os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600))": (
-        "flags and a mode against other users"
-    ),
-    "if os.access(self.directory, os.W_OK | os.X_OK):": "manage.py check",
+    "if os.access(self.directory, os.W_OK | os.X_OK):": "manage.py check of what is not there",
     "@atexit.register": "a process that ends by itself",
     "for path in _remaining:": "a process that ends by itself",
     'if hasattr(os, "register_at_fork"):': "a process that forks",
     "except ImportError:  # Windows": "another system",
-    "return 0": "room on the disk",
 }
 
 

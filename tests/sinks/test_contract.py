@@ -17,8 +17,8 @@ import pytest
 from djust_uploads import MemorySink, Sink, SinkWriter, TemporaryFileSink
 from djust_uploads.exceptions import SinkUnavailable
 from djust_uploads.files import LocalFile
+from djust_uploads.flow.gathering import GATHER
 from djust_uploads.sinks import base
-from djust_uploads.sinks.temporary_file import GATHER
 from djust_uploads.testing import RecordingSink, SinkContract
 
 

@@ -15,8 +15,8 @@ from django.test import override_settings
 
 from djust_uploads.conf import sinks
 from djust_uploads.exceptions import InvalidSink, SinkError, SinkMisconfigured
+from djust_uploads.flow.gathering import GATHER
 from djust_uploads.sinks import StorageSink, UploadInfo
-from djust_uploads.sinks.temporary_file import GATHER
 from djust_uploads.testing import SinkContract
 from tests.sinks.test_contract import no_room_for_files
 from tests.support.storages import DictStorage, ReadOnlyOpenStorage, RemoteStorage, RenamingStorage

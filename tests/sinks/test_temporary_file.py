@@ -167,7 +167,7 @@ async def test_room_on_the_disk_is_reserved_modestly(sink, directory, monkeypatc
         status = path.stat()
         assert status.st_size == writer.offset
         reserved.append(status.st_blocks * 512 - writer.offset)
-        assert reserved[-1] <= min(writer.offset, temporary_file.RESERVE) + 2_000_000
+        assert reserved[-1] <= min(writer.offset, reserving.RESERVE) + 2_000_000
     assert max(reserved) > 8_000_000
     file = await writer.finish()
     assert path.stat().st_blocks * 512 < size + 1_000_000

@@ -16,8 +16,9 @@ import pytest
 
 from djust_uploads import TemporaryFileSink, UploadInfo
 from djust_uploads.exceptions import NotResumable, SinkError
+from djust_uploads.flow.gathering import GATHER
 from djust_uploads.sinks import disk, temporary_file
-from djust_uploads.sinks.temporary_file import GATHER, PREFIX
+from djust_uploads.sinks.temporary_file import PREFIX
 from tests.support.servers import ROOT
 
 KEY = "0123456789abcdef" * 2

@@ -7,6 +7,8 @@ import contextlib
 import io
 import time
 
+from django.core.checks import Warning
+
 from djust_uploads.exceptions import NotResumable, SinkError, SinkUnavailable
 from djust_uploads.files import MemoryFile
 from djust_uploads.sinks import MemorySink, Sink, SinkWriter
@@ -603,6 +605,12 @@ class KeepsUnconsumedFiles(ShelfFile):
 
 
 # The sink
+
+
+@broken("check", "return a message only for what somebody must set right")
+class ChecksWithoutReason(MemorySink):
+    def check(self):
+        return [Warning("This sink keeps files in memory.", id="memory.W001")]
 
 
 @broken("works_after", "open connections when they are used first, again after aclose")

@@ -90,7 +90,7 @@ class StoredObject:
             self._mark.point_to(name)
             self.name = name
 
-    def write(self, chunks: Sequence[bytes], offset: int) -> None:
+    def write(self, chunks: Sequence[bytes | memoryview], offset: int) -> None:
         """Write the chunks at the byte ``offset``. May be called again after an error."""
         with self._alone():
             target = self._target or self._spool

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...flow.budget import gather_size
+from ...flow.gathering import GATHER, Gathering
 from ..base import SinkWriter
-from ..temporary_file import GATHER
 from .file import StorageFile
 
 if TYPE_CHECKING:
@@ -26,25 +25,23 @@ class StorageWriter(SinkWriter):
     def __init__(self, place: Place, stored: StoredObject) -> None:
         self._place = place
         self._stored = stored
-        self._chunks: list[bytes] = []
-        self._gathered = 0
+        self._gathering = Gathering(GATHER)
         self._written = 0
         self._file: StorageFile | None = None
 
     async def write(self, chunk: bytes) -> None:
-        self._gathered += len(chunk)
-        self._chunks.append(chunk)
-        if self._gathered >= gather_size(GATHER):
+        if self._gathering.add(chunk):
             await self._flush()
 
     async def _flush(self) -> None:
-        await self._place.call(self._stored.write, self._chunks, self._written)
-        self._written += self._gathered
-        self._chunks, self._gathered = [], 0
+        gathered = self._gathering
+        await self._place.call(self._stored.write, gathered.chunks, self._written)
+        self._written += gathered.size
+        gathered.take()
 
     async def finish(self) -> StorageFile:
         if self._file is None:
-            if self._chunks:
+            if self._gathering.chunks:
                 await self._flush()
             await self._place.call(self._stored.finish)
             self.offset = self._written
@@ -52,5 +49,5 @@ class StorageWriter(SinkWriter):
         return self._file
 
     async def abort(self) -> None:
-        self._chunks.clear()
+        self._gathering.take()
         await self._place.call(self._stored.delete)

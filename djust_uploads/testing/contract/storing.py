@@ -129,6 +129,13 @@ class Storing(SinkTests):
 
     # The sink
 
+    def test_check_finds_nothing(self, sink: Sink) -> None:
+        found = list(sink.check())
+        assert not found, (
+            f"check() returned {found} for a sink that works, and 'manage.py check' would show it "
+            "each time: return a message only for what somebody must set right."
+        )
+
     @on_loop
     async def test_works_after_aclose(self, sink: Sink) -> None:
         data = data_of(self.part_size + 1)
