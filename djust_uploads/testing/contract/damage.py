@@ -1,4 +1,4 @@
-"""What the store has lost is missed, and what somebody added is noticed, before it is a file."""
+"""A sink notices bytes that its store has lost, and bytes that somebody has added."""
 
 from __future__ import annotations
 

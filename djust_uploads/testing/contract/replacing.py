@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from ...exceptions import NotResumable, UploadError
 from ...files import SinkFile
-from ...sinks.base import Sink, SinkWriter
+from ...sinks.base import Sink, SinkWriter, UploadInfo
 from .content import CHUNK_SIZE, chunks_of, data_of, upload_info
 from .harness import on_loop
 from .resuming import Resuming
@@ -23,17 +24,11 @@ class Replacing(Resuming):
         """It doesn't know yet that the upload goes on elsewhere. What its socket brings is the same
         file; or it is not, when somebody tries to slip in other bytes than are looked at."""
         data = data_of(6 * self.part_size + 7)
-        info, written = upload_info(len(data)), self.part_size + 1
-        writer = await self._open_info(sink, info)
-        await self._write(writer, [data[:written]])
-        checkpoint, durable = await self._checkpoint(sink, writer), writer.offset
-        replaced = Replaced(self, writer, data if bytes_of == "the file" else data[::-1])
-        other = self._other(sink)
-        resumed = await self._resumed(
-            other, replace(info, generation=1), checkpoint, durable, written
-        )
+        others = data if bytes_of == "the file" else data[::-1]
+        replaced, resumed = await self._taken_over(sink, data, others)
+        other = self._others[-1]
         try:
-            file = await self._contend(resumed, replaced, data, written)
+            file = await self._contend(resumed, replaced, data)
         except UploadError as exc:
             assert bytes_of == "another file", (
                 f"An upload failed, {exc!r}, as the writer that it was resumed from went on to "
@@ -48,14 +43,14 @@ class Replacing(Resuming):
                 "write to it any more, from resume() on",
             )
             await self._delete(other, file)
-        await writer.release()
+        await replaced.release()
 
     @on_loop
     async def test_who_was_replaced_finishes_first(self, sink: Sink) -> None:
         """It has got the rest of the bytes, too, and does not know yet that it is too late."""
         data = data_of(2 * self.part_size + 7)
         replaced, resumed = await self._taken_over(sink, data, data)
-        await replaced.write(self.part_size + 1, len(data))
+        await replaced.write(self._first_bytes, len(data))
         start = resumed.offset
         await replaced.finish()
         mend = (
@@ -76,7 +71,7 @@ class Replacing(Resuming):
         replaced, resumed = await self._taken_over(sink, data, data[::-1])
         await self._write(resumed, [data[resumed.offset :]], resumed.offset)
         file = await self._finish(resumed, data)
-        await replaced.write(self.part_size + 1, len(data))
+        await replaced.write(self._first_bytes, len(data))
         await replaced.finish()
         await self._has(
             file,
@@ -87,25 +82,39 @@ class Replacing(Resuming):
         await self._delete(self._others[-1], file)
         await replaced.release()
 
-    async def _taken_over(
-        self, sink: Sink, data: bytes, data_of_replaced: bytes
-    ) -> tuple[Replaced, SinkWriter]:
-        """Write a part, and resume the upload in another process. Return both writers."""
-        info, written = upload_info(len(data)), self.part_size + 1
-        writer = await self._open_info(sink, info)
-        await self._write(writer, [data[:written]])
-        checkpoint, durable = await self._checkpoint(sink, writer), writer.offset
-        resumed = await self._resumed(
-            self._other(sink), replace(info, generation=1), checkpoint, durable, written
-        )
-        return Replaced(self, writer, data_of_replaced), resumed
+    @property
+    def _first_bytes(self) -> int:
+        """How many bytes are written before the upload goes on elsewhere."""
+        return self.part_size + 1
 
-    async def _contend(
-        self, resumed: SinkWriter, replaced: Replaced, data: bytes, written: int
-    ) -> SinkFile:
+    async def _begun(
+        self, sink: Sink, info: UploadInfo, data: bytes
+    ) -> tuple[SinkWriter, dict[str, Any], int]:
+        """Return a writer that has the first bytes, its checkpoint, and its offset then."""
+        writer = await self._open_info(sink, info)
+        await self._write(writer, [data[: self._first_bytes]])
+        return writer, await self._checkpoint(sink, writer), writer.offset
+
+    async def _taken_over(
+        self, sink: Sink, data: bytes, others: bytes
+    ) -> tuple[Replaced, SinkWriter]:
+        """Return the writer that began the upload and would go on with the bytes of ``others``, and
+        the writer that has taken it over in another process."""
+        info = upload_info(len(data))
+        writer, checkpoint, durable = await self._begun(sink, info, data)
+        resumed = await self._resumed(
+            self._other(sink),
+            replace(info, generation=1),
+            checkpoint,
+            durable,
+            self._first_bytes,
+        )
+        return Replaced(self, writer, others), resumed
+
+    async def _contend(self, resumed: SinkWriter, replaced: Replaced, data: bytes) -> SinkFile:
         """Who was replaced is first, then second, then after the end."""
         first, second = 3 * self.part_size + 2, 5 * self.part_size + 3
-        await replaced.write(written, first)
+        await replaced.write(self._first_bytes, first)
         await self._write_raw(resumed, data[resumed.offset : second])
         await resumed.flush()
         await replaced.write(first, second)
@@ -128,12 +137,12 @@ class Replacing(Resuming):
         """Two resumed at the same time. The one with the lower generation has lost the upload
         already, and comes after the other one."""
         data = data_of(4 * self.part_size + 7)
-        info, written = upload_info(len(data)), self.part_size + 1
-        writer = await self._open_info(sink, info)
-        await self._write(writer, [data[:written]])
-        checkpoint, durable = await self._checkpoint(sink, writer), writer.offset
+        info = upload_info(len(data))
+        writer, checkpoint, durable = await self._begun(sink, info, data)
         winner, loser = self._other(sink), self._other(sink)
-        won = await self._resumed(winner, replace(info, generation=2), checkpoint, durable, written)
+        won = await self._resumed(
+            winner, replace(info, generation=2), checkpoint, durable, self._first_bytes
+        )
         late: Replaced | None = None
         try:
             lost = await loser.resume(replace(info, generation=1), dict(checkpoint))
