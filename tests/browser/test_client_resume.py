@@ -87,10 +87,12 @@ async def test_what_the_server_lost_starts_over_under_a_new_ref(fake_page):
           fresh: register.ref !== ref, same: register.ref === upload.ref,
           resumable: register.resumable, progress: upload.progress,
           records: records().map(({ref}) => ref), resumes: resumes(second),
+          ends: recorded.progress.filter((event) => event.ref === ref).at(-1).status,
         };
         """,
     )
     assert told == {
+        "ends": "cancelled",
         "fresh": True,
         "same": True,
         "resumable": True,
@@ -279,10 +281,14 @@ async def test_what_is_not_resumable_starts_over(fake_page):
         const progress = upload.progress;
         const second = page.connect();
         const [register] = await second.wait("upload_register");
-        return [register.ref !== ref, progress, resumes(second), records().length];
+        const told = recorded.progress.filter((event) => event.ref === ref);
+        return [
+          register.ref !== ref, progress, resumes(second), records().length,
+          told.at(-1).status, told.filter(({status}) => status === "cancelled").length,
+        ];
         """,
     )
-    assert told == [True, 0, [0], 0]
+    assert told == [True, 0, [0], 0, "cancelled", 1]
 
 
 async def test_a_registration_whose_answer_was_lost_is_asked_after(fake_page):

@@ -55,6 +55,11 @@ export class Roster {
     this.#byRef.set(upload.ref, upload);
   }
 
+  /** Tell of the end of a ref: whoever follows it will hear of another one from now on. */
+  startsOver({ ended, ref, progress, uploadName }) {
+    if (!ended) this.#emit("progress", { ref, progress, status: "cancelled", uploadName });
+  }
+
   moved(upload, before) {
     members(this.#byStatus, before).delete(upload);
     members(this.#byStatus, upload.status).add(upload);

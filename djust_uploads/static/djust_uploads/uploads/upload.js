@@ -164,6 +164,7 @@ export class Upload {
 
   /** The server has nothing of it any more. */
   startOver() {
+    this.roster?.startsOver(this);
     this.ref = newRef();
     this.status = "waiting";
     this.resumable = false;
