@@ -20,6 +20,16 @@ import django
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+#: The hooks of the contract that can be given by the path of a function, and what each one does.
+HOOKS = {
+    "leftovers": ": the names of everything in the store",
+    "failing_store": ": a context in which the store fails",
+    "refusing_store": ": a context in which the store refuses everything",
+    "losing_answers": ": a context in which the store's answers get lost",
+    "store_something_else": ": it stores what is no upload",
+    "damage_store": " and of -1 or 1: it makes all that is stored a byte shorter, or longer",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status: pytest's, or 2 for arguments that can't be."""
@@ -35,12 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check.add_argument("--resumable", action="store_true", help="it must have checkpoints")
     check.add_argument("--fault-points", type=int, help="how often to disturb each call at most")
     check.add_argument("--time-limit", type=float, help="seconds that a test may take")
-    check.add_argument(
-        "--failing-store", metavar="PATH", help="a function of the sink: a context that breaks it"
-    )
-    check.add_argument(
-        "--leftovers", metavar="PATH", help="a function of the sink: the names in the store"
-    )
+    for hook, does in HOOKS.items():
+        option = f"--{hook.replace('_', '-')}"
+        check.add_argument(option, metavar="PATH", help=f"a function of the sink{does}")
     check.add_argument("-k", default="", help="only these tests, as with pytest")
     parsed = parser.parse_args(arguments)
     # As for manage.py, what is in the working directory can be imported.
@@ -86,7 +93,7 @@ def contract_for(parsed: argparse.Namespace) -> type:
     for name in ("part_size", "fault_points", "time_limit"):
         if (value := getattr(parsed, name)) is not None:
             values[name] = value
-    for name in ("failing_store", "leftovers"):
+    for name in HOOKS:
         if path := getattr(parsed, name):
             values[name] = _hook(import_string(path))
     return type(f"Test{sink_class.__name__}", (SinkContract,), values)
@@ -102,7 +109,7 @@ def _option(argument: str) -> tuple[str, Any]:
 
 
 def _hook(function: Any) -> Any:
-    return lambda self, sink: function(sink)
+    return lambda self, *arguments: function(*arguments)
 
 
 def _run(contract: type, only: str) -> int:

@@ -44,6 +44,31 @@ def test_a_right_sink_passes_with_its_options(tmp_path):
     assert list(uploads.iterdir()) == []
 
 
+HOOKS = """
+from pathlib import Path
+
+def damage(sink, by):
+    for path in sink.directory.iterdir():
+        content = path.read_bytes()
+        path.write_bytes(content[:by] if by < 0 else content + b"?")
+
+def leftovers(sink):
+    return [path.name for path in sink.directory.iterdir()]
+"""
+
+
+def test_hooks_are_functions_of_the_sink(tmp_path):
+    (tmp_path / "hooks.py").write_text(HOOKS)
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    hooks = ("--damage-store", "hooks.damage", "--leftovers", "hooks.leftovers")
+    sink = ("djust_uploads.sinks.TemporaryFileSink", f"directory={uploads}")
+    done = check(*sink, *hooks, "-k", "damage or test_delete", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_damage_is_found_by_resume[longer] PASSED" in done.stdout
+    assert "5 passed" in done.stdout
+
+
 def test_a_wrong_sink_fails_with_a_sentence(tmp_path):
     (tmp_path / "mine.py").write_text(WRONG)
     done = check("mine.Forgetful", "-k", "test_size", cwd=tmp_path)
