@@ -17,6 +17,9 @@ AT_ONCE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 # fails is run once more. The summary lists it as RERUN, and somebody should look into it.
 RERUNS := --reruns 1 -r fER
 
+# Tests start hundreds of processes. Each would compile the package again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: messages demo install test bench bench-full lint package docs unit unit-wheel test-matrix test-rounds test-mutants libmagic azurite npm browser firefox redis clamd nginx openssl clean
 
 demo: $(VENV)/installed libmagic npm
