@@ -125,7 +125,8 @@ class TemporaryFileSink(Sink):
 
     async def sweep(self, older_than: datetime.timedelta, *, dry_run: bool = False) -> list[str]:
         before = time.time() - older_than.total_seconds()
-        return await asyncio.to_thread(_sweep, self.directory, before, dry_run)
+        with translated(str(self.directory)):
+            return await asyncio.to_thread(_sweep, self.directory, before, dry_run)
 
     def check(self) -> Sequence[CheckMessage]:
         if os.access(self.directory, os.W_OK | os.X_OK):
@@ -197,7 +198,7 @@ class TemporaryFileWriter(SinkWriter):
 
     async def abort(self) -> None:
         await self.release()
-        with contextlib.suppress(FileNotFoundError):
+        with translated(str(self._path)), contextlib.suppress(FileNotFoundError):
             await aiofiles.os.remove(self._path)
         _remaining.discard(str(self._path))
 
@@ -210,7 +211,8 @@ class TemporaryFile(LocalFile):
     """A file that is deleted when its process exits, unless a checkpoint was taken of it."""
 
     async def adelete(self) -> None:
-        await super().adelete()
+        with translated(self._path):
+            await super().adelete()
         _remaining.discard(self._path)
 
 

@@ -278,6 +278,26 @@ async def test_a_file_system_without_permissions(directory, monkeypatch):
     assert list(directory.iterdir()) == []
 
 
+@pytest.mark.parametrize("call", ["abort", "adelete", "sweep"])
+async def test_what_cannot_be_deleted(sink, directory, call):
+    writer = await sink.open(info(3))
+    await writer.write(b"abc")
+    file = await writer.finish()
+    calls = {
+        "abort": writer.abort,
+        "adelete": file.adelete,
+        "sweep": lambda: sink.sweep(datetime.timedelta(0)),
+    }
+    [path] = directory.iterdir()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(SinkError) as caught:
+        await calls[call]()
+    assert isinstance(caught.value.__cause__, OSError)
+    path.rmdir()
+    await calls[call]()
+
+
 async def test_directory_that_is_a_file(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SinkMisconfigured):
