@@ -148,6 +148,13 @@ class TellsATuple(DepotFile):
         self.metadata["parts"] = (1, 2)
 
 
+@broken("tells_what", "a client chose '../the report.bin'")
+class NamesItByTheClientsName(DepotWriter):
+    def __init__(self, sink, upload):
+        super().__init__(sink, upload)
+        self.key = f"{upload.key}/{upload.client_name}"
+
+
 @broken("urls", "Two files have one url")
 class HasOneUrl(DepotFile):
     url = "https://depot.example/the_report.bin"
@@ -314,6 +321,22 @@ class MovesWhatIsFinished(DepotSink):
         return writer
 
 
+@broken("checkpoint_is_a_copy", "return a new dict with new lists each time")
+class SharesItsParts(DepotWriter):
+    async def checkpoint(self):
+        return {"key": self.key, "parts": self.parts}
+
+
+@broken("many_parts", "and its bytes are there")
+class LooksAtOnePageOfParts(DepotSink):
+    async def ask(self, function, *arguments):
+        answer = await super().ask(function, *arguments)
+        if function == self.depot.look:
+            sizes, sealed = answer
+            return dict(list(sizes.items())[:4]), sealed
+        return answer
+
+
 @broken("finishes_first", "refuse that one's finish.., or take its file")
 class RefusesTheFileOfAnother(DepotWriter):
     async def finish(self):
@@ -354,6 +377,14 @@ class ResumesWhatIsTooLong(ShelfSink):
         if item := self.shelf.get(checkpoint.get("key")):
             item.content = item.content[: upload.size]
             item.content = item.content[:-1] + item.content[-1:].upper()
+        return await super().resume(upload, checkpoint)
+
+
+@broken("found_by_resume and finished", "NotResumable, as it has become")
+class TrustsWhatIsFinished(DepotSink):
+    async def resume(self, upload, checkpoint):
+        if upload.key in self.depot.files:
+            checkpoint = {"key": upload.key}
         return await super().resume(upload, checkpoint)
 
 
@@ -413,6 +444,47 @@ class SweepsWhatItRemembers(_Sweeps):
 
     def all_names(self):
         return [key for key in self.depot.born if key in self.opened]
+
+
+@broken("page_of_files", "the store's next page")
+class SweepsOnePageOfFiles(_Sweeps):
+    def all_names(self):
+        files = [key for key in self.depot.born if key in self.depot.files]
+        return [key for key in self.depot.born if key not in files[4:]]
+
+
+@broken("old_enough", "deleted something")
+class DeletesFilesOnADryRun(_Sweeps):
+    async def sweep(self, older_than, *, dry_run=False):
+        names = await super().sweep(older_than, dry_run=dry_run)
+        for key in {*names} & {*self.depot.files}:
+            await self.ask(self.depot.delete, key)
+        return names
+
+
+@broken("never_consumed", "did not name a file that nobody consumed")
+class NamesNoFiles(_Sweeps):
+    async def sweep(self, older_than, *, dry_run=False):
+        files = {*self.depot.files}
+        names = await super().sweep(older_than, dry_run=dry_run)
+        return [key for key in names if key not in files]
+
+
+@broken("store_fails and sweep", "left unfinished, or raise")
+class SkipsWhatItCannotLookAt(_Sweeps):
+    async def sweep(self, older_than, *, dry_run=False):
+        names = await super().sweep(older_than, dry_run=True)
+        for key in [] if dry_run else names:
+            with contextlib.suppress(SinkUnavailable):
+                await self.ask(self.depot.look, key)
+                await self.ask(self.depot.delete, key)
+        return names
+
+
+@broken("old_enough", "what is a minute old took")
+class SweepsInAnotherTimeZone(_Sweeps):
+    def wanted(self, key, older_than):
+        return older_than.total_seconds() <= 1800
 
 
 @broken("old_enough", "which is new: compare the age")
@@ -752,6 +824,17 @@ class LeavesItsThread(DepotWriter):
         await super().write(chunk)
 
 
+@broken("in_the_process and finish", "10 writers behind: keep no list of them")
+class RemembersItsWriters(DepotSink):
+    def __init__(self, depot=None):
+        super().__init__(depot)
+        self.writers = []
+
+    async def open(self, upload):
+        self.writers.append(await super().open(upload))
+        return self.writers[-1]
+
+
 @broken("in_the_process and finish", "10 descriptors behind")
 class LeavesItsFileOpen(DepotWriter):
     files = []
@@ -775,6 +858,14 @@ class ClosesNothing(DepotSink):
 class HoldsTheWholeFile(DepotWriter):
     async def write(self, chunk):
         self.buffer += chunk
+
+
+@broken("memory_does_not_grow", "let write.. wait until the store has taken a part")
+class SendsAPartOfEachChunk(DepotWriter):
+    async def write(self, chunk):
+        self.buffer += chunk
+        if len(self.buffer) >= PART:
+            await self.send()
 
 
 @broken("memory_does_not_grow", "let write.. wait until the store has taken a part")

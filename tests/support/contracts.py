@@ -43,8 +43,8 @@ class OnDepot(SinkContract):
         return sink.depot.failing("closed")
 
     def damage_store(self, sink, by):
-        for parts in sink.depot.parts.values():
-            parts.update({name: resized(part, by) for name, part in parts.items()})
+        for things in (sink.depot.files, *sink.depot.parts.values()):
+            things.update({name: resized(content, by) for name, content in things.items()})
 
     def store_something_else(self, sink):
         sink.depot.files["a report"] = b"stored by another program"

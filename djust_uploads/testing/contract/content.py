@@ -56,7 +56,7 @@ def upload_info(size: int, **values: Any) -> UploadInfo:
     """Return what a sink is told of a file of ``size`` bytes, under a new key."""
     return UploadInfo(
         upload_name="contract",
-        client_name="the report.bin",
+        client_name="../the report.bin",
         safe_client_name="the_report.bin",
         client_type="application/x-claimed",
         content_type="application/octet-stream",

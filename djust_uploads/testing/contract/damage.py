@@ -32,20 +32,25 @@ class Damage(SinkTests):
             else:
                 await self._abort(sink, writer, "write()")
 
+    @pytest.mark.parametrize("finished", [False, True], ids=["unfinished", "finished"])
     @pytest.mark.parametrize("change", CHANGES)
     @on_loop
-    async def test_damage_is_found_by_resume(self, sink: Sink, change: str) -> None:
+    async def test_damage_is_found_by_resume(self, sink: Sink, change: str, finished: bool) -> None:
         data = data_of(2 * self.part_size)
         info = upload_info(len(data))
         writer = await self._open_info(sink, info)
         await self._write(writer, [data])
         await self._flush(writer, len(data))
         checkpoint = await self._checkpoint(sink, writer)
+        file = await self._finish(writer, data) if finished else None
         if writer.offset:
             await self._damage(sink, change)
             other = self._other(sink)
             await self._refuses(other, info, checkpoint, f"has become {change} in the store")
-        await self._abort(sink, writer, "its bytes were damaged")
+        if file:
+            await self._delete(sink, file)
+        else:
+            await self._abort(sink, writer, "its bytes were damaged")
 
     async def _written(self, sink: Sink, data: bytes, end: int) -> SinkWriter:
         writer = await self._open(sink, len(data))

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import pytest
 
 from ...exceptions import NotResumable, SinkError, SinkMisconfigured, UploadError
-from ...sinks.base import Sink
+from ...sinks.base import Sink, SinkWriter
 from .driving import Driver, Fault
 from .limits import GRACE, Stuck, interrupted_after
 
@@ -75,6 +76,8 @@ class Harness:
     _driver: Driver
     _before: set[str]
     _others: list[Sink]
+    #: The writers that something still refers to.
+    _writers: weakref.WeakSet[SinkWriter]
     #: What the sink is doing, for the failure of a test that takes too long.
     _doing: str = "The test's fixture"
 
@@ -126,7 +129,7 @@ class Harness:
     @pytest.fixture(autouse=True)
     def _run_on_loop(self, sink: Sink) -> Iterator[None]:
         assert isinstance(sink, Sink), f"The fixture 'sink' must return a Sink. Got: {sink!r}"
-        self._before, self._others = set(), []
+        self._before, self._others, self._writers = set(), [], weakref.WeakSet()
         with self._new_runner():
             self._run(self._look(sink))
             yield

@@ -32,6 +32,11 @@ class Reading(SinkTests):
         data = data_of(1000)
         file = await self._store(sink, data)
         self._tells_what_it_is(file, data, "")
+        stored, claimed = await self._in_store(sink), upload_info(0).client_name
+        assert not any(claimed in name for name in stored), (
+            f"{sorted(stored)} is in the store: a client chose {claimed!r}. Name what you store by "
+            "upload.key and upload.safe_client_name."
+        )
         await self._delete(sink, file)
 
     def _tells_what_it_is(self, file: SinkFile, data: bytes, when: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import threading
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,7 @@ _DESCRIPTORS = next(filter(Path.is_dir, map(Path, ("/proc/self/fd", "/dev/fd")))
 _MEND = {
     "tasks": "end the tasks that an upload began, in each of its ends, and wait for them.",
     "threads": "let all uploads share a pool of threads, or end a thread with its upload.",
+    "writers": "keep no list of them in the sink, and take a callback away when its upload ends.",
     "descriptors": "close the files and the connections of an upload, in each of its ends.",
 }
 
@@ -68,6 +70,7 @@ class Resources(SinkTests):
     async def _settled(self, at_most: dict[str, int] | None = None) -> dict[str, int]:
         """Count when what ends by itself has ended."""
         found: dict[str, int] = {}
+        gc.collect()
         for _ in range(50 if at_most else 10):
             found = self._used()
             if at_most and all(found[what] <= at_most[what] for what in found):
@@ -81,6 +84,7 @@ class Resources(SinkTests):
         return {
             "tasks": len(self._driver.tasks),
             "threads": len(threads),
+            "writers": len(self._writers),
             "descriptors": len(list(_DESCRIPTORS.iterdir())) if _DESCRIPTORS else 0,
         }
 
@@ -157,7 +161,7 @@ class Resources(SinkTests):
         writer = await self._open(sink, size)
         written = 0
         # Shorter and longer than a part, and never just a part.
-        for length in itertools.cycle([CHUNK_SIZE - 1, self.part_size + 1]):
+        for length in itertools.cycle([CHUNK_SIZE - 1, self.part_size + 1, 2 * self.part_size + 1]):
             # Each chunk is another object, or they would be one buffer.
             chunk = bytes(min(length, size - written))
             await self._write(writer, [chunk], written)

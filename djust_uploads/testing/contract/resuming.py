@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from typing import Any
 
 import pytest
@@ -11,9 +12,13 @@ import pytest
 from ...exceptions import UploadError
 from ...sinks.base import Sink, SinkWriter, UploadInfo
 from .content import CHUNK_SIZE, chunks_of, data_of, upload_info
-from .harness import on_loop
+from .harness import EndOfTest, on_loop
 from .held import bytes_held
 from .reading import Reading
+
+#: Bytes of the largest file that is made of more parts than a page has. A store with larger parts
+#: has larger pages, too.
+MOST_IN_PARTS = 8 * 1024 * 1024
 
 
 class Resuming(Reading):
@@ -50,6 +55,33 @@ class Resuming(Reading):
     async def test_resume_from_an_older_checkpoint(self, sink: Sink) -> None:
         data = data_of(4 * self.part_size + 7)
         await self._resume(sink, data, self.part_size + 1, more=2 * self.part_size)
+
+    @on_loop
+    async def test_checkpoint_is_a_copy(self, sink: Sink) -> None:
+        """The application saves it while the upload goes on."""
+        data = data_of(3 * self.part_size + 7)
+        writer = await self._open(sink, len(data))
+        await self._write(writer, [data[: self.part_size + 1]])
+        await self._checkpoint(sink, writer)
+        returned = await writer.checkpoint()
+        before = json.dumps(returned)
+        await self._write(writer, [data[self.part_size + 1 :]], start=self.part_size + 1)
+        await self._flush(writer, len(data))
+        await writer.checkpoint()
+        assert json.dumps(returned) == before, (
+            "What checkpoint() returned changed when the upload went on: return a new dict with "
+            "new lists each time."
+        )
+        await self._abort(sink, writer, "checkpoint()")
+
+    @on_loop
+    async def test_resume_of_many_parts(self, sink: Sink) -> None:
+        """A store may list the parts of an upload in pages, too."""
+        size = (self.page_size + 1) * self.part_size
+        if size > MOST_IN_PARTS:
+            raise EndOfTest
+        data = data_of(size + 7)
+        await self._resume(sink, data, size + 1)
 
     @on_loop
     async def test_resume_after_release(self, sink: Sink) -> None:

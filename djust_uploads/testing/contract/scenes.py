@@ -261,11 +261,13 @@ class Sweeping(Scene):
         await self.test._flush(self.writer, self.written)
         self.kept: SinkFile = await self.test._store(self.sink, self.data)
         await self.test._keep(self.kept)
+        self.waiting: SinkFile = await self.test._store(self.sink, self.data)
         self.sink: Sink = self.test._other(self.sink)
 
     async def give_up(self) -> None:
         await super().give_up()
-        await self.test._remove(self.kept)
+        for file in (self.kept, self.waiting):
+            await self.test._remove(file)
 
     def call(self) -> Awaitable[Any]:
         return self.sink.sweep(EVERYTHING)
@@ -277,11 +279,15 @@ class Sweeping(Scene):
         if self.sink.keeps_files:
             await self.test._has(self.kept, self.data, "when a sweep was disturbed")
         await self.test._remove(self.kept)
+        if not self.test.sweeps_unconsumed:
+            await self.test._remove(self.waiting)
         await self.test._nothing_left(
             self.sink, "sweep()", "delete what a process that crashed left unfinished, or raise."
         )
         with self.test._expect("abort() after a sweep()", "what is gone already is no error."):
             await self.writer.abort()
+        # A sink in memory has nothing that a sweep could take, so its file is still there.
+        await self.test._remove(self.waiting)
 
 
 SCENES: dict[str, type[Scene]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Callable, Iterable
@@ -38,11 +39,17 @@ class SinkTests(Harness):
         assert isinstance(writer, SinkWriter), (
             f"open() must return a new SinkWriter. Got: {writer!r}"
         )
+        self._note(writer)
         assert writer.offset == 0, (
             f"A new writer's offset is 0, not {writer.offset}: set it in the writer's __init__, "
             "not on the class or the sink."
         )
         return writer
+
+    def _note(self, writer: SinkWriter) -> None:
+        # One with __slots__ can't be watched.
+        with contextlib.suppress(TypeError):
+            self._writers.add(writer)
 
     async def _write(self, writer: SinkWriter, chunks: Iterable[Any], start: int = 0) -> None:
         written = start
@@ -199,6 +206,7 @@ class SinkTests(Harness):
 
     def _is_resumed(self, writer: SinkWriter, durable: int, written: int) -> SinkWriter:
         assert isinstance(writer, SinkWriter), f"resume() must return a writer. Got: {writer!r}"
+        self._note(writer)
         assert durable <= writer.offset <= written, (
             f"resume() returned a writer at offset {writer.offset}; it was {durable} at the "
             f"checkpoint, and {written} bytes were written: start where the stored bytes end."

@@ -11,7 +11,8 @@ from .content import data_of
 from .harness import on_loop
 from .steps import SinkTests, is_gone
 
-_A_DAY, _AN_HOUR = timedelta(days=1), timedelta(hours=1)
+_A_DAY = timedelta(days=1)
+_AGES = {"a day": _A_DAY, "an hour": timedelta(hours=1), "a minute": timedelta(minutes=1)}
 
 
 class Sweeping(SinkTests):
@@ -27,8 +28,10 @@ class Sweeping(SinkTests):
     @on_loop
     async def test_sweep_takes_what_is_old_enough(self, sink: Sink) -> None:
         abandoned = await self._abandoned(sink)
+        # A file that waits for the application may be found in another way than an unfinished one.
+        waiting = await self._store(sink, data_of(self.part_size + 1))
         left = await self._in_store(sink)
-        for age, of_age in ((_A_DAY, "a day"), (_AN_HOUR, "an hour")):
+        for of_age, age in _AGES.items():
             young = await self._sweep(sink, age)
             # What a writer sends in the background may appear meanwhile.
             assert not young and left <= await self._in_store(sink), (
@@ -46,12 +49,15 @@ class Sweeping(SinkTests):
         )
         swept = await self._sweep(sink)
         assert set(names) <= set(swept), f"sweep() took {swept}; with dry_run it named {names}."
+        if not self.sweeps_unconsumed:
+            await self._remove(waiting)
         await self._nothing_left(
             sink, "sweep()", "sweep() must delete what a process that crashed left unfinished."
         )
         again = await self._sweep(sink)
         assert not set(again) & set(swept), f"sweep() returned {again} twice: it was gone."
         await self._abort(sink, abandoned, "a sweep()")
+        await self._remove(waiting)
 
     @on_loop
     async def test_sweep_from_another_process(self, sink: Sink) -> None:
@@ -73,24 +79,47 @@ class Sweeping(SinkTests):
     @on_loop
     async def test_sweep_takes_more_than_a_page(self, sink: Sink) -> None:
         count = self.page_size + 1
-        abandoned = [await self._open(sink, 2) for _ in range(count)]
+        size = await self._least_that_is_stored(sink)
+        abandoned = [await self._open(sink, size + 1) for _ in range(count)]
         for writer in abandoned:
-            await self._write(writer, [b"x"])
-            with self._expect("flush()", "nothing is wrong with the store."):
-                await writer.flush()
-        names = await self._sweep(sink, dry_run=True)
-        if names:
-            swept = await self._sweep(sink)
-            assert set(swept) >= set(names), f"sweep() took {swept}; with dry_run {names}."
-            await self._nothing_left(
-                sink,
-                f"the sweep() of {count} uploads",
-                "go on with the store's next page until there is none.",
-            )
+            await self._write(writer, [data_of(size)])
+            await self._flush(writer, size)
+        await self._sweep_all(sink, f"{count} unfinished uploads")
         for writer in abandoned:
             with self._expect("abort() after a sweep()", "what is gone already is no error."):
                 await writer.abort()
         await self._nothing_left(sink, f"{count} times abort()", "delete what the upload stored.")
+
+    @on_loop
+    async def test_sweep_takes_more_than_a_page_of_files(self, sink: Sink) -> None:
+        files = [await self._store(sink, b"x") for _ in range(self.page_size + 1)]
+        if self.sweeps_unconsumed:
+            await self._sweep_all(sink, f"{len(files)} files that nobody consumed")
+        for file in files:
+            await self._remove(file)
+        await self._nothing_left(sink, "adelete() of all files", "delete what the upload stored.")
+
+    async def _least_that_is_stored(self, sink: Sink) -> int:
+        """How many bytes an unfinished upload needs before there is anything of it in the store."""
+        writer = await self._open(sink, 2)
+        await self._write(writer, [b"x"])
+        await self._flush(writer, 1)
+        is_stored = await self._in_store(sink)
+        await self._abort(sink, writer, "a byte")
+        return 1 if is_stored else self.part_size + 1
+
+    async def _sweep_all(self, sink: Sink, what: str) -> None:
+        names = await self._sweep(sink, dry_run=True)
+        if not names:
+            # That it must find something is for other tests to say.
+            return
+        swept = await self._sweep(sink)
+        assert set(swept) >= set(names), f"sweep() took {swept}; with dry_run {names}."
+        await self._nothing_left(
+            sink,
+            f"the sweep() of {what}",
+            "go on with the store's next page until there is none.",
+        )
 
     @on_loop
     async def test_sweep_spares_what_is_kept(self, sink: Sink) -> None:
@@ -177,9 +206,15 @@ class Sweeping(SinkTests):
     @on_loop
     async def test_sweep_takes_what_was_never_consumed(self, sink: Sink) -> None:
         file = await self._store(sink, data_of(self.part_size + 1))
+        stored = await self._in_store(sink)
+        names = await self._sweep(self._other(sink), dry_run=True)
         await self._sweep(self._other(sink))
         await self._nothing_left(
             sink, "a crash before the file was consumed", "mark it until akeep(), for sweep()."
+        )
+        assert names or not stored, (
+            "sweep(dry_run=True) did not name a file that nobody consumed: return the names of all "
+            "that sweep() would delete."
         )
         with self._expect("adelete() after a sweep()", "what is gone already is no error."):
             await file.adelete()
