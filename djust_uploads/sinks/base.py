@@ -1,8 +1,8 @@
 """The contract between djust_uploads and a sink.
 
 A **sink** is a configured destination. There is one instance for each alias and process, and all
-uploads to that alias share it. A **writer** writes one file into the sink. This is a complete sink,
-which stores files in a folder::
+uploads to that alias share it. A **writer** writes one file into the sink. This is a small sink,
+which stores files in a folder. It has no checkpoints and no sweep::
 
     import asyncio
     from pathlib import Path

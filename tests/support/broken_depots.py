@@ -8,7 +8,11 @@ import datetime
 import io
 import os
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from asgiref.sync import async_to_sync
 
 from djust_uploads.exceptions import NotResumable, SinkError, SinkMisconfigured, SinkUnavailable
 from tests.support.broken_sinks import broken
@@ -72,6 +76,16 @@ class SendsOnePartOfEachChunk(DepotWriter):
             await self.send()
             self.offset += len(self.buffer)
             self.buffer.clear()
+
+
+@broken("two_writers", "keep in the writer what open.. was told of it")
+class FinishesTheLastUpload(DepotSink):
+    async def open(self, upload):
+        self.upload = upload
+        return await super().open(upload)
+
+    def file_class(self, sink, upload):
+        return DepotFile(sink, replace(upload, content_type=self.upload.content_type))
 
 
 # The file
@@ -185,6 +199,21 @@ class SaysItKeepsNothing(DepotSink):
     keeps_files = False
 
 
+@broken("read_again", "open_stored.. must need no event loop")
+class ReadsByTheEventLoop(DepotFile):
+    def __init__(self, sink, upload):
+        super().__init__(sink, upload)
+        self.loop = asyncio.get_running_loop()
+
+    def open_stored(self):
+        return async_to_sync(self.fetch)()
+
+    async def fetch(self):
+        if asyncio.get_running_loop() is not self.loop:
+            raise RuntimeError("the connection belongs to another event loop")
+        return super().open_stored()
+
+
 @broken("opened_on_the_event_loop", "decorate open_stored.. with django.utils.asyncio.async_unsafe")
 class ReadsByASocket(DepotFile):
     def open_stored(self):
@@ -199,6 +228,15 @@ class ForgetsTheTypeWhenResumed(DepotSink):
         writer = await super().resume(upload, checkpoint)
         if writer.file:
             writer.file.content_type = ""
+        return writer
+
+
+@broken("what_was_finished", "metadata is .*'resumed': True.*it is the same file")
+class TellsOtherMetadataWhenResumed(DepotSink):
+    async def resume(self, upload, checkpoint):
+        writer = await super().resume(upload, checkpoint)
+        if writer.file:
+            writer.file.metadata["resumed"] = True
         return writer
 
 
@@ -242,6 +280,15 @@ class AbortsOnlyWhatIsUnfinished(DepotWriter):
 class IgnoresGenerations(ShelfSink):
     async def resume(self, upload, checkpoint):
         if item := self.shelf.get(checkpoint.get("key")):
+            item.generation = 0
+        return await super().resume(upload, checkpoint)
+
+
+@broken("resumes_late", "lower than the one that has the upload")
+class ComparesGenerationsAsText(ShelfSink):
+    async def resume(self, upload, checkpoint):
+        item = self.shelf.get(checkpoint.get("key"))
+        if item and str(upload.generation) >= str(item.generation):
             item.generation = 0
         return await super().resume(upload, checkpoint)
 
@@ -444,6 +491,12 @@ class SweepsWhatItRemembers(_Sweeps):
 
     def all_names(self):
         return [key for key in self.depot.born if key in self.opened]
+
+
+@broken("compares_ages", "compare ages in seconds")
+class SweepsByMilliseconds(_Sweeps):
+    def wanted(self, key, older_than):
+        return time.time() - self.depot.born[key] >= older_than.total_seconds() * 1000
 
 
 @broken("page_of_files", "the store's next page")
@@ -852,6 +905,19 @@ class ClosesNothing(DepotSink):
         if len(self.files) < 10:
             self.files.append(io.FileIO(os.devnull))
         return await super().open(upload)
+
+
+@broken("aclose_leaves", "left 9 descriptors behind.*let them make it once")
+class ForgetsAllClientsButOne(DepotSink):
+    files = []
+
+    async def open(self, upload):
+        if len(self.files) < 10:
+            self.files.append(io.FileIO(os.devnull))
+        return await super().open(upload)
+
+    async def aclose(self):
+        self.files[-1].close()
 
 
 @broken("memory_does_not_grow", "let write.. wait until the store has taken a part")

@@ -238,6 +238,24 @@ DepotSink.writer_class, DepotSink.file_class = DepotWriter, DepotFile
 DepotWriter.sink_class = DepotSink
 
 
+# Which begins in the store when it is opened
+
+
+class BeginningSink(DepotSink):
+    async def open(self, upload):
+        try:
+            await self.ask(self.depot.put, upload.key, "begun", b"")
+        except BaseException:
+            # The store may have done it, and this may take longer than one step of the event loop.
+            await asyncio.sleep(0)
+            with contextlib.suppress(DepotDown, Refused):
+                self.depot.delete(upload.key)
+            await asyncio.sleep(0)
+            self.depot.deleted.discard(upload.key)
+            raise
+        return await super().open(upload)
+
+
 # In threads only
 
 

@@ -46,7 +46,7 @@ class ShelfSink(MemorySink):
 
     async def resume(self, upload, checkpoint):
         await self.reach()
-        if checkpoint.get("key") not in self.shelf:
+        if checkpoint.get("key") != upload.key or upload.key not in self.shelf:
             raise NotResumable(f"nothing on the shelf for {checkpoint}")
         item = self.shelf[checkpoint["key"]]
         if upload.generation < item.generation:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from tests.support.contracts import OnDepot
-from tests.support.right_sinks import EagerSink, ThreadSink, WorkerSink
+from tests.support.right_sinks import BeginningSink, EagerSink, ThreadSink, WorkerSink
 
 
 class TestPartAfterPart(OnDepot):
     pass
+
+
+class TestBegunInOpen(OnDepot):
+    sink_class = BeginningSink
 
 
 class TestByAWorker(OnDepot):

@@ -83,10 +83,15 @@ class Clients:
             self._of_loops.pop(loop, None)
 
     async def aclose(self) -> None:
-        """Close the client of the running event loop. The next :meth:`get` opens a new one."""
+        """Close the client of the running event loop, and the connections of the one for threads.
+
+        The next call opens new ones.
+        """
         ours = self._of_loops.pop(asyncio.get_running_loop(), None)
         if ours and ours.life:
             await ours.life.aclose()
+        if self._blocking:
+            await asyncio.to_thread(self._blocking.close)
 
 
 class _OfLoop:

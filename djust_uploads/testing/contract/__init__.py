@@ -2,11 +2,11 @@
 
 ::
 
-    class TestFolderSink(SinkContract):
+    class TestTemporaryFileSink(SinkContract):
         @pytest.fixture
         def sink(self, tmp_path):
             self.folder = tmp_path
-            return FolderSink(tmp_path)
+            return TemporaryFileSink(tmp_path)
 
         def leftovers(self, sink):
             return [path.name for path in self.folder.iterdir()]

@@ -64,8 +64,12 @@ class CancelWhenItWaits(Disturbance):
     happened = "was cancelled while it waited"
     cancels = True
 
+    #: Whether it has cancelled the call. What the sink then does to clean up is left alone.
+    _done = False
+
     def waits(self, point: int) -> None:
-        if point == self.at and self.task:
+        if point == self.at and self.task and not self._done:
+            self._done = True
             self.task.cancel()
 
 

@@ -84,10 +84,15 @@ class Faults(SinkTests):
     @on_loop
     async def test_a_store_that_fails_takes_nothing(self, sink: Sink) -> None:
         data = data_of(self.part_size + 1)
-        writer = await self._open(sink, len(data))
+        # More than the writer may hold: it must not wait for ever for room that nothing makes.
+        rest = self._most_buffered + 4 * self.part_size
+        writer = await self._open(sink, len(data) + rest)
+        self._doing = "write()"
         with self._failing(sink):
             try:
                 await writer.write(data)
+                for start in range(0, rest, self.part_size):
+                    await writer.write(bytes(min(self.part_size, rest - start)))
                 await writer.finish()
             except Exception as exc:
                 self._is_outage(exc, "write()")

@@ -164,8 +164,8 @@ class Harness:
                 raise
         raise AssertionError(
             f"{self._doing} did not end in {self.time_limit} s: it waits for something that does "
-            "not come. Release a lock or a permit, and wake who waits, after an error and when "
-            "a call is cancelled, too: in 'finally:' or by 'async with'."
+            "not come, or tries again without end. Release a lock or a permit, and wake who waits, "
+            "after an error and when a call is cancelled, too: in 'finally:' or by 'async with'."
         )
 
     @contextlib.contextmanager

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -68,8 +70,11 @@ class Reading(SinkTests):
 
     @on_loop
     async def test_urls(self, sink: Sink) -> None:
-        files = [await self._store(sink, data_of(1000)) for _ in range(2)]
-        urls = [await in_thread(lambda file=file: url_of(file)) for file in files]  # type: ignore[misc]
+        files = [await self._store(sink, data_of(size)) for size in (1000, 1001)]
+        urls = []
+        for file in files:
+            with self._expect("url", "raise ValueError if the sink has no URLs."):
+                urls.append(await in_thread(functools.partial(url_of, file)))
         assert urls[0] is None or urls[0] != urls[1], (
             f"Two files have one url, {urls[0]!r}: make it of what the file is stored as."
         )
@@ -86,7 +91,12 @@ class Reading(SinkTests):
         for when in ("at first", "when it is read again"):
             await self._has(file, data, when)
         await asyncio.to_thread(file.close)
-        await self._has(file, data, "when it was closed and is opened again")
+        # A thread of which asgiref knows nothing, as in a WSGI server.
+        mend = "open_stored() must need no event loop."
+        with self._expect("open() in a thread", mend), ThreadPoolExecutor(1) as pool:
+            loop = asyncio.get_running_loop()
+            again = await loop.run_in_executor(pool, lambda: file.open().read())
+        assert again == data, "The file is wrong when it was closed and is opened again."
         with self._expect("chunks() or seek()", _SEEKABLE):
             chunks = await in_thread(lambda: b"".join(file.chunks(1000)))
             tail = await in_thread(lambda: read_tail(file, 10))

@@ -64,14 +64,16 @@ class Replacing(Resuming):
         await self._delete(self._others[-1], file)
         await replaced.release()
 
+    @pytest.mark.parametrize("begun", [False, True], ids=["before a byte", "after a part"])
     @on_loop
-    async def test_who_was_replaced_finishes_last(self, sink: Sink) -> None:
+    async def test_who_was_replaced_finishes_last(self, sink: Sink, begun: bool) -> None:
         """By then, the file was looked at, and may be in use."""
         data = data_of(2 * self.part_size + 7)
-        replaced, resumed = await self._taken_over(sink, data, data[::-1])
+        first_bytes = self._first_bytes if begun else 0
+        replaced, resumed = await self._taken_over(sink, data, data[::-1], first_bytes)
         await self._write(resumed, [data[resumed.offset :]], resumed.offset)
         file = await self._finish(resumed, data)
-        await replaced.write(self._first_bytes, len(data))
+        await replaced.write(first_bytes, len(data))
         await replaced.finish()
         await self._has(
             file,
@@ -79,8 +81,11 @@ class Replacing(Resuming):
             "when the writer that it was resumed from finishes, too, and has other bytes: change "
             "no file that is finished",
         )
-        await self._delete(self._others[-1], file)
+        await self._remove(file)
         await replaced.release()
+        # Who does not know that it was replaced may have begun anew. A sweep finds that.
+        await self._sweep(self._others[-1])
+        await self._nothing_left(sink, "adelete() and sweep()", "delete what an upload stored.")
 
     @property
     def _first_bytes(self) -> int:
@@ -88,26 +93,24 @@ class Replacing(Resuming):
         return self.part_size + 1
 
     async def _begun(
-        self, sink: Sink, info: UploadInfo, data: bytes
+        self, sink: Sink, info: UploadInfo, first: bytes
     ) -> tuple[SinkWriter, dict[str, Any], int]:
         """Return a writer that has the first bytes, its checkpoint, and its offset then."""
         writer = await self._open_info(sink, info)
-        await self._write(writer, [data[: self._first_bytes]])
+        await self._write(writer, [first] if first else [])
         return writer, await self._checkpoint(sink, writer), writer.offset
 
     async def _taken_over(
-        self, sink: Sink, data: bytes, others: bytes
+        self, sink: Sink, data: bytes, others: bytes, first_bytes: int | None = None
     ) -> tuple[Replaced, SinkWriter]:
         """Return the writer that began the upload and would go on with the bytes of ``others``, and
         the writer that has taken it over in another process."""
-        info = upload_info(len(data))
-        writer, checkpoint, durable = await self._begun(sink, info, data)
+        info, written = upload_info(len(data)), first_bytes
+        if written is None:
+            written = self._first_bytes
+        writer, checkpoint, durable = await self._begun(sink, info, data[:written])
         resumed = await self._resumed(
-            self._other(sink),
-            replace(info, generation=1),
-            checkpoint,
-            durable,
-            self._first_bytes,
+            self._other(sink), replace(info, generation=1), checkpoint, durable, written
         )
         return Replaced(self, writer, others), resumed
 
@@ -138,14 +141,15 @@ class Replacing(Resuming):
         already, and comes after the other one."""
         data = data_of(4 * self.part_size + 7)
         info = upload_info(len(data))
-        writer, checkpoint, durable = await self._begun(sink, info, data)
+        first = data[: self._first_bytes]
+        writer, checkpoint, durable = await self._begun(sink, info, first)
         winner, loser = self._other(sink), self._other(sink)
         won = await self._resumed(
-            winner, replace(info, generation=2), checkpoint, durable, self._first_bytes
+            winner, replace(info, generation=10), checkpoint, durable, self._first_bytes
         )
         late: Replaced | None = None
         try:
-            lost = await loser.resume(replace(info, generation=1), dict(checkpoint))
+            lost = await loser.resume(replace(info, generation=9), dict(checkpoint))
             late, start = Replaced(self, lost, data), lost.offset
         except NotResumable:
             start = 0

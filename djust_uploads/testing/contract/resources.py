@@ -146,9 +146,11 @@ class Resources(SinkTests):
         after = await self._settled(at_most=before)
         for what in _MEND:
             more = after[what] - before[what]
-            assert more < UPLOADS, (
+            # Of clients that ten uploads have made at once, nine may be forgotten. Threads may be
+            # the program's.
+            assert more < (UPLOADS if what == "threads" else UPLOADS // 2), (
                 f"{UPLOADS} uploads at once and then aclose() left {more} {what} behind: close in "
-                "it what the uploads shared."
+                "it what the uploads shared, and let them make it once."
             )
 
     # Memory

@@ -76,6 +76,7 @@ class SinkTests(Harness):
         )
 
     async def _finish(self, writer: SinkWriter, data: bytes, mend: str = _WELL) -> SinkFile:
+        mend = mend if data else f"{mend} For an empty file, write() is never called."
         with self._expect("finish()", mend):
             file = await writer.finish()
         assert isinstance(file, SinkFile), f"finish() must return a SinkFile. Got: {file!r}"
@@ -139,7 +140,9 @@ class SinkTests(Harness):
         mend = "it takes older_than and dry_run by their names; what is gone is no error."
         with self._expect("sweep()", mend):
             names = await sink.sweep(older_than=older_than, dry_run=dry_run)
-        assert isinstance(names, list), f"sweep() must return a list of names. Got: {names!r}"
+        assert isinstance(names, list) and all(isinstance(name, str) for name in names), (
+            f"sweep() must return a list of names. Got: {names!r}"
+        )
         return names
 
     # From one process to another

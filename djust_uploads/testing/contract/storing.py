@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -93,7 +94,9 @@ class Storing(SinkTests):
     @on_loop
     async def test_two_writers_at_once(self, sink: Sink) -> None:
         ours, theirs = data_of(3 * self.part_size + 1), data_of(3 * self.part_size + 2)
-        writers = [await self._open(sink, len(data)) for data in (ours, theirs)]
+        text = replace(upload_info(len(theirs)), content_type="text/plain")
+        infos = [upload_info(len(ours)), text]
+        writers = [await self._open_info(sink, info) for info in infos]
         await asyncio.gather(
             self._write(writers[0], chunks_of(ours, 1000 + self.part_size // 3)),
             self._write(writers[1], chunks_of(theirs, 1000 + self.part_size // 3)),
@@ -107,6 +110,12 @@ class Storing(SinkTests):
                 data,
                 "when two files of one name are written at once: share nothing between "
                 "writers, and name what they store by upload.key",
+            )
+        for file, info in zip(files, infos, strict=True):
+            found = (file.size, file.content_type)
+            assert found == (info.size, info.content_type), (
+                f"A file's size and content_type are {found}, and its upload's are "
+                f"{(info.size, info.content_type)}: keep in the writer what open() was told of it."
             )
         await self._remove(files[0])
         await self._has(files[1], theirs, "when another one of its name is deleted")
@@ -157,7 +166,8 @@ class Storing(SinkTests):
         blockbuster = pytest.importorskip("blockbuster")
         data = data_of(2 * self.part_size + 1)
         # The first time imports modules, which reads files.
-        await self._upload_read_delete(sink, data)
+        with self._expect("An upload, its file and a sweep", "nothing is wrong with the store."):
+            await self._upload_read_delete(sink, data)
         try:
             with blockbuster.blockbuster_ctx():
                 await self._upload_read_delete(sink, data)
@@ -175,7 +185,7 @@ class Storing(SinkTests):
         writer = await sink.open(info)
         await writer.write(data)
         await writer.flush()
-        if checkpoint := await writer.checkpoint():
+        if checkpoint := await self._checkpoint_if_any(writer):
             await writer.release()
             writer = await sink.resume(info, checkpoint)
             await writer.write(data[writer.offset :])

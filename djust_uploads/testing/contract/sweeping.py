@@ -6,12 +6,16 @@ import asyncio
 import inspect
 from datetime import timedelta
 
+import pytest
+
 from ...sinks.base import Sink, SinkWriter
 from .content import data_of
 from .harness import on_loop
 from .steps import SinkTests, is_gone
 
 _A_DAY = timedelta(days=1)
+#: Nothing in the store is older than the test, so this is the only age that something has.
+_MOMENT = timedelta(seconds=0.2)
 _AGES = {"a day": _A_DAY, "an hour": timedelta(hours=1), "a minute": timedelta(minutes=1)}
 
 
@@ -58,6 +62,20 @@ class Sweeping(SinkTests):
         assert not set(again) & set(swept), f"sweep() returned {again} twice: it was gone."
         await self._abort(sink, abandoned, "a sweep()")
         await self._remove(waiting)
+
+    @on_loop
+    async def test_sweep_compares_ages(self, sink: Sink) -> None:
+        abandoned = await self._abandoned(sink)
+        # What this sink finds at all is tested by the test before.
+        if await self._sweep(sink, dry_run=True):
+            await asyncio.sleep(1.5 * _MOMENT.total_seconds())
+            await self._sweep(sink, _MOMENT)
+            await self._nothing_left(
+                sink,
+                f"sweep() of what is {_MOMENT.total_seconds()} s old, and all is older",
+                "compare ages in seconds, with older_than.total_seconds().",
+            )
+        await self._abort(sink, abandoned, "a sweep()")
 
     @on_loop
     async def test_sweep_from_another_process(self, sink: Sink) -> None:
@@ -153,10 +171,11 @@ class Sweeping(SinkTests):
             await self._remove(file)
         await self._nothing_left(sink, "adelete()", "delete all that finish() stored.")
 
+    @pytest.mark.parametrize("rest", [0, 1], ids=["whole parts", "a part and a byte"])
     @on_loop
-    async def test_finish_of_what_was_swept(self, sink: Sink) -> None:
+    async def test_finish_of_what_was_swept(self, sink: Sink, rest: int) -> None:
         """An upload took longer than the age of what is swept."""
-        data = data_of(2 * self.part_size + 1)
+        data = data_of(2 * self.part_size + rest)
         writer = await self._open(sink, len(data))
         await self._write(writer, [data])
         await self._flush(writer, len(data))
