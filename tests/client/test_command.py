@@ -113,6 +113,8 @@ async def test_whoever_interrupts_it_is_told_how_to_go_on(run, environ, endpoint
             cwd=ROOT,
             env=environ,
             stderr=subprocess.PIPE,
+            # A shell lets what it runs in the background ignore SIGINT: these tests, for example.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert await wait_until(lambda: link.connections, 20)
         await asyncio.sleep(0.5)

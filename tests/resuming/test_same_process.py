@@ -62,11 +62,10 @@ class UnsavedSink(TemporaryFileSink):
 
 class UnsavedWriter(TemporaryFileWriter):
     async def write(self, chunk):
-        self._gathered += len(chunk)
-        self._chunks.append(chunk)
+        self._gathering.add(chunk)
 
     async def flush(self):
-        if self._gathered == self._upload.size:
+        if self._gathering.size == self._upload.size:
             await super().flush()
 
 
