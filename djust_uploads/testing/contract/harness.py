@@ -68,7 +68,7 @@ class Harness:
     time_limit: float = 60.0
     #: How often at most each call is disturbed by one kind of fault, at different points and with
     #: different things that come next. A sink with a slow store is tested in less time with less.
-    fault_points: int = 10
+    fault_points: int = 8
     #: How many orders of calls are tried with hypothesis, where it is installed.
     random_orders: int = 15
 

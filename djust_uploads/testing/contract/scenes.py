@@ -259,9 +259,9 @@ class Sweeping(Scene):
     async def prepare(self) -> None:
         await super().prepare()
         await self.test._flush(self.writer, self.written)
-        self.kept: SinkFile = await self.test._store(self.sink, self.data)
+        self.kept: SinkFile = await self.test._store(self.sink, b"kept")
         await self.test._keep(self.kept)
-        self.waiting: SinkFile = await self.test._store(self.sink, self.data)
+        self.waiting: SinkFile = await self.test._store(self.sink, b"waiting")
         self.sink: Sink = self.test._other(self.sink)
 
     async def give_up(self) -> None:
@@ -277,7 +277,7 @@ class Sweeping(Scene):
 
     async def done(self, result: Any) -> None:
         if self.sink.keeps_files:
-            await self.test._has(self.kept, self.data, "when a sweep was disturbed")
+            await self.test._has(self.kept, b"kept", "when a sweep was disturbed")
         await self.test._remove(self.kept)
         if not self.test.sweeps_unconsumed:
             await self.test._remove(self.waiting)
