@@ -384,14 +384,6 @@ class LooksAtOnePageOfParts(DepotSink):
         return answer
 
 
-@broken("finishes_first", "refuse that one's finish.., or take its file")
-class RefusesTheFileOfAnother(DepotWriter):
-    async def finish(self):
-        if self.file is None and self.key in self.depot.files:
-            raise SinkError("409: it is sealed already")
-        return await super().finish()
-
-
 @broken("finishes_last", "change no file that is finished")
 class SealsAgain(DepotWriter):
     async def finish(self):
@@ -779,6 +771,11 @@ class CannotSealTwice(DepotWriter):
         return await super().finish()
 
 
+@broken("finishes_first", "refuse that one's finish.., or take its file")
+class RefusesTheFileOfAnother(CannotSealTwice):
+    pass
+
+
 @broken("store_fails and abort", "is left in the store after")
 class AbortsInItsHeadOnly(DepotWriter):
     aborted = False
@@ -908,13 +905,8 @@ class ClosesNothing(DepotSink):
 
 
 @broken("aclose_leaves", "left 9 descriptors behind.*let them make it once")
-class ForgetsAllClientsButOne(DepotSink):
+class ForgetsAllClientsButOne(ClosesNothing):
     files = []
-
-    async def open(self, upload):
-        if len(self.files) < 10:
-            self.files.append(io.FileIO(os.devnull))
-        return await super().open(upload)
 
     async def aclose(self):
         self.files[-1].close()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
 
 from ...sinks.base import Sink, SinkWriter
 from .content import chunks_of, data_of, upload_info
-from .harness import on_loop
+from .harness import on_loop, result_of
 from .steps import SinkTests, read
 
 #: What is done to each thing that is stored: bytes that are added to it.
@@ -21,13 +19,13 @@ class Damage(SinkTests):
     async def test_damage_is_found_by_the_writer(self, sink: Sink, change: str) -> None:
         data = data_of(2 * self.part_size)
         writer = await self._written(sink, data, len(data))
-        await self._damage(sink, change)
+        await result_of(self.damage_store(sink, CHANGES[change]))
         await self._finds_it(sink, writer, data, len(data), change)
         if change == "shorter":
             writer = await self._written(sink, data, self.part_size)
             # A writer that counts nothing as stored has promised nothing.
             if writer.offset:
-                await self._damage(sink, change)
+                await result_of(self.damage_store(sink, CHANGES[change]))
                 await self._finds_it(sink, writer, data, self.part_size, change)
             else:
                 await self._abort(sink, writer, "write()")
@@ -44,7 +42,7 @@ class Damage(SinkTests):
         checkpoint = await self._checkpoint(sink, writer)
         file = await self._finish(writer, data) if finished else None
         if writer.offset:
-            await self._damage(sink, change)
+            await result_of(self.damage_store(sink, CHANGES[change]))
             other = self._other(sink)
             await self._refuses(other, info, checkpoint, f"has become {change} in the store")
         if file:
@@ -57,11 +55,6 @@ class Damage(SinkTests):
         await self._write(writer, chunks_of(data[:end], self.part_size))
         await self._flush(writer, end)
         return writer
-
-    async def _damage(self, sink: Sink, change: str) -> None:
-        done = self.damage_store(sink, CHANGES[change])
-        if inspect.isawaitable(done):
-            await done
 
     async def _finds_it(
         self, sink: Sink, writer: SinkWriter, data: bytes, written: int, change: str

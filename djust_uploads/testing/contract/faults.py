@@ -237,9 +237,10 @@ class Faults(SinkTests):
         """What the call raises if the store fails, or refuses, all the time. After it, the store is
         well again, and the call must do what it is for."""
         scene = await self._prepared(sink, call)
-        failure = Failure(0, store=self._failing)
+        store = self._failing
         if refused:
-            failure, scene.judge = Failure(0, store=self._refusing), self._is_refusal
+            store, scene.judge = self._refusing, self._is_refusal
+        failure = Failure(0, store=store)
         failure.sink = scene.sink
         outcome = await self._driver.run(scene.call(), failure)
         if outcome.error is None:

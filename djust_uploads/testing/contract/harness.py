@@ -39,6 +39,11 @@ def on_loop(
     return run
 
 
+async def result_of(hook: T | Awaitable[T]) -> T:
+    """Return what a hook has returned, which may be async."""
+    return await hook if inspect.isawaitable(hook) else hook
+
+
 class EndOfTest(Exception):
     """All that can be asked of this sink was asked."""
 
@@ -197,9 +202,7 @@ class Harness:
     # What is in the store
 
     async def _in_store(self, sink: Sink) -> set[str]:
-        names = self.leftovers(sink)
-        if inspect.isawaitable(names):
-            names = await names
+        names = await result_of(self.leftovers(sink))
         assert isinstance(names, list), (
             f"sweep() (and leftovers(), where it is overridden) must return a list of names. "
             f"Got: {names!r}"

@@ -25,7 +25,7 @@ class Replacing(Resuming):
         file; or it is not, when somebody tries to slip in other bytes than are looked at."""
         data = data_of(6 * self.part_size + 7)
         others = data if bytes_of == "the file" else data[::-1]
-        replaced, resumed = await self._taken_over(sink, data, others)
+        replaced, resumed = await self._taken_over(sink, data, others, self._first_bytes)
         other = self._others[-1]
         try:
             file = await self._contend(resumed, replaced, data)
@@ -49,7 +49,7 @@ class Replacing(Resuming):
     async def test_who_was_replaced_finishes_first(self, sink: Sink) -> None:
         """It has got the rest of the bytes, too, and does not know yet that it is too late."""
         data = data_of(2 * self.part_size + 7)
-        replaced, resumed = await self._taken_over(sink, data, data)
+        replaced, resumed = await self._taken_over(sink, data, data, self._first_bytes)
         await replaced.write(self._first_bytes, len(data))
         start = resumed.offset
         await replaced.finish()
@@ -101,13 +101,11 @@ class Replacing(Resuming):
         return writer, await self._checkpoint(sink, writer), writer.offset
 
     async def _taken_over(
-        self, sink: Sink, data: bytes, others: bytes, first_bytes: int | None = None
+        self, sink: Sink, data: bytes, others: bytes, written: int
     ) -> tuple[Replaced, SinkWriter]:
-        """Return the writer that began the upload and would go on with the bytes of ``others``, and
-        the writer that has taken it over in another process."""
-        info, written = upload_info(len(data)), first_bytes
-        if written is None:
-            written = self._first_bytes
+        """Return the writer that began the upload with so many bytes and would go on with those of
+        ``others``, and the writer that has taken it over in another process."""
+        info = upload_info(len(data))
         writer, checkpoint, durable = await self._begun(sink, info, data[:written])
         resumed = await self._resumed(
             self._other(sink), replace(info, generation=1), checkpoint, durable, written

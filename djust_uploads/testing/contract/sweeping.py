@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from datetime import timedelta
 
 import pytest
 
 from ...sinks.base import Sink, SinkWriter
 from .content import data_of
-from .harness import on_loop
+from .harness import on_loop, result_of
 from .steps import SinkTests, is_gone
 
 _A_DAY = timedelta(days=1)
@@ -197,9 +196,7 @@ class Sweeping(SinkTests):
 
     @on_loop
     async def test_sweep_spares_what_others_stored(self, sink: Sink) -> None:
-        stored = self.store_something_else(sink)
-        if inspect.isawaitable(stored):
-            await stored
+        await result_of(self.store_something_else(sink))
         theirs = await self._in_store(sink)
         abandoned = await self._abandoned(sink)
         await self._sweep(sink)
